@@ -1,0 +1,49 @@
+# Everything a developer needs. Only Python 3.11+, pip, venv and make are expected.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: help setup demo test lint soak bench docs lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: $(STAMP)  ## make .venv with everything the lock files name
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "statusgate needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## a sandbox account on http://127.0.0.1:8080, living
+	$(BIN)/statusgate demo
+
+lint: $(STAMP)  ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint  ## lint, then the whole suite
+	$(BIN)/pytest -m "not soak"
+
+soak: $(STAMP)  ## the long checks (needs time)
+	$(BIN)/pytest -m soak --timeout 7200
+
+bench: $(STAMP)  ## measure beside the floors; FULL=1 for the whole table (needs wrk)
+	$(BIN)/python -m bench $(if $(FULL),--full)
+
+docs: $(STAMP)  ## generate the reference from the code
+	$(BIN)/python -m statusgate.api.reference
+
+lock:  ## renew the lock files (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links -q pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links -q pyproject.toml --extra dev \
+	  -c requirements.lock -o requirements-dev.lock
+
+clean:  ## remove what was built, keep data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

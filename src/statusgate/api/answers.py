@@ -1,0 +1,119 @@
+"""How answers look on the wire: headers made once, bodies of errors (contract 2.5, 2.6, 8)."""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from statusgate.api.body import Body
+from statusgate.api.problems import Refused
+from statusgate.ports import Clock
+from statusgate.wire.errors import ErrorBody, iso_time, shown_path
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+JSON = b"application/json"
+_encode = msgspec.json.Encoder().encode
+_CLOSE = (b"connection", b"close")
+
+
+class Call:
+    """One request, on its way through the application."""
+
+    __slots__ = ("body", "scope", "segments", "started")
+
+    def __init__(self, scope: dict[str, Any], segments: list[str], body: Body | None) -> None:
+        self.scope = scope
+        self.segments = segments
+        self.body = body
+        """None: the request announces none"""
+        self.started = False
+        """the answer is under way: no other can be given"""
+
+
+class Answers:
+    """Makes headers and error bodies; one for the whole server."""
+
+    def __init__(self, clock: Clock, cors_allow_origin: str) -> None:
+        self._clock = clock
+        self._ids = count(1)
+        self._id_prefix = secrets.token_hex(4)
+        self.common: list[Header] = [
+            (b"cache-control", b"no-store"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"access-control-allow-origin", cors_allow_origin.encode("latin-1")),
+            (b"access-control-expose-headers", b"Retry-After, Content-Disposition"),
+        ]
+        self.json = self.typed(JSON)
+        self.preflight: list[Header] = [
+            *self.common,
+            (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE, OPTIONS"),
+            (
+                b"access-control-allow-headers",
+                b"Authorization, Content-Type, GA-Filename, Last-Event-ID",
+            ),
+            (b"access-control-max-age", b"86400"),
+        ]
+
+    def new_id(self) -> str:
+        """A new request id: a prefix that lives as long as the process, then a number."""
+        return f"{self._id_prefix}-{next(self._ids):x}"
+
+    def typed(self, content_type: bytes) -> list[Header]:
+        """The common headers and a Content-Type."""
+        return [(b"content-type", content_type), *self.common]
+
+    def refusal(
+        self, refused: Refused, segments: Sequence[str], request_id: str
+    ) -> tuple[list[Header], bytes]:
+        """Headers and body of an answer other than 200; no secret of the path is in it.
+
+        *request_id* goes into a header, so that a caller's report finds our log line.
+        """
+        body = self.error_body(refused, segments)
+        headers = [
+            *self.json,
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+        ]
+        if refused.retry_after is not None:
+            headers.append((b"retry-after", b"%d" % refused.retry_after))
+        if refused.code == 413:
+            headers.append(_CLOSE)
+        return headers, body
+
+    def error_body(self, refused: Refused, segments: Sequence[str]) -> bytes:
+        """The body that every error has (contract 8)."""
+        return _encode(
+            ErrorBody(
+                status_code=refused.code,
+                timestamp=iso_time(self._clock.now_ms()),
+                path=shown_path(segments),
+                message=refused.message,
+            )
+        )
+
+
+async def send_answer(
+    call: Call, send: Send, code: int, headers: list[Header], body: bytes, drained: int = 0
+) -> None:
+    """Send an answer, and take in what the client still sends (*drained* bytes and some), so
+    that no reset keeps it from being read."""
+    call.started = True
+    unread = call.body is not None and not call.body.ended
+    waits = unread and _expects_continue(call.scope["headers"])
+    if waits:
+        headers = [*headers, _CLOSE]
+    await send({"type": "http.response.start", "status": code, "headers": headers})
+    if unread and not waits and call.body is not None:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        await call.body.drain(drained)
+        body = b""
+    await send({"type": "http.response.body", "body": body})
+
+
+def _expects_continue(headers: list[Header]) -> bool:
+    """Whether the client asks before it sends its body, which it then never does."""
+    return any(name == b"expect" for name, _ in headers)

@@ -1,0 +1,163 @@
+"""The ASGI application: finds the route of a request, lets it answer, says what went wrong.
+
+Plain ASGI, and the table is looked up directly, so that a hot read costs little more than its
+bytes.
+"""
+
+import time
+
+import structlog
+
+from statusgate.api.answers import Answers, Call, Send, send_answer
+from statusgate.api.body import Body, Receive, declared_length
+from statusgate.api.context import ApiOptions, Services
+from statusgate.api.files import FileRoute
+from statusgate.api.health import Document, Live, Metrics, Ready
+from statusgate.api.methods import METHODS, PARTNER_METHODS
+from statusgate.api.openapi import openapi_document
+from statusgate.api.paths import INSTANCE, Scope, segments_of
+from statusgate.api.problems import (
+    INTERNAL,
+    NOT_FOUND,
+    RETRY_SECONDS,
+    UNAVAILABLE,
+    Disconnected,
+    Refused,
+    refusal,
+)
+from statusgate.api.routes import Gate, InstanceRoute, Meter, PartnerRoute, Route
+from statusgate.api.sockets import Sockets
+
+__all__ = ["Api", "ApiOptions", "Services", "build_app"]
+
+log = structlog.get_logger()
+_GONE = 499
+"""in metrics and logs only: the client left before its answer"""
+
+
+def build_app(services: Services, options: ApiOptions) -> "Api":
+    """Return the application; ValueError if an option is wrong."""
+    return Api(services, options)
+
+
+class Api:
+    """The ASGI application. Set ``ready`` once start-up is finished."""
+
+    def __init__(self, services: Services, options: ApiOptions) -> None:
+        self.ready = False
+        self._options = options
+        self._answers = answers = Answers(services.clock, options.cors_allow_origin)
+        self._gate = gate = Gate(services, options)
+        self._unknown = Meter("unknown")
+        self._preflights = Meter("preflight")
+        self._sockets = Sockets(services, gate, answers)
+        self._methods: dict[str, Route] = {
+            method.name.lower(): InstanceRoute(method, method.name, services, gate, answers)
+            for method in METHODS
+            if method.verb != "WEBSOCKET"
+        }
+        self._partner: dict[str, Route] = {
+            method.name.lower(): PartnerRoute(
+                method, f"partner/{method.name}", services, gate, answers
+            )
+            for method in PARTNER_METHODS
+        }
+        self._files = FileRoute(answers, services)
+        self._fixed: dict[str, Route] = {
+            "health/live": Live(answers),
+            "health/ready": Ready(answers, services.journal),
+            "metrics": Metrics(answers),
+            "openapi.json": Document(
+                "openapi.json", answers, openapi_document(options.version)
+            ),
+        }
+
+    def trusts(self, address: str) -> bool:
+        """Whether an address is one of the operator's proxies."""
+        return self._gate.addresses.is_trusted(address)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as ASGI has it."""
+        if scope["type"] != "http":
+            await self._serve_other(scope, receive, send)
+            return
+        began = time.perf_counter()
+        length = declared_length(scope["headers"])
+        body = Body(receive, length, self._options.body_idle_seconds) if length else None
+        call = Call(scope, segments_of(scope), body)
+        if scope["method"] == "OPTIONS":
+            await send_answer(call, send, 204, self._answers.preflight, b"")
+            self._preflights.note(204, time.perf_counter() - began)
+            return
+        route = self._route(call.segments)
+        try:
+            if route is None or scope["method"] not in route.verbs:
+                raise Refused(404, NOT_FOUND)  # noqa: TRY301 - all refusals go one way
+            if route.needs_start and not self.ready:
+                raise Refused(503, UNAVAILABLE, RETRY_SECONDS)  # noqa: TRY301
+            code = await route.respond(call, send)
+        except Disconnected:
+            code = _GONE
+        except Exception as error:  # noqa: BLE001 - logged in there unless it is the caller's
+            code = await self._refuse(call, route, error, send)
+        meter = route.meter if route else self._unknown
+        seconds = time.perf_counter() - began
+        meter.note(code, seconds)
+        if self._options.access_log:
+            self._tell(call, meter.label, code, seconds)
+
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._sockets.serve(scope, receive, send, ready=self.ready)
+        else:
+            await _lifespan(receive, send)
+
+    def _route(self, segments: list[str]) -> Route | None:
+        """The route of a path, whatever its verb."""
+        if len(segments) in (2, 3):
+            first = segments[0].lower()
+            if first.startswith(INSTANCE):
+                return self._methods.get(segments[1].lower())
+            if first == "partner":
+                return self._partner.get(segments[1].lower())
+            if first == "media" and len(segments) == 3:
+                return self._files
+        return self._fixed.get("/".join(segments))
+
+    async def _refuse(
+        self, call: Call, route: Route | None, error: Exception, send: Send
+    ) -> int:
+        """Answer an error; what is nobody's but ours is logged and shown as 500."""
+        request_id = self._answers.new_id()
+        refused = refusal(error)
+        if refused is None or call.started:
+            label = route.meter.label if route else self._unknown.label
+            log.error("request.failed", method=label, request=request_id, exc_info=error)
+            refused = Refused(500, INTERNAL)
+        if not call.started:
+            headers, body = self._answers.refusal(refused, call.segments, request_id)
+            drained = route.body_limit if route and refused.code == 413 else 0
+            await send_answer(call, send, refused.code, headers, body, drained)
+        return refused.code
+
+    def _tell(self, call: Call, label: str, code: int, seconds: float) -> None:
+        """One line a request: the route's name, never its path."""
+        log.info(
+            "request",
+            method=label,
+            verb=call.scope["method"],
+            code=code,
+            client=self._gate.addresses.of(call.scope),
+            milliseconds=round(seconds * 1000, 2),
+        )
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Agree to start and to stop; the owner of the application does both."""
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await send({"type": "lifespan.shutdown.complete"})
+            return

@@ -1,0 +1,58 @@
+"""``scanqrcode``: codes over a WebSocket (contract 5)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from statusgate.api.context import Services
+from statusgate.domain.errors import EngineUnavailable, InstanceUnknown
+from statusgate.domain.instance import Instance
+from statusgate.services.linking import STARTING, AccountData, Frame
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+_encode = msgspec.json.Encoder().encode
+_NORMAL = 1000
+
+
+async def scan_qr_code(
+    services: Services, instance: Instance, receive: Receive, send: Send
+) -> None:
+    """Send codes until one frame ends it or the client has gone."""
+    telling = asyncio.create_task(_tell(services, instance, send))
+    leaving = asyncio.create_task(_until_gone(receive))
+    try:
+        await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if telling.done():
+            telling.result()
+    finally:
+        telling.cancel()
+        leaving.cancel()
+        await asyncio.gather(telling, leaving, return_exceptions=True)
+
+
+async def _tell(services: Services, instance: Instance, send: Send) -> None:
+    engine = services.ownership.engine(instance.id)
+    try:
+        if engine is None:
+            await _send_frame(send, Frame(type="error", message=STARTING))
+        else:
+            async with aclosing(services.linking.watch(instance, engine)) as frames:
+                async for frame in frames:
+                    await _send_frame(send, frame)
+    except (EngineUnavailable, InstanceUnknown):
+        await _send_frame(send, Frame(type="error", message=STARTING))
+    await send({"type": "websocket.close", "code": _NORMAL})
+
+
+async def _send_frame(send: Send, frame: Frame | AccountData) -> None:
+    await send({"type": "websocket.send", "text": _encode(frame).decode()})
+
+
+async def _until_gone(receive: Receive) -> None:
+    """What a client says is ignored; that it leaves is heard."""
+    while (await receive())["type"] != "websocket.disconnect":
+        pass

@@ -1,0 +1,126 @@
+"""Writes ``docs/reference/methods.md``: ``python -m statusgate.api.reference``."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from statusgate.api.methods import METHODS, PARTNER_METHODS, Method
+from statusgate.api.openapi import parameter_schemas
+
+DEFAULT_FILE = Path("docs/reference/methods.md")
+_HEAD = """# Methods
+
+Made from the table in `statusgate/api/methods.py` by `make docs`; do not edit.
+
+Path: `/waInstance{idInstance}/{method}/{apiTokenInstance}`. The token may instead be sent as
+`Authorization: Bearer {apiTokenInstance}`; that keeps it out of URLs. *Rate*: requests a second
+for each instance where the server runs with `rate_profile = green-api`; otherwise there is no
+limit. *Section*: of the wire contract.
+
+| method | verb | parameters (`?` optional) | rate | kind | section |
+|---|---|---|---|---|---|
+"""
+_PARTNER = """
+## Partner methods
+
+Path: `/partner/{method}/{partnerToken}`; the token is the operator's `admin_token`, also taken
+as `Authorization: Bearer`. Closed while none is set.
+
+| method | verb | parameters (`?` optional) | section |
+|---|---|---|---|
+"""
+_OTHERS = """
+## Everything else
+
+| path | verb | answer |
+|---|---|---|
+| `/media/{idInstance}/{key}.{ext}` | GET, HEAD | a stored file; `Range` is supported |
+| `/health/live` | GET | 200 while the process answers |
+| `/health/ready` | GET | 200 once it has started and its record can be trusted, else 503 |
+| `/metrics` | GET | metrics for Prometheus |
+| `/openapi.json` | GET | this table as OpenAPI 3.1 |
+
+Any other path or name answers 404, `OPTIONS` on any path 204.
+"""
+
+
+def reference() -> str:
+    """Return the page as Markdown."""
+    rows = "".join(
+        f"| [{method.name}](#{method.name.lower()}) | {_verb(method)} | {_parameters(method)} "
+        f"| {method.rate or '–'} | {method.kind} | {method.section} |\n"
+        for method in METHODS
+    )
+    partner_rows = "".join(
+        f"| [{method.name}](#{method.name.lower()}) | {method.verb} | {_parameters(method)} "
+        f"| {method.section} |\n"
+        for method in PARTNER_METHODS
+    )
+    details = "".join(_details(method) for method in (*METHODS, *PARTNER_METHODS))
+    return f"{_HEAD}{rows}{_PARTNER}{partner_rows}{_OTHERS}\n## Details\n{details}"
+
+
+def _verb(method: Method) -> str:
+    return "WebSocket" if method.verb == "WEBSOCKET" else method.verb
+
+
+def _parameters(method: Method) -> str:
+    if method.name == "simulate":
+        return "array of events"
+    names = [
+        name if required else f"{name}?" for name, required, _ in parameter_schemas(method)
+    ]
+    if len(names) > 8:
+        return "any settings" if method.section == "4.2" else "name?, settings?, engine?, …"
+    return ", ".join(names) or "–"
+
+
+def _details(method: Method) -> str:
+    lines = [f"\n### {method.name}\n", " ".join([method.about, *_notes(method)])]
+    described = parameter_schemas(method)
+    if described:
+        lines += ["", "| parameter | required | type |", "|---|---|---|"]
+        lines += [
+            f"| {name} | {'yes' if required else 'no'} | {_type(schema)} |"
+            for name, required, schema in described
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _notes(method: Method) -> list[str]:
+    notes = []
+    if method.changes:
+        notes.append("Changes something: no `HEAD`, and 403 for `Sec-Purpose: prefetch`.")
+    if method.live:
+        notes.append("Needs the open WhatsApp connection, else 400.")
+    if method.status_access:
+        notes.append("403 while the operator has the status methods off for the instance.")
+    if method.engine:
+        notes.append(f"404 for instances of another engine than `{method.engine}`.")
+    return notes
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """A schema in words."""
+    variants = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
+    schema = {**schema, **variants[0]} if variants else schema
+    words = [" or ".join(f"`{value}`" for value in schema.get("enum", []))]
+    words = words if words[0] else [str(schema.get("type", ""))]
+    bounds = {"minimum": "≥", "maximum": "≤", "exclusiveMaximum": "<", "maxLength": "length ≤"}
+    words += [f"{sign} {schema[key]}" for key, sign in bounds.items() if key in schema]
+    if schema.get("default") not in (None, ""):
+        words.append(f"default `{schema['default']}`")
+    if "description" in schema:
+        words.append(schema["description"])
+    return ", ".join(words)
+
+
+def main() -> None:
+    """Write the page to the file named on the command line, or where it belongs."""
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(reference())
+
+
+if __name__ == "__main__":
+    main()

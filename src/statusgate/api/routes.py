@@ -1,0 +1,209 @@
+"""Routes: one object a method, with everything prepared that a request of it needs."""
+
+from typing import Any
+
+from statusgate.api import partner
+from statusgate.api.answers import Answers, Call, Send, send_answer
+from statusgate.api.auth import ClientAddress, FailureBudget, is_prefetch
+from statusgate.api.context import ApiOptions, Services
+from statusgate.api.decode import json_from, parameters, query_pairs
+from statusgate.api.limits import RateLimits
+from statusgate.api.methods import MIB, Method
+from statusgate.api.paths import INSTANCE, token_of
+from statusgate.api.problems import (
+    FORBIDDEN,
+    NO_ACCESS,
+    NOT_FOUND,
+    TOO_MANY,
+    UNAUTHORIZED,
+    Refused,
+)
+from statusgate.domain.errors import BadRequestData
+from statusgate.domain.instance import Instance
+from statusgate.services.instances import Denied
+from statusgate.telemetry import request_seconds, requests_total
+from statusgate.wire.fields import Given, names_of
+
+_ANYBODY = "partner"
+_LONGEST_KEPT = 200
+_QUERIES_KEPT = 256
+
+
+class Meter:
+    """Metrics of one route; what is counted often is prepared."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self._ok = requests_total.labels(label, "200")
+        self._seconds = request_seconds.labels(label)
+
+    def note(self, code: int, seconds: float) -> None:
+        """Count an answer."""
+        if code == 200:
+            self._ok.inc()
+        else:
+            requests_total.labels(self.label, str(code)).inc()
+        self._seconds.observe(seconds)
+
+
+class Gate:
+    """Lets in whose token is right; everybody else has ten tries a minute (contract 2.2)."""
+
+    def __init__(self, services: Services, options: ApiOptions) -> None:
+        self._instances = services.instances
+        self._admin_token = options.admin_token
+        self._failures = FailureBudget()
+        self.addresses = ClientAddress(options.trusted_proxies)
+        self._limits = RateLimits() if options.rate_profile == "green-api" else None
+        services.instances.listen(self._instance_changed)
+
+    def admit(self, scope: dict[str, Any], id_text: str, token: str) -> Instance:
+        """Return the instance whose token this is; Refused 403, 401 or 429."""
+        found = self._instances.authenticate(id_text, token)
+        if isinstance(found, Instance):
+            return found
+        self._count_failure(scope, id_text)
+        unknown = found is Denied.INSTANCE
+        raise Refused(403, FORBIDDEN) if unknown else Refused(401, UNAUTHORIZED)
+
+    def admits_operator(self, scope: dict[str, Any], token: str) -> bool:
+        """Whether *token* is the operator's; Refused 429 after too many others."""
+        if partner.is_admin(self._admin_token, token):
+            return True
+        self._count_failure(scope, _ANYBODY)
+        return False
+
+    def check(self, method: Method, instance: Instance) -> None:
+        """Refuse a method that the instance does not have, may not use, or uses too often."""
+        if method.engine is not None and instance.engine != method.engine:
+            raise Refused(404, NOT_FOUND)
+        if method.status_access and not instance.status_methods:
+            raise Refused(403, NO_ACCESS)
+        if self._limits is not None and method.rate is not None:
+            wait = self._limits.take(instance.id, method.name, method.rate)
+            if wait:
+                raise Refused(429, TOO_MANY, wait)
+
+    def _count_failure(self, scope: dict[str, Any], whom: str) -> None:
+        wait = self._failures.fail(self.addresses.of(scope), whom)
+        if wait:
+            raise Refused(429, TOO_MANY, wait)
+
+    def _instance_changed(self, instance: Instance) -> None:
+        if instance.deleted_ms is not None and self._limits is not None:
+            self._limits.forget(instance.id)
+
+
+class Route:
+    """Something that answers requests."""
+
+    body_limit = MIB
+    needs_start = True
+    """whether it can answer before start-up is finished"""
+
+    def __init__(self, label: str, verb: str, answers: Answers, *, head: bool = True) -> None:
+        self.verbs = frozenset({verb, "HEAD"} if verb == "GET" and head else {verb})
+        self.meter = Meter(label)
+        self.headers = answers.json
+
+    async def respond(self, call: Call, send: Send) -> int:
+        """Answer; returns the code."""
+        body = await self.answer(call)
+        headers = [*self.headers, (b"content-length", b"%d" % len(body))]
+        if call.body is not None:
+            await send_answer(call, send, 200, headers, body)
+            return 200
+        call.started = True
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+        return 200
+
+    async def answer(self, call: Call) -> bytes:
+        """Return the body of a 200."""
+        raise NotImplementedError
+
+
+class MethodRoute(Route):
+    """A method of the table."""
+
+    def __init__(
+        self, method: Method, label: str, services: Services, gate: Gate, answers: Answers
+    ) -> None:
+        super().__init__(label, method.verb, answers, head=not method.changes)
+        self.method = method
+        self.body_limit = method.body_limit
+        self._services = services
+        self._gate = gate
+        self._read = method.reader()
+        self._names = names_of(method.request) if method.verb == "GET" and self._read else None
+        self._seen: dict[bytes, Any] = {}
+        """requests by the queries they were read from: pollers ask the same again and again"""
+
+    async def _request(self, call: Call, query: bytes) -> Any:
+        """Read the parameters; Refused or InvalidRequest for the first fault."""
+        if self._read is None:
+            if call.body is not None:
+                call.body.check(self.body_limit)
+            return None
+        if call.body is None and self._names is not None:
+            return self._remember(query)
+        return self._read(await self._given(call, query))
+
+    def _remember(self, query: bytes) -> Any:
+        """Read the parameters of a GET without body, and keep what was read."""
+        request = self._read(parameters(query_pairs(query))) if self._read else None
+        if len(query) <= _LONGEST_KEPT:
+            if len(self._seen) >= _QUERIES_KEPT:
+                self._seen.clear()
+            self._seen[query] = request
+        return request
+
+    async def _given(self, call: Call, query: bytes) -> Given:
+        """Parameters: of a POST from the body, of a GET from the query, else from the body."""
+        if call.body is not None:
+            call.body.check(self.body_limit)
+        if self._names is None:
+            given: Given = self.method.parse(await self._body(call))
+            return given
+        asked = parameters(query_pairs(query))
+        if self._names <= asked.keys():
+            return asked
+        told = json_from(await self._body(call))
+        if isinstance(told, int) and not isinstance(told, bool) and self.method.bare_integer:
+            told = {self.method.bare_integer: told}
+        if not isinstance(told, dict):
+            raise BadRequestData("not an object")
+        return {**told, **asked}
+
+    async def _body(self, call: Call) -> bytes:
+        return b"" if call.body is None else await call.body.read(self.body_limit)
+
+
+class InstanceRoute(MethodRoute):
+    """``/waInstance{idInstance}/{method}/{apiTokenInstance}``"""
+
+    async def answer(self, call: Call) -> bytes:
+        """Check in the order of contract 2.2, then let the method answer."""
+        if self.method.changes and is_prefetch(call.scope["headers"]):
+            raise Refused(403, FORBIDDEN)
+        token, query = token_of(call.scope, call.segments)
+        instance = self._gate.admit(call.scope, call.segments[0][len(INSTANCE) :], token)
+        self._gate.check(self.method, instance)
+        request = self._seen.get(query) if call.body is None else None
+        if request is None:
+            request = await self._request(call, query)
+        body: bytes = await self.method.handler(self._services, instance, request)
+        return body
+
+
+class PartnerRoute(MethodRoute):
+    """``/partner/{method}/{partnerToken}``"""
+
+    async def answer(self, call: Call) -> bytes:
+        """A wrong token is told with HTTP 200 (contract 10)."""
+        token, query = token_of(call.scope, call.segments)
+        if not self._gate.admits_operator(call.scope, token):
+            return partner.UNAUTHORIZED
+        request = await self._request(call, query)
+        body: bytes = await self.method.handler(self._services, request)
+        return body

@@ -1,0 +1,1 @@
+"""What is true without any library: frozen structs and pure rules."""

@@ -1,0 +1,69 @@
+"""What a posted file is to become before phones are shown it, and what became of it."""
+
+from pathlib import Path
+
+import msgspec
+
+from statusgate.domain.status import FailureReason
+
+BAD_MEDIA = "File is not media that WhatsApp can show"
+
+
+class ImageWanted(msgspec.Struct, frozen=True):
+    """A JPEG."""
+
+
+class VideoWanted(msgspec.Struct, frozen=True):
+    """An MP4 with H.264 and AAC; what comes after *max_seconds* is cut off."""
+
+    max_seconds: int
+
+
+class VoiceWanted(msgspec.Struct, frozen=True):
+    """Ogg/Opus, mono; a voice longer than *max_seconds* fails."""
+
+    max_seconds: int
+
+
+Wanted = ImageWanted | VideoWanted | VoiceWanted
+
+
+class Converted(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that phones can show."""
+
+    path: Path
+    """the target; the source itself if it was passed through"""
+    mimetype: str
+    extension: str
+    """without dot"""
+    seconds: int = 0
+    """rounded as phones do, at least 1; 0 for images"""
+    width: int = 0
+    """pixels, as shown; 0 for voices"""
+    height: int = 0
+    thumbnail: bytes = b""
+    """JPEG of at most 72 pixels either way; empty for voices"""
+    waveform: bytes = b""
+    """voices: 64 values of 0 to 100, the loudest 100 (all 0: silence)"""
+    passed_through: bool = False
+    """it was fine already; nothing has been written"""
+
+
+class ConversionFailed(msgspec.Struct, frozen=True):
+    """The file will never be shown; reason and description are those of contract 3.5."""
+
+    reason: FailureReason
+    description: str
+    detail: str = ""
+    """for logs: what the decoder said"""
+
+
+def bad_media(detail: str) -> ConversionFailed:
+    """The file is broken, of a wrong kind, or beyond the limits."""
+    return ConversionFailed(FailureReason.BAD_MEDIA, BAD_MEDIA, detail)
+
+
+def voice_too_long(max_seconds: int) -> ConversionFailed:
+    """The voice is longer than the configured figure."""
+    description = f"Voice is longer than {max_seconds} seconds"
+    return ConversionFailed(FailureReason.VOICE_TOO_LONG, description)

@@ -1,0 +1,84 @@
+"""Everything that can go wrong in a way the caller should hear of.
+
+One root; the edges (HTTP, command line) translate the classes in one table each.
+"""
+
+
+class StatusgateError(Exception):
+    """Root of all errors the gateway raises on purpose."""
+
+
+class InvalidRequest(StatusgateError):
+    """Input that cannot be accepted; the text names the field and the fault (contract 2.4)."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class BadRequestData(StatusgateError):
+    """Well-formed but unusable input (contract 8: ``bad request data``)."""
+
+
+class MessageNotFound(StatusgateError):
+    """No status of that id (contract 8: ``ID message notfound``)."""
+
+
+class InstanceUnknown(StatusgateError):
+    """No instance of that id, or one that is deleted."""
+
+
+class NotAuthorized(StatusgateError):
+    """A live query while the account is not open (contract 2.2 step 6)."""
+
+    def __init__(self, *, starting: bool) -> None:
+        super().__init__("starting" if starting else "not authorized")
+        self.starting = starting
+
+
+class NotSupported(StatusgateError):
+    """The engine of this instance cannot do that."""
+
+
+class JournalUnavailable(StatusgateError):
+    """The record cannot be written or read just now; nothing has changed."""
+
+
+class JournalFull(JournalUnavailable):
+    """No room left to write; reads go on, service returns by itself."""
+
+
+class JournalBroken(JournalUnavailable):
+    """An I/O error: the process must end, the record recovers at the next start."""
+
+
+class MediaFull(StatusgateError):
+    """No room for media."""
+
+
+class EngineRejected(StatusgateError):
+    """WhatsApp said no; never retried blindly."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(text or f"refused by WhatsApp ({code})")
+        self.code = code
+
+
+class EngineUnavailable(StatusgateError):
+    """Not connected, or timed out before anything was sent: may be tried again."""
+
+
+class EngineUncertain(StatusgateError):
+    """Sent without an answer: may or may not be out."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the outcome of {key} is unknown")
+        self.key = key
+
+
+class MediaUnavailable(StatusgateError):
+    """A file of WhatsApp's cannot be fetched; ``final`` if it never will be."""
+
+    def __init__(self, reason: str, *, final: bool) -> None:
+        super().__init__(reason)
+        self.final = final

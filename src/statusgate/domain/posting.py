@@ -1,0 +1,50 @@
+"""What the engine port is given to post, and what it answers."""
+
+import msgspec
+
+from statusgate.domain.address import Address
+from statusgate.domain.status import Kind
+
+
+class StatusPost(msgspec.Struct, frozen=True, kw_only=True):
+    """A status to publish; *key* is our idMessage and the idempotency key."""
+
+    key: str
+    kind: Kind
+    text: str = ""
+    background: int | None = None
+    """0xRRGGBB"""
+    font: int | None = None
+    media_path: str = ""
+    mimetype: str = ""
+    seconds: int = 0
+    width: int = 0
+    height: int = 0
+    thumbnail: bytes = b""
+    waveform: bytes = b""
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A recipient who was left out: ``unknown``, ``privacy`` or ``noAddress``."""
+
+    address: Address
+    reason: str
+
+
+class SentStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """WhatsApp took the status under its own id."""
+
+    key: str
+    wire_id: str
+    sent_ms: int | None = None
+    """WhatsApp's time; None if it gave none"""
+    recipients: tuple[Address, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
+
+
+class ContactInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What WhatsApp tells of a number when asked (a live query)."""
+
+    address: Address
+    exists: bool
+    avatar_url: str = ""

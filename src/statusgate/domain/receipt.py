@@ -1,0 +1,97 @@
+"""The receipt lattice: pending < failed < sent < delivered < read.
+
+A recipient's row is two times, each the earliest told of its kind. Everything else follows,
+so receipts may come in any order, repeated, or before their status (contract 3.1).
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+from statusgate.domain.address import Address
+
+
+class Progress(IntEnum):
+    """How far a status, or one recipient's row, has come; it only rises."""
+
+    PENDING = 0
+    FAILED = 1
+    SENT = 2
+    DELIVERED = 3
+    READ = 4
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One recipient's receipts: the earliest time of each kind, milliseconds UTC."""
+
+    delivered_ms: int | None = None
+    read_ms: int | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How far the receipts alone carry; PENDING if there are none."""
+        if self.read_ms is not None:
+            return Progress.READ
+        return Progress.PENDING if self.delivered_ms is None else Progress.DELIVERED
+
+    def joined(self, other: "Row") -> "Row":
+        """Return the least row that holds what both tell.
+
+        Commutative, associative, idempotent.
+        """
+        return Row(
+            _earliest(self.delivered_ms, other.delivered_ms),
+            _earliest(self.read_ms, other.read_ms),
+        )
+
+    def newest_ms(self) -> int | None:
+        """The time of the newest receipt in the row."""
+        if self.delivered_ms is None or self.read_ms is None:
+            return self.read_ms if self.delivered_ms is None else self.delivered_ms
+        return max(self.delivered_ms, self.read_ms)
+
+
+def row_of(kind: Progress, at_ms: int) -> Row:
+    """Return the row that a single receipt of *kind* (DELIVERED or READ) makes."""
+    return Row(read_ms=at_ms) if kind is Progress.READ else Row(delivered_ms=at_ms)
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """*viewer* got (DELIVERED) or saw (READ) the status that WhatsApp calls *wire_id*."""
+
+    wire_id: str
+    viewer: Address
+    kind: Progress
+    at_ms: int
+
+
+class ReceiptChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One row that a batch of receipts changed.
+
+    *raised_to* is the progress it reached for the first time, None if only an earlier time
+    was learned.
+    """
+
+    status_no: int
+    status_id: str
+    by_api: bool
+    viewer: Address
+    row: Row
+    raised_to: Progress | None
+
+
+class Recipient(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a status as told to the world (contract 3.7)."""
+
+    address: Address
+    contact_name: str
+    progress: Progress
+    at_ms: int
+    """when the row reached *progress*"""
+    row: Row
+
+
+def _earliest(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

@@ -1,0 +1,59 @@
+"""What a developer can make happen on a sandbox account (contract 12.9)."""
+
+import msgspec
+
+from statusgate.domain.address import Address
+from statusgate.domain.instance import State
+from statusgate.domain.receipt import Progress
+from statusgate.domain.status import Kind
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True):
+    """A status appears: *author*'s, or (None) one the account posts on its phone."""
+
+    author: Address | None
+    kind: Kind
+    text: str = ""
+    """the text, or the caption"""
+    background: int | None = None
+    font: int | None = None
+    file: bytes | None = None
+    """None: a small built-in sample"""
+    timestamp: int | None = None
+    """unix seconds; None: now; a future one holds the event back"""
+    status_id: str | None = None
+    """None: a new one"""
+
+
+class Viewed(msgspec.Struct, frozen=True, kw_only=True):
+    """A viewer's receipt; may precede its status."""
+
+    status_id: str
+    viewer: Address
+    kind: Progress
+    timestamp: int | None = None
+
+
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
+    """The author deletes a status; *author* may be the account itself."""
+
+    status_id: str
+    author: Address
+
+
+class Met(msgspec.Struct, frozen=True, kw_only=True):
+    """A contact is added or replaced."""
+
+    address: Address
+    name: str = ""
+    contact_name: str = ""
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's state changes; *phone* counts only when linking from notAuthorized."""
+
+    state: State
+    phone: str = ""
+
+
+ScriptEvent = Posted | Viewed | Withdrawn | Met | Moved

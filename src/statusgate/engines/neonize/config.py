@@ -1,0 +1,113 @@
+"""What the gateway tells a worker at its start, and what a worker's exit code means."""
+
+from enum import IntEnum
+from typing import Literal
+
+import msgspec
+
+Addressing = Literal["auto", "pn", "lid"]
+"""how recipients are named to WhatsApp: by phone number, by LID, or as it turns out to work"""
+
+LegacyFonts = Literal["raw", "map"]
+"""fonts that today's clients no longer list: sent by number, or replaced by similar ones"""
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds; the defaults suit WhatsApp, tests shorten them."""
+
+    beat: float = 5.0
+    beats_missed: int = 3
+    kill_after: float = 5.0
+    """between SIGTERM and SIGKILL"""
+
+    restart_first: float = 1.0
+    restart_most: float = 300.0
+    settled_after: float = 600.0
+    """a worker that ran this long starts the back-off afresh"""
+    deaths: int = 5
+    deaths_within: float = 600.0
+    """so many deaths within that time raise the alarm and lead to the slow lane"""
+    slow: float = 300.0
+    replaced_hold: float = 600.0
+    outdated_hold: float = 3600.0
+
+    linking: float = 170.0
+    connecting: float = 120.0
+    failing: float = 120.0
+    """silence or a closed connection for so long restarts the worker"""
+    linger: float = 2.0
+    """an unlinked worker without work ends itself"""
+
+    hello: float = 30.0
+    """for a new worker to load and report"""
+
+    send_drain: float = 8.0
+    ack_drain: float = 2.0
+    contacts_every: float = 600.0
+
+    request: float = 30.0
+    download: float = 300.0
+    send: float = 90.0
+    """above the 75 s after which the library itself gives up"""
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup", tag_field="t"):
+    """First frame on the socket; here and not in ``argv``, for a proxy may hold a password."""
+
+    version: int
+    directory: str
+    proxy: str = ""
+    display_name: str = "statusgate"
+    addressing: Addressing = "auto"
+    legacy_fonts: LegacyFonts = "raw"
+    forget: bool = False
+    """only put the session aside, because the operator gives up a lost one"""
+    min_free_bytes: int = 128 * 1024 * 1024
+    timing: Timing = Timing()
+
+
+class Exit(IntEnum):
+    """Why a worker ended, as its exit code; other codes and signals are crashes."""
+
+    DRAINED = 0
+    UNREACHABLE = 69
+    """WhatsApp could not be reached"""
+    LOCKED = 73
+    """another worker holds the account's folder"""
+    RESTART = 74
+    """the connection is of no use any more"""
+    NO_ROOM = 75
+    """the spool cannot be written"""
+    PROTOCOL = 76
+    STORE_LOST = 78
+    """linked, but the session store is missing, unreadable or another one"""
+    REPLACED = 80
+    LOGGED_OUT = 81
+    LINKING_ENDED = 82
+    OUTDATED = 83
+    BANNED = 84
+    BLOCKED = 85
+
+
+MEANING = {
+    Exit.DRAINED: "ended on request",
+    Exit.UNREACHABLE: "WhatsApp cannot be reached",
+    Exit.LOCKED: "another process uses the account's folder",
+    Exit.RESTART: "the connection failed without closing",
+    Exit.NO_ROOM: "the spool cannot be written; is the disk full?",
+    Exit.PROTOCOL: "the gateway and its worker do not understand each other",
+    Exit.STORE_LOST: "the session store is missing or damaged; log out, then link again",
+    Exit.REPLACED: "the same session is in use elsewhere",
+    Exit.LOGGED_OUT: "the device is no longer linked",
+    Exit.LINKING_ENDED: "linking ended without success",
+    Exit.OUTDATED: "WhatsApp refuses this version; upgrade neonize",
+    Exit.BANNED: "the account is banned for a time",
+    Exit.BLOCKED: "the account is banned",
+}
+
+
+def meaning(code: int) -> str:
+    """Return in words why a worker ended; negative codes are signals."""
+    if code in MEANING:
+        return MEANING[Exit(code)]
+    return f"killed by signal {-code}" if code < 0 else f"crashed with exit code {code}"

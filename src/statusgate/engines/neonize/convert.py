@@ -1,0 +1,323 @@
+"""From the library's events to ours.
+
+Everything here was written by strangers: lengths are capped, control characters replaced, ids
+checked, times put into range, and only what can be meant for us is taken.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from neonize.proto import Neonize_pb2 as wire
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (
+    AudioMessage,
+    ImageMessage,
+    Message,
+    ProtocolMessage,
+    VideoMessage,
+)
+from neonize.proto.waHistorySync.WAWebProtobufsHistorySync_pb2 import HistorySync
+
+from statusgate.domain.address import Address
+from statusgate.domain.events import (
+    EngineEvent,
+    IdentityLearned,
+    StatusDeleted,
+    StatusReceipt,
+    StatusReceived,
+    StatusUndecryptable,
+)
+from statusgate.domain.media import MediaRef
+from statusgate.domain.receipt import Progress
+from statusgate.domain.status import Kind
+
+DAY_MS = 24 * 3600 * 1000
+MAX_TEXT = 4096
+MAX_NAME = 256
+MAX_THUMBNAIL = 64 * 1024
+MAX_IDS = 500
+_MAX_KNOWN = 100_000
+_FONT_FIELD = 9
+
+_ID = re.compile(r"[!-~]{1,128}")
+_USER = re.compile(r"[0-9]{1,20}")
+_MIME = re.compile(r"[ -~]{1,100}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+_RECEIPTS = {
+    wire.Receipt.DELIVERED: Progress.DELIVERED,
+    wire.Receipt.INACTIVE: Progress.DELIVERED,  # a device that is not in the foreground
+    wire.Receipt.READ: Progress.READ,
+    wire.Receipt.PLAYED: Progress.READ,
+}
+
+_WITHOUT_CONTENT = {"senderKeyDistributionMessage", "messageContextInfo"}
+"""fields that travel with a status, or alone as the first half of a new sender's first one"""
+
+
+class Converter:
+    """Turns the library's protobufs into events; remembers whose two addresses it has told."""
+
+    def __init__(self, own: Address) -> None:
+        self.own = own
+        self._known: set[Address] = set()
+
+    def message(self, event: Any) -> list[EngineEvent]:
+        """A message: a status, the withdrawal of one, or nothing of interest."""
+        info = event.Info
+        author = _person(info.MessageSource)
+        if not _is_status(info.MessageSource) or author is None or not _ID.fullmatch(info.ID):
+            return []
+        from_me = info.MessageSource.IsFromMe or author.meets(self.own)
+        author = self.own if from_me else author
+        at_ms = _in_range(info.Timestamp)
+        found: EngineEvent | None
+        if event.Message.HasField("protocolMessage"):
+            found = _deletion(event.Message.protocolMessage, author, from_me, at_ms)
+        else:
+            name = clean(info.Pushname, MAX_NAME)
+            found = status_of(event.Message, info.ID, author, from_me, name, at_ms)
+        return [] if found is None else [*self._identity(author, at_ms), found]
+
+    def receipt(self, event: Any) -> list[EngineEvent]:
+        """Somebody got or saw statuses of the account."""
+        source = event.MessageSource
+        kind = _RECEIPTS.get(event.Type)
+        viewer = _person(source)
+        if kind is None or viewer is None or not _is_status(source):
+            return []
+        if source.IsFromMe or viewer.meets(self.own):
+            return []  # another device of the account is no viewer
+        ids = [one for one in event.MessageIDs if _ID.fullmatch(one)]
+        at_ms = _in_range(event.Timestamp * 1000)  # seconds here, milliseconds in messages
+        found: list[EngineEvent] = [
+            StatusReceipt(
+                wire_ids=tuple(ids[start : start + MAX_IDS]),
+                viewer=viewer,
+                kind=kind,
+                at_ms=at_ms,
+            )
+            for start in range(0, len(ids), MAX_IDS)
+        ]
+        return [*self._identity(viewer, at_ms), *found] if found else []
+
+    def undecryptable(self, event: Any) -> list[EngineEvent]:
+        """A status that cannot be read."""
+        info = event.Info
+        author = _person(info.MessageSource)
+        if not _is_status(info.MessageSource) or author is None or not _ID.fullmatch(info.ID):
+            return []
+        at_ms = _in_range(info.Timestamp)
+        return [StatusUndecryptable(wire_id=info.ID, author=author, at_ms=at_ms)]
+
+    def history(self, event: Any) -> Iterator[list[EngineEvent]]:
+        """Statuses of the last day that the phone hands over after linking, one by one."""
+        if event.Data.syncType != HistorySync.INITIAL_STATUS_V3:
+            return
+        now_ms = _now_ms()
+        for old in event.Data.statusV3Messages:
+            at_ms = old.messageTimestamp * 1000
+            author = (
+                self.own if old.key.fromMe else _parsed(old.key.participant or old.participant)
+            )
+            if not now_ms - DAY_MS < at_ms <= now_ms + DAY_MS or not author:
+                continue
+            if old.key.remoteJID != "status@broadcast" or not _ID.fullmatch(old.key.ID):
+                continue
+            from_me = author.meets(self.own)
+            name = clean(old.pushName, MAX_NAME)
+            found = status_of(
+                old.message, old.key.ID, author, from_me, name, min(at_ms, now_ms)
+            )
+            if found is not None:
+                yield [found]
+
+    def identity(self, person: Address) -> list[EngineEvent]:
+        """Tell that both addresses of *person* belong together, unless told already."""
+        return self._identity(person, _now_ms())
+
+    def _identity(self, person: Address, at_ms: int) -> list[EngineEvent]:
+        if not (person.phone and person.lid) or person in self._known or person == self.own:
+            return []
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known.add(person)
+        return [IdentityLearned(address=person, at_ms=at_ms)]
+
+
+def status_of(
+    message: Any, wire_id: str, author: Address, from_me: bool, name: str, at_ms: int
+) -> StatusReceived | None:
+    """Return the status that *message* is; None if it has no content that we know."""
+    common: dict[str, Any] = {
+        "wire_id": wire_id,
+        "author": author,
+        "from_me": from_me,
+        "push_name": name,
+        "at_ms": at_ms,
+    }
+    fields = {field.name for field, _ in message.ListFields()} - _WITHOUT_CONTENT
+    if "conversation" in fields:
+        return StatusReceived(kind=Kind.TEXT, text=clean(message.conversation), **common)
+    if "extendedTextMessage" in fields:
+        text = message.extendedTextMessage
+        return StatusReceived(
+            kind=Kind.TEXT,
+            text=clean(text.text),
+            background=_colour(text),
+            font=font_of(text),
+            **common,
+        )
+    if "imageMessage" in fields:
+        return _media(Kind.IMAGE, message.imageMessage, ImageMessage, common)
+    if "videoMessage" in fields:
+        return _media(Kind.VIDEO, message.videoMessage, VideoMessage, common)
+    if "audioMessage" in fields:
+        return _media(Kind.AUDIO, message.audioMessage, AudioMessage, common)
+    return None
+
+
+def font_of(text: Any) -> int | None:
+    """Return the font's number, also one that the library's enumeration does not know.
+
+    Such a number survives among the unknown fields: field 9, a small varint.
+    """
+    if text.HasField("font"):
+        return int(text.font)
+    found = None
+    for number, value in _varints(text.SerializeToString()):
+        if number == _FONT_FIELD and 0 <= value < 256:
+            found = value
+    return found
+
+
+def clean(text: str, limit: int = MAX_TEXT) -> str:
+    """Return *text* cut to *limit* code points, control characters replaced."""
+    return _CONTROL.sub("\ufffd", text[:limit])
+
+
+def jid_address(jid: Any) -> Address | None:
+    """Return the person behind a library address, device number dropped; None if no person."""
+    if jid.IsEmpty or not _USER.fullmatch(jid.User):
+        return None
+    if jid.Server == "s.whatsapp.net":
+        return Address(phone=jid.User)
+    return Address(lid=jid.User) if jid.Server == "lid" else None
+
+
+def _person(source: Any) -> Address | None:
+    """Return the sender, under both forms if the message tells both."""
+    person, other = jid_address(source.Sender), jid_address(source.SenderAlt)
+    if person is None:
+        return None
+    if other is None:
+        return person
+    return Address(phone=person.phone or other.phone, lid=person.lid or other.lid)
+
+
+def _parsed(text: str) -> Address | None:
+    """Return the person behind ``digits[:device]@server``."""
+    user, _, server = text.partition("@")
+    user = user.partition(":")[0]
+    if not _USER.fullmatch(user):
+        return None
+    if server == "s.whatsapp.net":
+        return Address(phone=user)
+    return Address(lid=user) if server == "lid" else None
+
+
+def _is_status(source: Any) -> bool:
+    return bool(source.Chat.User == "status" and source.Chat.Server == "broadcast")
+
+
+def _deletion(message: Any, author: Address, from_me: bool, at_ms: int) -> StatusDeleted | None:
+    """Return the deletion of a status by its own author; nobody else can withdraw it."""
+    if message.type != ProtocolMessage.REVOKE or not _ID.fullmatch(message.key.ID):
+        return None
+    named = _parsed(message.key.participant) if message.key.participant else None
+    if not message.key.fromMe and (named is None or not named.meets(author)):
+        return None
+    return StatusDeleted(wire_id=message.key.ID, author=author, from_me=from_me, at_ms=at_ms)
+
+
+def _media(kind: Kind, media: Any, made: Any, common: dict[str, Any]) -> StatusReceived:
+    thumbnail = b"" if kind is Kind.AUDIO else media.JPEGThumbnail
+    return StatusReceived(
+        kind=kind,
+        text="" if kind is Kind.AUDIO else clean(media.caption),
+        background=_colour(media) if kind is Kind.AUDIO else None,
+        media=_reference(kind, media, made),
+        thumbnail=thumbnail if len(thumbnail) <= MAX_THUMBNAIL else b"",
+        **common,
+    )
+
+
+def _reference(kind: Kind, media: Any, made: Any) -> MediaRef | None:
+    """Keep of a media message what fetching needs; None if it cannot be fetched at all."""
+    keys = (media.mediaKey, media.fileSHA256, media.fileEncSHA256)
+    if any(len(key) != 32 for key in keys) or not 0 < len(media.directPath) <= 2048:
+        return None
+    mimetype = media.mimetype if _MIME.fullmatch(media.mimetype) else ""
+    kept = made(
+        URL=media.URL[:2048],
+        directPath=media.directPath,
+        mediaKey=media.mediaKey,
+        fileSHA256=media.fileSHA256,
+        fileEncSHA256=media.fileEncSHA256,
+        fileLength=media.fileLength,
+        mimetype=mimetype,
+    )
+    field = {Kind.IMAGE: "imageMessage", Kind.VIDEO: "videoMessage", Kind.AUDIO: "audioMessage"}
+    return MediaRef(
+        handle=Message(**{field[kind]: kept}).SerializeToString(),
+        mimetype=mimetype,
+        size=min(media.fileLength, 2**53),
+        sha256=media.fileSHA256,
+    )
+
+
+def _colour(message: Any) -> int | None:
+    return message.backgroundArgb & 0xFFFFFF if message.HasField("backgroundArgb") else None
+
+
+def _in_range(ms: int) -> int:
+    """Return *ms* if it can be true, else the present time."""
+    now_ms = _now_ms()
+    return ms if 0 < ms <= now_ms + DAY_MS else now_ms
+
+
+def _varints(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield number and value of the varint fields of a serialised message."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        number, form = tag >> 3, tag & 7
+        if form == 0:
+            value, at = _varint(data, at)
+            yield number, value
+        elif form == 1:
+            at += 8
+        elif form == 2:
+            length, at = _varint(data, at)
+            at += length
+        elif form == 5:
+            at += 4
+        else:
+            return
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while at < len(data):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return value, at
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,247 @@
+"""Frames on the socket between the gateway and a worker.
+
+A frame is a length (4 bytes, big endian) and that many bytes of JSON, at most 1 MiB. Its ``t``
+names its kind; unknown members are ignored, an unknown kind is an error. Files never travel
+in frames, only their paths.
+"""
+
+import asyncio
+import socket
+import struct
+import threading
+from typing import Any, cast
+
+import msgspec
+
+from statusgate.domain.address import Address
+from statusgate.domain.media import MediaRef
+from statusgate.domain.posting import StatusPost
+from statusgate.engines.neonize.config import Setup
+
+VERSION = 1
+MAX_FRAME = 1 << 20
+
+NOT_BEGUN = "the post was not begun"
+"""a worker's answer when asked for the outcome of a post it does not know"""
+
+_LENGTH = struct.Struct(">I")
+
+
+class ProtocolError(Exception):
+    """The other side sent something that is no frame."""
+
+
+class GatewayGone(Exception):
+    """Nobody is at the other end of the socket any more."""
+
+
+class FrameTooLong(ValueError):
+    """Something of ours does not fit into a frame."""
+
+
+class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="t", omit_defaults=True):
+    pass
+
+
+class From(_Frame, frozen=True, kw_only=True, tag="from"):
+    """Stream the records behind *seq*; those up to *acked* are journaled."""
+
+    seq: int
+    acked: int
+
+
+class Ack(_Frame, frozen=True, kw_only=True, tag="ack"):
+    """Everything up to *seq* is journaled."""
+
+    seq: int
+
+
+class Vitals(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker is."""
+
+    state: str = ""
+    waiting: int = 0
+    """records not yet confirmed"""
+    poisoned: int = 0
+    threads: int = 0
+    resident_bytes: int = 0
+
+
+class Beat(_Frame, frozen=True, kw_only=True, tag="hb"):
+    """A sign of life; the worker answers the gateway's at once."""
+
+    vitals: Vitals | None = None
+
+
+class Drain(_Frame, frozen=True, kw_only=True, tag="drain"):
+    """Finish what runs, then end."""
+
+
+class Request(_Frame, frozen=True, kw_only=True, tag="req"):
+    id: int
+    op: str
+    p: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Hello(_Frame, frozen=True, kw_only=True, tag="hello"):
+    """The worker's first frame."""
+
+    v: int
+    pid: int
+    linked: bool = False
+    spool: tuple[int, int] = (0, 0)
+    """the first and the last record"""
+
+
+class Began(_Frame, frozen=True, kw_only=True, tag="began"):
+    """Answers ``from``: the records that follow are those behind *seq*."""
+
+    seq: int
+
+
+class Record(_Frame, frozen=True, kw_only=True, tag="ev"):
+    """A record of the spool: a JSON array of events."""
+
+    seq: int
+    p: msgspec.Raw
+
+
+class Now(_Frame, frozen=True, kw_only=True, tag="now"):
+    """A volatile event."""
+
+    p: msgspec.Raw
+
+
+class Response(_Frame, frozen=True, kw_only=True, tag="res"):
+    id: int
+    ok: bool
+    p: msgspec.Raw = msgspec.Raw(b"null")
+    err: str = ""
+    """``rejected``, ``unavailable``, ``uncertain``, ``media``, ``gone``"""
+    code: int = 0
+    text: str = ""
+
+
+ToWorker = Setup | From | Ack | Beat | Drain | Request
+ToGateway = Hello | Began | Record | Now | Beat | Response
+
+_to_worker = msgspec.json.Decoder(ToWorker)
+_to_gateway = msgspec.json.Decoder(ToGateway)
+
+
+class PostCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of ``post_status``."""
+
+    post: StatusPost
+    audience: tuple[Address, ...] | None = None
+
+
+class DeleteCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of ``delete_status``."""
+
+    wire_id: str
+    audience: tuple[Address, ...]
+
+
+class ViewCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of ``mark_viewed``."""
+
+    wire_id: str
+    author: Address
+
+
+class DownloadCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Parameters of ``download``; *to* is an absolute path, *limit* bytes."""
+
+    ref: MediaRef
+    to: str
+    limit: int
+
+
+def pack(frame: Any) -> bytes:
+    """Return *frame* as it goes on the socket. Raises FrameTooLong."""
+    body = msgspec.json.encode(frame)
+    if len(body) > MAX_FRAME:
+        raise FrameTooLong(f"a frame of {len(body)} bytes is too long")
+    return _LENGTH.pack(len(body)) + body
+
+
+def raw(value: Any) -> msgspec.Raw:
+    """Return *value* as the payload of a frame."""
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+async def receive(reader: asyncio.StreamReader) -> ToGateway | None:
+    """Return the next frame of a worker, None at the end. Raises ProtocolError."""
+    try:
+        head = await reader.readexactly(_LENGTH.size)
+        body = await reader.readexactly(_checked(_LENGTH.unpack(head)[0]))
+    except asyncio.IncompleteReadError as end:
+        if end.partial:
+            raise ProtocolError("the stream ends within a frame") from None
+        return None
+    except ConnectionError:
+        return None
+    return cast(ToGateway, _decoded(_to_gateway, body))
+
+
+class Channel:
+    """The worker's end of the socket; any thread may send, one receives."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+
+    def send(self, frame: Any) -> None:
+        """Send *frame*; blocks while the gateway does not read. Raises GatewayGone."""
+        data = pack(frame)
+        try:
+            with self._sending:
+                self._connection.sendall(data)
+        except OSError:
+            raise GatewayGone from None
+
+    def receive(self) -> ToWorker | None:
+        """Return the next frame of the gateway, None at the end. Raises ProtocolError."""
+        head = self._exactly(_LENGTH.size)
+        if not head:
+            return None
+        length = _checked(_LENGTH.unpack(head)[0])
+        body = self._exactly(length)
+        if length and not body:
+            raise ProtocolError("the stream ends within a frame")
+        return cast(ToWorker, _decoded(_to_worker, body))
+
+    def close(self) -> None:
+        """Make a blocked ``send`` or ``receive`` end."""
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return
+
+    def _exactly(self, count: int) -> bytes:
+        data = bytearray()
+        while len(data) < count:
+            try:
+                chunk = self._connection.recv(min(count - len(data), 65536))
+            except OSError:
+                chunk = b""
+            if not chunk:
+                if data:
+                    raise ProtocolError("the stream ends within a frame")
+                break
+            data += chunk
+        return bytes(data)
+
+
+def _checked(length: int) -> int:
+    if length > MAX_FRAME:
+        raise ProtocolError(f"a frame of {length} bytes was announced")
+    return length
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"no frame: {error}") from None

@@ -1,0 +1,324 @@
+"""What the gateway can ask of a worker: each request becomes a call of the library.
+
+The library's calls block, so each kind has its threads. Nothing here loads the library before
+there is a need: a worker that only hands over an old spool stays small.
+"""
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from statusgate.domain.address import Address
+from statusgate.domain.contact import Contact
+from statusgate.domain.errors import (
+    EngineRejected,
+    EngineUnavailable,
+    EngineUncertain,
+    MediaUnavailable,
+)
+from statusgate.domain.events import ContactsChanged, EngineState
+from statusgate.engines.neonize.book import PostBook
+from statusgate.engines.neonize.config import Exit, Setup
+from statusgate.engines.neonize.ipc import (
+    NOT_BEGUN,
+    DeleteCall,
+    DownloadCall,
+    PostCall,
+    Request,
+    Response,
+    ViewCall,
+    raw,
+)
+from statusgate.engines.neonize.store import SessionStore, StoreLost
+
+if TYPE_CHECKING:
+    from statusgate.engines.neonize.contacts import ContactStore
+    from statusgate.engines.neonize.posting import Poster
+    from statusgate.engines.neonize.session import Session
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_FIRST_LOOKS = (5.0, 15.0, 60.0)
+"""seconds between the looks after linking, while the phone still sends its contacts"""
+
+_GATHERING = 0.05
+_LAST_ANSWERS = 1.0
+"""seconds that a draining worker grants to requests other than posts"""
+_POSTING = frozenset({"post_status", "delete_status"})
+
+
+class Operations:
+    """Serves requests; owns the session and all that hangs on it."""
+
+    def __init__(self, setup: Setup, store: SessionStore, book: PostBook, outlet: Any) -> None:
+        self._setup = setup
+        self._store = store
+        self._book = book
+        self._outlet = outlet
+        self._opening = threading.Lock()
+        self.session: Session | None = None
+        self._poster: Poster | None = None
+        self._contacts: ContactStore | None = None
+        self._draining = False
+        self._running: dict[int, tuple[str, float]] = {}
+        self._pools = {
+            "post": ThreadPoolExecutor(1, "post"),
+            "download": ThreadPoolExecutor(2, "download"),
+            "ask": ThreadPoolExecutor(3, "ask"),
+        }
+        self._calls: dict[str, Callable[[msgspec.Raw], Any]] = {
+            "begin_linking": self._begin_linking,
+            "pairing_code": self._pairing_code,
+            "logout": self._logout,
+            "post_status": self._post_status,
+            "outcome": self._outcome,
+            "unfinished": lambda _: self._book.unfinished(),
+            "delete_status": self._delete_status,
+            "mark_viewed": self._mark_viewed,
+            "download": self._download,
+            "look_up": self._look_up,
+        }
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session that may bring events."""
+        return self.session is not None and not self.session.linking
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being served."""
+        return bool(self._running)
+
+    def serve(self, request: Request) -> None:
+        """Have *request* answered from a thread of its kind.
+
+        While draining it is not answered at all: the next worker gets it.
+        """
+        if self._draining:
+            return
+        kind = "post" if request.op in _POSTING else request.op
+        pool = self._pools.get(kind, self._pools["ask"])
+        self._running[request.id] = (request.op, time.monotonic())
+        pool.submit(self._answer, request)
+
+    def overdue(self) -> Exit | None:
+        """Tell whether something hangs, and how the process should end then."""
+        now = time.monotonic()
+        for number, (operation, since) in list(self._running.items()):
+            if operation in _POSTING and now - since > self._setup.timing.send:
+                self._running.pop(number, None)
+                text = "WhatsApp does not answer"
+                self._outlet.answer(Response(id=number, ok=False, err="uncertain", text=text))
+                return Exit.RESTART
+        return self.session.overdue() if self.session is not None else None
+
+    def open_session(self, *, linked: bool) -> None:
+        """Load the library and connect; *linked* tells whether to show codes."""
+        from statusgate.engines.neonize.contacts import ContactStore, ContactWatch
+        from statusgate.engines.neonize.posting import Poster
+        from statusgate.engines.neonize.session import Session
+
+        with self._opening:
+            if self.session is not None or self._draining:
+                return
+            session = Session(self._setup, self._store, self._outlet, linked=linked)
+            self._contacts = ContactStore(session.client)
+            self._poster = Poster(
+                session.client,
+                self._contacts,
+                self._book,
+                self._store,
+                lambda: session.own,
+                addressing=self._setup.addressing,
+                legacy_fonts=self._setup.legacy_fonts,
+            )
+            watch = ContactWatch(
+                self._contacts,
+                self._poster.names_in_place,
+                lambda: session.own,
+                self._tell_contacts,
+            )
+            self.session = session
+        session.start()
+        threading.Thread(
+            target=self._look_after, args=(session, watch), name="contacts", daemon=True
+        ).start()
+
+    def drain(self, seconds: float) -> None:
+        """Take no more posts, let the running one end, leave WhatsApp."""
+        self._draining = True
+        began = time.monotonic()
+        while (lasted := time.monotonic() - began) < seconds:
+            if not self._posting() and (not self._running or lasted > _LAST_ANSWERS):
+                break
+            time.sleep(0.01)
+        if self.session is not None:
+            leaving = threading.Thread(target=self.session.stop, daemon=True)
+            leaving.start()
+            leaving.join(2.0)
+
+    def _posting(self) -> bool:
+        return any(operation in _POSTING for operation, _ in self._running.values())
+
+    def _answer(self, request: Request) -> None:
+        try:
+            self._outlet.answer(self._called(request))
+        except OSError as error:
+            self._outlet.spool_failed(error)
+        finally:
+            self._running.pop(request.id, None)
+
+    def _called(self, request: Request) -> Response:
+        """Return the answer to *request*, whatever happens. Raises OSError alone."""
+
+        def failed(kind: str, text: str, code: int = 0) -> Response:
+            return Response(id=request.id, ok=False, err=kind, text=text, code=code)
+
+        call = self._calls.get(request.op)
+        if call is None:
+            return failed("unavailable", f"there is no operation {request.op}")
+        try:
+            return Response(id=request.id, ok=True, p=raw(call(request.p)))
+        except EngineRejected as error:
+            return failed("rejected", str(error), error.code)
+        except EngineUncertain as error:
+            return failed("uncertain", str(error))
+        except EngineUnavailable as error:
+            return failed("unavailable", str(error))
+        except MediaUnavailable as error:
+            return failed("gone" if error.final else "media", str(error))
+        except OSError:
+            raise
+        except Exception as error:
+            log.exception("%s failed", request.op)
+            return failed("unavailable", type(error).__name__)
+
+    # -- the operations
+
+    def _begin_linking(self, _: msgspec.Raw) -> None:
+        try:
+            linked = self._store.check()
+        except StoreLost as lost:
+            raise EngineUnavailable(str(lost)) from None
+        if linked:
+            raise EngineUnavailable("the account is linked already")
+        self.open_session(linked=False)
+
+    def _pairing_code(self, parameters: msgspec.Raw) -> str:
+        self._begin_linking(parameters)
+        return self._session().pairing_code(msgspec.json.decode(parameters, type=str))
+
+    def _logout(self, _: msgspec.Raw) -> None:
+        if self.session is None:
+            return  # not linked; this worker ends by itself
+        if self.session.linking:
+            self._outlet.end(Exit.LINKING_ENDED)
+        else:
+            self.session.logout()
+
+    def _post_status(self, parameters: msgspec.Raw) -> Any:
+        call = msgspec.json.decode(parameters, type=PostCall)
+        return self._open_poster().post(call.post, call.audience)
+
+    def _outcome(self, parameters: msgspec.Raw) -> Any:
+        """Tell what became of an earlier post; needs no connection."""
+        key = msgspec.json.decode(parameters, type=str)
+        found = self._book.outcome(key)
+        if found is None:
+            raise EngineUnavailable(NOT_BEGUN)
+        return found
+
+    def _delete_status(self, parameters: msgspec.Raw) -> None:
+        call = msgspec.json.decode(parameters, type=DeleteCall)
+        self._open_poster().delete(call.wire_id, call.audience)
+
+    def _mark_viewed(self, parameters: msgspec.Raw) -> None:
+        from statusgate.engines.neonize.queries import mark_viewed
+
+        call = msgspec.json.decode(parameters, type=ViewCall)
+        mark_viewed(self._open_session().client, call.wire_id, call.author)
+
+    def _download(self, parameters: msgspec.Raw) -> None:
+        from statusgate.engines.neonize.queries import download
+
+        call = msgspec.json.decode(parameters, type=DownloadCall)
+        download(self._open_session().client, call.ref, Path(call.to), call.limit)
+
+    def _look_up(self, parameters: msgspec.Raw) -> Any:
+        from statusgate.engines.neonize.queries import look_up
+
+        address = msgspec.json.decode(parameters, type=Address)
+        client = self._open_session().client
+        return look_up(client, self._present(self._contacts), address)
+
+    # -- in the background
+
+    def _look_after(self, session: "Session", watch: Any) -> None:
+        """Look at contacts after connecting and now and again, and for people's phones."""
+        pauses = itertools.chain(_FIRST_LOOKS, itertools.repeat(None))
+        next_look = 0.0
+        while not self._draining:
+            session.attention.wait(max(0.0, next_look - time.monotonic()))
+            time.sleep(_GATHERING)
+            session.attention.clear()
+            if session.state is not EngineState.OPEN:
+                next_look = time.monotonic() + _FIRST_LOOKS[0]
+                continue
+            try:
+                if session.contacts_due or time.monotonic() >= next_look:
+                    session.contacts_due = False
+                    next_look = time.monotonic() + self._until_next_look(next(pauses))
+                    self._present(self._poster).repair()
+                    watch.look()
+                    self._store.note_changes()
+                self._learn_phones(session)
+            except OSError as error:
+                self._outlet.spool_failed(error)
+            except Exception:
+                log.exception("the contacts could not be looked at; tried again later")
+
+    def _until_next_look(self, early: float | None) -> float:
+        every = self._setup.timing.contacts_every
+        return every if early is None else min(early, every)
+
+    def _learn_phones(self, session: "Session") -> None:
+        """Look for the phones of people who were only told by LID."""
+        contacts = self._present(self._contacts)
+        for lid in list(session.lids):
+            session.lids.discard(lid)
+            events = session.converter.identity(contacts.complete(Address(lid=lid)))
+            if events:
+                self._outlet.record(events)
+
+    def _tell_contacts(self, contacts: list[Contact]) -> None:
+        at_ms = time.time_ns() // 1_000_000
+        self._outlet.record([ContactsChanged(contacts=tuple(contacts), at_ms=at_ms)])
+
+    def _session(self) -> "Session":
+        if self.session is None or self._draining:
+            raise EngineUnavailable("not connected")
+        return self.session
+
+    def _open_session(self) -> "Session":
+        session = self._session()
+        session.require_open()
+        return session
+
+    def _open_poster(self) -> "Poster":
+        self._open_session()
+        return self._present(self._poster)
+
+    @staticmethod
+    def _present(part: T | None) -> T:
+        if part is None:
+            raise EngineUnavailable("not connected")
+        return part

@@ -1,0 +1,87 @@
+"""When a worker that ended is started again."""
+
+import random
+from collections import deque
+
+import msgspec
+
+from statusgate.engines.neonize.config import Exit, Timing
+
+_RESTING = frozenset(
+    {
+        Exit.DRAINED,
+        Exit.LOGGED_OUT,
+        Exit.BLOCKED,
+        Exit.LINKING_ENDED,
+        Exit.STORE_LOST,
+    }
+)
+"""a new worker could do nothing before somebody asks for something"""
+
+_NO_DEATH = frozenset({Exit.UNREACHABLE, Exit.LOCKED, Exit.NO_ROOM})
+"""the outside's fault: backed off like a death, but no reason for an alarm"""
+
+_TOLD_BY_STATE = frozenset(
+    {Exit.DRAINED, Exit.LOGGED_OUT, Exit.BLOCKED, Exit.LINKING_ENDED, Exit.BANNED}
+)
+_OPERATOR_NEEDED = frozenset({Exit.STORE_LOST, Exit.OUTDATED})
+
+_AFTER_BAN = 5.0
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows the end of a worker."""
+
+    delay: float | None
+    """seconds until the next start; None: not before it is asked for"""
+    told: bool
+    """whether the world should hear of the end as such"""
+    alarm: bool = False
+    held: bool = False
+    """WhatsApp does not want us for a while; nothing hastens the next start"""
+
+
+class Restarts:
+    """Back-off with full jitter, and a slow lane for workers that keep dying."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._tries = 0
+        self._deaths: deque[float] = deque()
+
+    def after(self, code: int, *, lived: float, now: float, banned_for: float = 0) -> Verdict:
+        """Judge an end with *code* after *lived* seconds; *now* and *lived* are monotonic."""
+        told = code not in _TOLD_BY_STATE
+        if code in _RESTING:
+            self._tries = 0
+            return Verdict(delay=None, told=told, alarm=code in _OPERATOR_NEEDED)
+        if code in (Exit.REPLACED, Exit.OUTDATED, Exit.BANNED):
+            delay = self._hold(Exit(code), banned_for)
+            return Verdict(delay=delay, told=told, alarm=code in _OPERATOR_NEEDED, held=True)
+        if lived >= self._timing.settled_after:
+            self._tries = 0
+            self._deaths.clear()
+        if code not in _NO_DEATH and self._too_many_deaths(now):
+            return Verdict(delay=self._timing.slow, told=told, alarm=True)
+        delay = self._jittered()
+        if code == Exit.RESTART and self._tries == 1:
+            delay = 0.0
+        return Verdict(delay=delay, told=told)
+
+    def _hold(self, code: Exit, banned_for: float) -> float:
+        if code is Exit.BANNED:
+            return max(banned_for, 0.0) + _AFTER_BAN
+        if code is Exit.OUTDATED:
+            return self._timing.outdated_hold
+        return self._timing.replaced_hold
+
+    def _too_many_deaths(self, now: float) -> bool:
+        self._deaths.append(now)
+        while self._deaths[0] < now - self._timing.deaths_within:
+            self._deaths.popleft()
+        return len(self._deaths) >= self._timing.deaths
+
+    def _jittered(self) -> float:
+        most = min(self._timing.restart_first * 2**self._tries, self._timing.restart_most)
+        self._tries = min(self._tries + 1, 30)
+        return random.uniform(0, most)  # noqa: S311 - spreads restarts, no secret

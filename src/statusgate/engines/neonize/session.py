@@ -1,0 +1,369 @@
+"""The library's client of this process: connecting, linking, and all it tells us.
+
+One client per process, made once; when it is of no use any more the process ends. The handlers
+below run in the library's thread, one after the other, and only convert and spool: the library
+has acknowledged a message before they see it, so every millisecond in them is a chance to lose
+it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from neonize import events as library
+from neonize._binder import ProxySettings
+from neonize.client import NewClient
+from neonize.exc import NeonizeError
+from neonize.proto import Neonize_pb2 as wire
+from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
+
+from statusgate.domain.address import Address
+from statusgate.domain.errors import EngineUnavailable
+from statusgate.domain.events import (
+    EngineEvent,
+    EngineState,
+    LinkingEnded,
+    Paired,
+    QrCode,
+    StateChanged,
+)
+from statusgate.engines.neonize.config import Exit, Setup
+from statusgate.engines.neonize.convert import MAX_NAME, Converter, clean, jid_address
+from statusgate.engines.neonize.store import Linked, SessionStore
+
+log = logging.getLogger(__name__)
+logging.getLogger("whatsmeow").setLevel(logging.WARNING)  # below, it tells whole numbers
+
+_FIRST_QR, _LATER_QR = 60.0, 20.0
+"""seconds for which WhatsApp honours the first code and each of the others"""
+
+_QR_GRACE = 5.0
+_MOST_BAN_SECONDS = 366 * 24 * 3600
+_BROWSER = SimpleNamespace(name="Chrome", value=1)
+_SYSTEM = SimpleNamespace(name="Linux")
+"""WhatsApp accepts a pairing code only from something that looks like ``Browser (OS)``"""
+
+
+class Outlet(Protocol):
+    """Where a session's news go."""
+
+    def record(self, events: list[EngineEvent]) -> None:
+        """Keep events that stand or fall together; on disk on return. Raises OSError."""
+        ...
+
+    def tell(self, event: EngineEvent) -> None:
+        """Pass a volatile event on."""
+        ...
+
+    def poison(self, raw: bytes, error: BaseException) -> None:
+        """Keep input that could not be handled."""
+        ...
+
+    def spool_failed(self, error: OSError) -> None:
+        """End the process at once: nothing more can be kept."""
+        ...
+
+    def end(self, code: Exit) -> None:
+        """Have the process end in order, soon."""
+        ...
+
+
+class Session:
+    """The one client; *linked* tells whether the store holds a device already."""
+
+    def __init__(
+        self, setup: Setup, store: SessionStore, outlet: Outlet, *, linked: bool
+    ) -> None:
+        self._setup = setup
+        self._store = store
+        self._outlet = outlet
+        self._marked = store.linked()
+        mark = self._marked
+        self._converter = Converter(
+            Address(phone=mark.phone, lid=mark.lid) if mark else Address()
+        )
+        self._changing = threading.Lock()
+        self._linking_since = None if linked else time.monotonic()
+        self._qr_until = 0.0
+        self._stopping = False
+        self.state: EngineState | None = None
+        self._state_since = time.monotonic()
+        self.qr_shown = threading.Event()
+        self.attention = threading.Event()
+        """set when there is something to look after: contacts, or *lids*"""
+        self.contacts_due = False
+        self.lids: set[str] = set()
+        """viewers and authors of whom only the LID is known so far"""
+        props = DeviceProps(os=setup.display_name, platformType=DeviceProps.CHROME)
+        self.client = NewClient(store.path.name, props=props, uuid="account")
+        self._listen()
+
+    @property
+    def own(self) -> Address:
+        """The account itself; empty while not linked."""
+        return self._converter.own
+
+    @property
+    def converter(self) -> Converter:
+        """What turns the library's events into ours."""
+        return self._converter
+
+    @property
+    def linking(self) -> bool:
+        """Whether codes are being shown."""
+        return self._linking_since is not None
+
+    def start(self) -> None:
+        """Connect, in a thread that lasts as long as the session."""
+        if not self.linking:
+            self._change(EngineState.CONNECTING)
+        threading.Thread(target=self._connect, name="connect", daemon=True).start()
+
+    def stop(self) -> None:
+        """Leave WhatsApp; returns quickly."""
+        self._stopping = True
+        self.client.stop()
+
+    def require_open(self) -> None:
+        """Raise EngineUnavailable unless connected."""
+        if self.state is not EngineState.OPEN:
+            raise EngineUnavailable(f"not connected ({self.state or 'not linked'})")
+
+    def _wait_open(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self.state is EngineState.CONNECTING and time.monotonic() < end:
+            time.sleep(0.05)
+        self.require_open()
+
+    def pairing_code(self, phone: str) -> str:
+        """Return the 8 characters to type on the phone. Raises EngineUnavailable."""
+        if not self.qr_shown.wait(self._setup.timing.request / 2):
+            raise EngineUnavailable("WhatsApp cannot be reached")
+        try:
+            code = self.client.PairPhone(phone, True, _SYSTEM, _BROWSER)
+        except NeonizeError as error:
+            raise EngineUnavailable(f"no pairing code: {clean(str(error), 200)}") from None
+        return str(code).replace("-", "")
+
+    def logout(self) -> None:
+        """Unlink the device. Raises EngineUnavailable if WhatsApp cannot be told."""
+        self._wait_open(self._setup.timing.request / 2)
+        try:
+            self.client.logout()
+        except NeonizeError as error:
+            raise EngineUnavailable(f"not logged out: {clean(str(error), 200)}") from None
+        self._unlinked(EngineState.LOGGED_OUT, "logged out here", Exit.LOGGED_OUT)
+
+    def overdue(self) -> Exit | None:
+        """Tell whether something has lasted too long, and how the process should end."""
+        timing, now = self._setup.timing, time.monotonic()
+        if self._linking_since is not None:
+            ran_out = self.qr_shown.is_set() and now > self._qr_until + _QR_GRACE
+            late = not self.qr_shown.is_set() and now > self._linking_since + timing.connecting
+            return (
+                Exit.LINKING_ENDED
+                if ran_out or late or now > self._linking_since + timing.linking
+                else None
+            )
+        lasted = now - self._state_since
+        if self.state is EngineState.CONNECTING and lasted > timing.connecting:
+            return Exit.RESTART
+        broken = self.state in (EngineState.FAILING, EngineState.CLOSED)
+        return Exit.RESTART if broken and lasted > timing.failing else None
+
+    # -- what the library tells
+
+    def _listen(self) -> None:
+        """Register all handlers; the library only learns of those that exist at connecting."""
+        self.client.qr(self._guarded(self._show_code))
+        handlers: dict[Any, Callable[[Any], None]] = {
+            library.PairStatusEv: self._on_pair_status,
+            library.ConnectedEv: self._on_connected,
+            library.DisconnectedEv: lambda _: self._change(EngineState.CLOSED, "disconnected"),
+            library.StreamReplacedEv: self._on_replaced,
+            library.LoggedOutEv: self._on_logged_out,
+            library.TemporaryBanEv: self._on_ban,
+            library.ClientOutdatedEv: self._on_outdated,
+            library.ConnectFailureEv: self._on_connect_failure,
+            library.StreamErrorEv: self._on_stream_error,
+            library.KeepAliveTimeoutEv: lambda _: self._change(
+                EngineState.FAILING, "no answer"
+            ),
+            library.KeepAliveRestoredEv: self._on_restored,
+            library.OfflineSyncCompletedEv: lambda _: self._look_at_contacts(),
+            library.MessageEv: lambda event: self._record(self._converter.message(event)),
+            library.ReceiptEv: lambda event: self._record(self._converter.receipt(event)),
+            library.UndecryptableMessageEv: lambda event: self._record(
+                self._converter.undecryptable(event)
+            ),
+            library.HistorySyncEv: self._on_history,
+        }
+        for kind, handler in handlers.items():
+            self.client.event(kind)(self._guarded(handler))
+
+    def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any, Any], None]:
+        """Wrap *handler* so that the library, which swallows exceptions, loses nothing."""
+
+        def run(_client: Any, message: Any) -> None:
+            try:
+                handler(message)
+            except OSError as error:
+                self._outlet.spool_failed(error)
+            except BaseException as error:  # noqa: BLE001 - the library would swallow it
+                raw = message if isinstance(message, bytes) else message.SerializeToString()
+                self._outlet.poison(raw, error)
+
+        return run
+
+    def _record(self, events: list[EngineEvent]) -> None:
+        if not events:
+            return
+        self._outlet.record(events)
+        for event in events:
+            person = getattr(event, "viewer", None) or getattr(event, "author", None)
+            if person is not None and not person.phone and len(self.lids) < 10_000:
+                self.lids.add(person.lid)
+                self.attention.set()
+
+    def _look_at_contacts(self) -> None:
+        self.contacts_due = True
+        self.attention.set()
+
+    def _on_history(self, event: Any) -> None:
+        for events in self._converter.history(event):
+            self._record(events)
+        self._look_at_contacts()
+
+    def _show_code(self, payload: bytes) -> None:
+        now = time.monotonic()
+        lasts = _LATER_QR if self.qr_shown.is_set() else _FIRST_QR
+        self._qr_until = now + lasts
+        self.qr_shown.set()
+        expires_ms = _now_ms() + int(lasts * 1000)
+        self._outlet.tell(QrCode(payload=payload.decode(), expires_ms=expires_ms))
+
+    def _on_pair_status(self, event: Any) -> None:
+        if event.Error:
+            self._outlet.tell(LinkingEnded(reason=clean(event.Error, 200)))
+            self._outlet.end(Exit.LINKING_ENDED)
+        else:
+            self._paired()
+
+    def _on_connected(self, _event: Any) -> None:
+        if self._marked is None:  # linked just before a crash
+            self._paired()
+        device = self.client.me
+        if not device.LID.User:
+            device = self.client.get_me()  # an old session learns its LID at connecting
+        self._take_own(device)
+        self._change(
+            EngineState.OPEN,
+            me=self.own,
+            device=device.JID.Device,
+            push_name=clean(device.PushName, MAX_NAME),
+        )
+        self._look_at_contacts()
+
+    def _paired(self) -> None:
+        """The device is linked: tell it, then mark the folder."""
+        device = self.client.me
+        self._take_own(device)
+        self._linking_since = None
+        self._state_since = time.monotonic()
+        self._outlet.record(
+            [
+                Paired(
+                    me=self.own,
+                    device=device.JID.Device,
+                    push_name=clean(device.PushName, MAX_NAME),
+                    at_ms=_now_ms(),
+                )
+            ]
+        )
+        self._marked = Linked(phone=self.own.phone, lid=self.own.lid, device=device.JID.Device)
+        self._store.mark(self._marked)
+        self._change(EngineState.CONNECTING, "linked")
+
+    def _take_own(self, device: Any) -> None:
+        me, lid = jid_address(device.JID), jid_address(device.LID)
+        if me is not None:
+            self._converter.own = Address(phone=me.phone, lid=lid.lid if lid else "")
+
+    def _on_restored(self, _event: Any) -> None:
+        if self.state is EngineState.FAILING:
+            self._change(EngineState.OPEN, me=self.own)
+
+    def _on_replaced(self, _event: Any) -> None:
+        self._change(EngineState.REPLACED, "the session is in use elsewhere")
+        self._outlet.end(Exit.REPLACED)
+
+    def _on_logged_out(self, event: Any) -> None:
+        reason = _named(event.Reason)
+        if event.Reason == wire.UNKNOWN_LOGOUT:  # WhatsApp's 406: banned for good
+            self._unlinked(EngineState.BLOCKED, reason, Exit.BLOCKED)
+        else:
+            self._unlinked(EngineState.LOGGED_OUT, reason, Exit.LOGGED_OUT)
+
+    def _unlinked(self, state: EngineState, reason: str, code: Exit) -> None:
+        """The library has deleted the session by itself."""
+        self._change(state, reason)
+        self._store.unmark()
+        self._outlet.end(code)
+
+    def _on_ban(self, event: Any) -> None:
+        seconds = min(max(int(event.Expire), 0), _MOST_BAN_SECONDS)
+        until_ms = _now_ms() + seconds * 1000
+        self._change(EngineState.BANNED, f"code {event.Code}", until_ms=until_ms)
+        self._outlet.end(Exit.BANNED)
+
+    def _on_outdated(self, _event: Any) -> None:
+        self._change(EngineState.OUTDATED, "WhatsApp refuses this version of the library")
+        self._outlet.end(Exit.OUTDATED)
+
+    def _on_connect_failure(self, event: Any) -> None:
+        self._change(EngineState.CLOSED, f"refused: {_named(event.Reason)}")
+        self._outlet.end(Exit.UNREACHABLE)
+
+    def _on_stream_error(self, event: Any) -> None:
+        self._change(EngineState.CLOSED, f"stream error {clean(event.Code, 20)}".strip())
+        self._outlet.end(Exit.RESTART)  # the library would neither close nor reconnect
+
+    def _change(self, state: EngineState, reason: str = "", **details: Any) -> None:
+        """Record a change of state; a repeat of the present one is none."""
+        with self._changing:
+            if state is self.state:
+                return
+            self._outlet.record(
+                [StateChanged(state=state, reason=reason, at_ms=_now_ms(), **details)]
+            )
+            self.state = state
+            self._state_since = time.monotonic()
+        log.info("state %s %s", state, reason)
+
+    def _connect(self) -> None:
+        proxy = self._setup.proxy
+        try:
+            self.client.connect(ProxySettings(proxy) if proxy else None)
+            code = Exit.RESTART
+        except Exception:
+            log.exception("connecting failed")
+            code = Exit.UNREACHABLE
+        if not self._stopping:
+            try:
+                if not self.linking:
+                    self._change(EngineState.CLOSED, "WhatsApp cannot be reached")
+            except OSError as error:
+                self._outlet.spool_failed(error)
+            self._outlet.end(code)
+
+
+def _named(reason: int) -> str:
+    """Return the library's word for why a connection was refused."""
+    return str(wire.ConnectFailureReason.Name(reason)).lower().replace("_", " ")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,161 @@
+"""The account's folder: the session store of the library and what is known about it.
+
+The store holds the keys of a linked device. Losing it unnoticed would make the library invent
+a new identity in silence; so a mark beside it remembers that the account is linked, and a store
+that does not fit the mark is not used.
+"""
+
+import os
+import re
+import sqlite3
+import time
+from pathlib import Path
+
+import msgspec
+
+_JID = re.compile(r"([0-9]+)(?:\.[0-9]+)?(?::([0-9]+))?@")
+
+
+class StoreLost(Exception):
+    """The account is linked, but its session store cannot be used; the text says why."""
+
+
+class Linked(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose device is linked; kept in the file ``linked``."""
+
+    phone: str
+    lid: str = ""
+    device: int = 0
+    changes: int = 0
+    """SQLite's change counter of the store when it was last left in order"""
+
+
+class SessionStore:
+    """The files of one account that concern its link."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "session.db"
+        self._mark = directory / "linked"
+        self._addressing = directory / "addressing"
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything of a link is here, good or bad."""
+        return self.path.exists() or self._mark.exists()
+
+    def linked(self) -> Linked | None:
+        """Return what the mark tells; None if the account is not linked. Raises StoreLost."""
+        try:
+            return msgspec.json.decode(self._mark.read_bytes(), type=Linked)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.DecodeError) as error:
+            raise StoreLost(f"the mark of the link cannot be read ({error})") from None
+
+    def check(self) -> bool:
+        """Tell whether the account is linked. Raises StoreLost if the store does not fit."""
+        mark = self.linked()
+        if not self.path.exists():
+            if mark is not None:
+                raise StoreLost("the session store is missing")
+            return False
+        device = _device_in(self.path)
+        if mark is None:
+            return device is not None  # linked just before a crash if there is one
+        if device is None:
+            raise StoreLost("the session store holds no device")
+        if device != (mark.phone, mark.device):
+            raise StoreLost("the session store belongs to another device")
+        if _changes(self.path) < mark.changes - 1:  # one may have been noted before its commit
+            raise StoreLost("the session store is an older copy")
+        return True
+
+    def mark(self, linked: Linked) -> None:
+        """Remember durably that the account is linked."""
+        _write(self._mark, msgspec.json.encode(linked))
+
+    def note_changes(self) -> None:
+        """Remember the present state of the store, so that an older copy is recognised."""
+        try:
+            mark = self.linked()
+        except StoreLost:
+            return
+        if mark is not None and self.path.exists():
+            self.mark(msgspec.structs.replace(mark, changes=_changes(self.path)))
+
+    def unmark(self) -> None:
+        """The account is no longer linked."""
+        self._mark.unlink(missing_ok=True)
+        self._addressing.unlink(missing_ok=True)
+        _sync(self._mark.parent)
+
+    def set_aside(self) -> None:
+        """Put a store that cannot be used out of the way; it is never deleted by itself."""
+        if self.path.exists():
+            self.path.rename(self.path.with_name(f"session.db.aside-{int(time.time())}"))
+        self.unmark()
+
+    def learned_addressing(self) -> str:
+        """Return how recipients must be named, if posting has shown it; else ``""``."""
+        try:
+            found = self._addressing.read_text()
+        except OSError:
+            return ""
+        return found if found in ("pn", "lid") else ""
+
+    def learn_addressing(self, found: str) -> None:
+        """Remember how recipients must be named."""
+        _write(self._addressing, found.encode())
+
+
+def _device_in(path: Path) -> tuple[str, int] | None:
+    """Return phone and device number of the one device in the store, None if there is none."""
+    try:
+        with open(path, "r+b"):
+            pass  # SQLite would take a file without permission for an empty one
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5)
+        try:
+            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                raise StoreLost("the session store is damaged")
+            known = database.execute(
+                "SELECT count(*) FROM sqlite_master WHERE name = 'whatsmeow_device'"
+            ).fetchone()[0]
+            rows = (
+                database.execute("SELECT jid FROM whatsmeow_device").fetchall() if known else []
+            )
+        finally:
+            database.close()
+    except (OSError, sqlite3.Error) as error:
+        raise StoreLost(f"the session store cannot be read ({error})") from None
+    if not rows:
+        return None
+    found = _JID.match(str(rows[0][0]))
+    if len(rows) > 1 or found is None:
+        raise StoreLost("the session store does not hold exactly one device")
+    return found[1], int(found[2] or 0)
+
+
+def _changes(path: Path) -> int:
+    """Return the counter in SQLite's file header that every transaction raises."""
+    with path.open("rb") as file:
+        return int.from_bytes(file.read(28)[24:28], "big")
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(file, content)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+def _sync(directory: Path) -> None:
+    file = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,308 @@
+"""The worker process: one account, one client of the library.
+
+Started by the supervisor as ``python -m statusgate.engines.neonize.worker FD`` where FD is its
+end of a socket pair. It ends with a code of ``config.Exit``, always through ``os._exit``,
+because threads of the library cannot be joined.
+"""
+
+import logging
+import os
+import queue
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from statusgate.domain.events import EngineEvent, EngineState, StateChanged
+from statusgate.engines.neonize.book import PostBook
+from statusgate.engines.neonize.config import Exit, Setup
+from statusgate.engines.neonize.courier import Courier
+from statusgate.engines.neonize.ipc import (
+    VERSION,
+    Ack,
+    Beat,
+    Channel,
+    Drain,
+    From,
+    GatewayGone,
+    Hello,
+    Now,
+    ProtocolError,
+    Request,
+    Vitals,
+    raw,
+)
+from statusgate.engines.neonize.operations import Operations
+from statusgate.engines.neonize.store import SessionStore, StoreLost
+from statusgate.engines.spool import PoisonFile, Spool, SpoolInUse
+
+log = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.25
+_LOG_BYTES = 4 * 1024 * 1024
+_EVERY_SECONDS = 5.0
+
+
+class Worker:
+    """Wires spool, courier and session together and decides when to end."""
+
+    def __init__(self, channel: Channel, setup: Setup) -> None:
+        """Raises SpoolInUse, OSError."""
+        self._channel = channel
+        self._setup = setup
+        directory = Path(setup.directory)
+        self._spool = Spool(directory / "spool")
+        self._poison = PoisonFile(directory)
+        self._book = PostBook(directory / "posts")
+        self._store = SessionStore(directory)
+        self._courier = Courier(self._spool, channel, self.spool_failed)
+        self._operations = Operations(setup, self._store, self._book, self)
+        self._ending: queue.SimpleQueue[Exit] = queue.SimpleQueue()
+        self._began = threading.Event()
+        self._gateway_gone = False
+        self._resting = False
+        self._busy_at = time.monotonic()
+        self._checked_at = 0.0
+        if self._spool.damaged:
+            log.error("%d damaged segments in the spool were kept aside", self._spool.damaged)
+
+    def run(self) -> NoReturn:
+        """Serve until told to end."""
+        signal.signal(signal.SIGTERM, lambda *_: self.end(Exit.DRAINED))
+        self._send(
+            Hello(
+                v=VERSION,
+                pid=os.getpid(),
+                linked=self._store.exists,
+                spool=(self._spool.first, self._spool.last),
+            )
+        )
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        threading.Thread(target=self._courier.run, name="courier", daemon=True).start()
+        code = self._wait_for_end()
+        self._finish(code)
+
+    # -- the outlet of session and operations
+
+    def record(self, events: list[EngineEvent]) -> None:
+        """Keep events that stand or fall together; on disk on return. Raises OSError."""
+        self._spool.append(msgspec.json.encode(events))
+
+    def tell(self, event: EngineEvent) -> None:
+        """Pass a volatile event on."""
+        self._send(Now(p=raw(event)))
+
+    def poison(self, raw_input: bytes, error: BaseException) -> None:
+        """Keep input that could not be handled, and go on."""
+        self._poison.write(raw_input, repr(error))
+        log.error("an event could not be handled and was put aside", exc_info=error)
+
+    def spool_failed(self, error: OSError) -> NoReturn:
+        """End at once: WhatsApp keeps what is undelivered, but we could not."""
+        log.critical("the spool failed: %s", error)
+        os._exit(Exit.NO_ROOM)
+
+    def end(self, code: Exit) -> None:
+        """Have the process end in order; the first one to say so decides."""
+        self._ending.put(code)
+
+    def answer(self, response: object) -> None:
+        """Send the answer to a request."""
+        self._send(response)
+
+    # -- the gateway
+
+    def _send(self, frame: object) -> None:
+        try:
+            self._channel.send(frame)
+        except GatewayGone:
+            self._gateway_gone = True
+
+    def _listen(self) -> None:
+        """Serve the gateway's frames until it is gone."""
+        try:
+            while (frame := self._channel.receive()) is not None:
+                self._serve(frame)
+        except ProtocolError as error:
+            log.critical("%s", error)
+            self.end(Exit.PROTOCOL)
+        except OSError as error:
+            self.spool_failed(error)
+        self._gateway_gone = True
+        self.end(Exit.DRAINED)
+
+    def _serve(self, frame: object) -> None:
+        match frame:
+            case Ack(seq=seq):
+                self._courier.ack(seq)
+            case From(seq=seq, acked=acked):
+                self._courier.begin(seq, acked)
+                self._begin()
+            case Beat():
+                self._send(Beat(vitals=self._vitals()))
+            case Drain():
+                self.end(Exit.DRAINED)
+            case Request():
+                self._busy_at = time.monotonic()
+                self._operations.serve(frame)
+            case _:
+                raise ProtocolError(f"{type(frame).__name__} was not expected")
+
+    def _begin(self) -> None:
+        """Connect, once the gateway has told how far the journal is: numbers follow from it."""
+        if self._began.is_set():
+            return
+        self._began.set()
+        threading.Thread(target=self._connect_if_linked, name="begin", daemon=True).start()
+
+    def _connect_if_linked(self) -> None:
+        try:
+            if self._setup.forget:
+                self._store.set_aside()
+                self._state(EngineState.LOGGED_OUT, "unlinked here")
+                self.end(Exit.LOGGED_OUT)
+            elif not self._store.check():
+                self._resting = True
+            elif self._low_on_room(slack=1.25):
+                self.end(Exit.NO_ROOM)
+            else:
+                self._operations.open_session(linked=True)
+        except StoreLost as lost:
+            self._state(EngineState.CLOSED, str(lost))
+            self.end(Exit.STORE_LOST)
+        except OSError as error:
+            self.spool_failed(error)
+
+    def _state(self, state: EngineState, reason: str) -> None:
+        at_ms = time.time_ns() // 1_000_000
+        self.record([StateChanged(state=state, reason=reason, at_ms=at_ms)])
+
+    # -- ending
+
+    def _wait_for_end(self) -> Exit:
+        while True:
+            try:
+                return self._ending.get(timeout=_TICK_SECONDS)
+            except queue.Empty:
+                code = self._overdue()
+            if code is not None:
+                return code
+
+    def _overdue(self) -> Exit | None:
+        """Look at what may have lasted too long or run out."""
+        now = time.monotonic()
+        code = self._operations.overdue()
+        if code is not None:
+            return code
+        if now - self._checked_at > _EVERY_SECONDS:
+            self._checked_at = now
+            _cap_log()
+            if self._operations.connected and self._low_on_room():
+                log.critical("little room is left on the disk; leaving WhatsApp meanwhile")
+                return Exit.NO_ROOM
+        return self._idle(now)
+
+    def _idle(self, now: float) -> Exit | None:
+        """An unlinked worker ends when everything is handed over."""
+        if self._operations.busy or self._operations.session is not None:
+            self._busy_at = now
+        elif self._resting and self._courier.settled():
+            rested = now - self._busy_at > self._setup.timing.linger
+            return Exit.DRAINED if rested else None
+        return None
+
+    def _low_on_room(self, slack: float = 1.0) -> bool:
+        disk = os.statvfs(self._setup.directory)
+        return disk.f_bavail * disk.f_frsize < self._setup.min_free_bytes * slack
+
+    def _finish(self, code: Exit) -> NoReturn:
+        """Drain: let a post end, leave WhatsApp, hand over what is spooled."""
+        timing = self._setup.timing
+        hard = timing.send_drain + timing.ack_drain + 5
+        threading.Timer(hard, os._exit, [code]).start()
+        log.info("ending: %s", code.name)
+        self._operations.drain(timing.send_drain)
+        if not self._gateway_gone:
+            _poll(self._courier.settled, timing.ack_drain, until=lambda: self._gateway_gone)
+        self._courier.close()
+        try:
+            self._store.note_changes()
+            self._book.close()
+            self._spool.close()
+        except OSError as error:
+            self.spool_failed(error)
+        logging.shutdown()
+        os._exit(code)
+
+    def _vitals(self) -> Vitals:
+        session = self._operations.session
+        return Vitals(
+            state=str(session.state or "") if session else "",
+            waiting=max(0, self._spool.last - self._spool.confirmed),
+            poisoned=self._poison.count,
+            threads=threading.active_count(),
+            resident_bytes=_resident_bytes(),
+        )
+
+
+def _poll(done: object, seconds: float, *, until: object) -> None:
+    end = time.monotonic() + seconds
+    while not done() and not until() and time.monotonic() < end:  # type: ignore[operator]
+        time.sleep(0.01)
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def _cap_log() -> None:
+    """Empty the log, which is our standard output, before it grows too large."""
+    try:
+        if os.fstat(2).st_size > _LOG_BYTES:
+            os.ftruncate(2, 0)
+    except OSError:
+        return  # a terminal or a pipe
+
+
+def _harden() -> None:
+    """Keep keys out of core dumps and other people's reach; say nothing to the gateway's."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    os.dup2(2, 1)  # the library prints; the supervisor gave us a log file as 2
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s"
+    )
+
+
+def main() -> NoReturn:
+    """Run the worker whose end of the socket is the descriptor in the first argument."""
+    _harden()
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    try:
+        setup = channel.receive()
+    except ProtocolError:
+        os._exit(Exit.PROTOCOL)
+    if setup is None:
+        os._exit(Exit.DRAINED)
+    if not isinstance(setup, Setup) or setup.version != VERSION:
+        os._exit(Exit.PROTOCOL)
+    os.chdir(setup.directory)  # the library's file name allows no special characters
+    try:
+        worker = Worker(channel, setup)
+    except SpoolInUse:
+        os._exit(Exit.LOCKED)
+    except OSError:
+        log.exception("the account's folder cannot be used")
+        os._exit(Exit.NO_ROOM)
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""The sandbox's files: those that scripts bring, and built-in samples."""
+
+import hashlib
+import os
+import shutil
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import msgspec
+
+from statusgate.domain.errors import MediaUnavailable
+from statusgate.domain.filetypes import HEAD_SIZE, sniff
+from statusgate.domain.media import MediaRef
+from statusgate.domain.status import Kind
+from statusgate.engines.simulated.disk import make_private, write_durably
+
+KEPT_MS = 31 * 24 * 3600 * 1000
+_SAMPLES = {Kind.IMAGE: "image.jpg", Kind.VIDEO: "video.mp4", Kind.AUDIO: "audio.ogg"}
+_THUMBNAILS = {Kind.IMAGE: "image.thumbnail.jpg", Kind.VIDEO: "video.thumbnail.jpg"}
+
+
+class _Handle(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a MediaRef of the sandbox carries; exactly one of the two is set."""
+
+    sha256: str = ""
+    sample: str = ""
+
+
+_handles = msgspec.json.Decoder(_Handle)
+
+
+class Files:
+    """Files by content, in a folder. Calls block."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def keep(self, content: bytes, until_ms: int) -> MediaRef:
+        """Store a file, to be had at least KEPT_MS after *until_ms*; on disk on return."""
+        digest = hashlib.sha256(content)
+        path = self._directory / digest.hexdigest()
+        make_private(self._directory)
+        if not path.exists():
+            write_durably(path, content)
+            until_ms = max(until_ms, 0)
+        else:
+            until_ms = max(until_ms, path.stat().st_mtime_ns // 1_000_000)
+        os.utime(path, ns=(until_ms * 1_000_000, until_ms * 1_000_000))
+        return MediaRef(
+            handle=msgspec.json.encode(_Handle(sha256=digest.hexdigest())),
+            mimetype=sniff(content[:HEAD_SIZE])[0],
+            size=len(content),
+            sha256=digest.digest(),
+        )
+
+    def copy(self, ref: MediaRef, to: Path, limit: int) -> None:
+        """Write a kept file or a sample to *to*.
+
+        Raises MediaUnavailable if it is gone, over *limit* bytes, or not of the sandbox.
+        """
+        try:
+            handle = _handles.decode(ref.handle)
+        except msgspec.MsgspecError as error:
+            raise MediaUnavailable("not a file of the sandbox", final=True) from error
+        if handle.sample in _SAMPLES.values():
+            content = _sample(handle.sample)
+            _check_size(len(content), limit)
+            to.write_bytes(content)
+            return
+        if len(handle.sha256) != 64 or not handle.sha256.isalnum():
+            raise MediaUnavailable("not a file of the sandbox", final=True)
+        try:
+            with (self._directory / handle.sha256).open("rb") as source:
+                _check_size(os.fstat(source.fileno()).st_size, limit)
+                with to.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+        except FileNotFoundError as error:
+            raise MediaUnavailable("the sandbox no longer has the file", final=True) from error
+
+    def prune(self, now_ms: int) -> None:
+        """Remove what nobody can want any more."""
+        if not self._directory.is_dir():
+            return
+        for path in self._directory.iterdir():
+            if path.stat().st_mtime_ns // 1_000_000 < now_ms - KEPT_MS:
+                path.unlink(missing_ok=True)
+
+
+@cache
+def sample(kind: Kind) -> tuple[MediaRef, bytes]:
+    """Return the built-in file of a kind other than text, and its thumbnail."""
+    name = _SAMPLES[kind]
+    content = _sample(name)
+    ref = MediaRef(
+        handle=msgspec.json.encode(_Handle(sample=name)),
+        mimetype=sniff(content[:HEAD_SIZE])[0],
+        size=len(content),
+        sha256=hashlib.sha256(content).digest(),
+    )
+    return ref, _sample(_THUMBNAILS[kind]) if kind in _THUMBNAILS else b""
+
+
+def _sample(name: str) -> bytes:
+    return (resources.files("statusgate.engines.simulated.samples") / name).read_bytes()
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise MediaUnavailable(f"{size} bytes are over the limit of {limit}", final=True)

@@ -1,0 +1,179 @@
+"""The journal: asynchronous outside, threads with plain connections inside."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.ids import InstanceId
+from statusgate.ports import Journal, Reader, Transaction
+
+from .migrate import migrate
+from .postgres import PostgresSession, check_server
+from .session import JournalRefused, Session
+from .sql import Dialect
+from .sqlite import FileLock, Health, SqliteSession, check_sqlite, create_private
+from .tasks import Inbox
+from .writer import MOST_TOGETHER, Readers, Writer
+
+T = TypeVar("T")
+
+WAITING_WRITES = 10_000
+WAITING_READS = 1_000
+READERS = 3
+POSTGRES_WRITERS = 4
+
+
+class ThreadedJournal:
+    """The port's Journal over writer and reader threads.
+
+    The works of an instance always go to the same writer, so their order holds. Of several
+    writers the first is the operator's and commits each work alone: a transaction of his may
+    touch any instance, and one that held two could wait for somebody who waits for it.
+    """
+
+    def __init__(
+        self,
+        writers: list[Session],
+        readers: list[Session],
+        *,
+        health: Health | None = None,
+        lock: FileLock | None = None,
+    ) -> None:
+        self._inboxes = [Inbox(WAITING_WRITES) for _ in writers]
+        self._questions = Inbox(WAITING_READS)
+        self._writers = [
+            Writer(
+                session,
+                inbox,
+                f"journal-writer-{no}",
+                together=1 if no == 0 and len(writers) > 1 else MOST_TOGETHER,
+            )
+            for no, (session, inbox) in enumerate(zip(writers, self._inboxes, strict=True))
+        ]
+        self._readers = Readers(readers, self._questions)
+        self._reader_count = len(readers)
+        self._health = health or Health()
+        self._lock = lock
+
+    async def write(
+        self, instance_id: InstanceId | None, work: Callable[[Transaction], T]
+    ) -> T:
+        return await self._inbox(instance_id).submit(instance_id, work)
+
+    async def read(self, work: Callable[[Reader], T]) -> T:
+        if not self._reader_count:
+            return await self.write(None, work)
+        return await self._questions.submit(None, work)
+
+    async def close(self) -> None:
+        """Settle what waits, then let go; idempotent."""
+        for inbox in (self._questions, *self._inboxes):
+            inbox.refuse()
+        await asyncio.to_thread(self._join)
+
+    @property
+    def healthy(self) -> bool:
+        return not self._health.fault
+
+    def _inbox(self, instance_id: InstanceId | None) -> Inbox:
+        others = len(self._inboxes) - 1
+        if instance_id is None or not others:
+            return self._inboxes[0]
+        return self._inboxes[1 + instance_id % others]
+
+    def _join(self) -> None:
+        # Readers first: only a writer, closing last, can empty the WAL of a file.
+        self._questions.end(self._reader_count)
+        self._readers.join()
+        for inbox, writer in zip(self._inboxes, self._writers, strict=True):
+            inbox.end(1)
+            writer.join()
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+
+def open_journal(url: str, *, exclusive: bool = True, vfs: str | None = None) -> Journal:
+    """Open the record and bring its schema up to date; blocks for a moment.
+
+    *url* is ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``sqlite:///:memory:``
+    or ``postgresql://…``. *exclusive*: this process serves; for SQLite a second one is
+    refused, and one that only visits (``exclusive=False``) leaves checkpoints to the server.
+    *vfs* names an apsw VFS (tests of disk faults).
+
+    Raises JournalRefused if the record must not be opened as it is, JournalUnavailable if it
+    cannot be reached.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        return _open_postgres(url)
+    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+        return _open_sqlite(url.removeprefix("sqlite:///"), exclusive=exclusive, vfs=vfs)
+    raise JournalRefused(f"not a database address: {url.partition(':')[0]}:…")
+
+
+def migrate_journal(url: str) -> list[str]:
+    """Bring the schema of a record up to date and close it; returns what was applied.
+
+    Raises as ``open_journal``.
+    """
+    if url.startswith(("postgresql://", "postgres://")):
+        return _migrate_alone(PostgresSession(url), "postgres")
+    path = url.removeprefix("sqlite:///")
+    if path in (url, "", ":memory:"):
+        raise JournalRefused(f"not a database address: {url.partition(':')[0]}:…")
+    check_sqlite()
+    create_private(path)
+    return _migrate_alone(SqliteSession(path, Health(), checkpoints=False), "sqlite")
+
+
+def _migrate_alone(session: SqliteSession | PostgresSession, dialect: Dialect) -> list[str]:
+    try:
+        return migrate(session, dialect)
+    finally:
+        session.close()
+
+
+def _open_sqlite(path: str, *, exclusive: bool, vfs: str | None) -> ThreadedJournal:
+    check_sqlite()
+    health = Health()
+    if path == ":memory:":
+        memory = SqliteSession(path, health)
+        migrate(memory, "sqlite")
+        return ThreadedJournal([memory], [], health=health)
+    lock = FileLock(path) if exclusive else None
+    sessions: list[SqliteSession] = []
+    try:
+        create_private(path)
+        writer = SqliteSession(path, health, checkpoints=exclusive, vfs=vfs)
+        sessions.append(writer)
+        migrate(writer, "sqlite")
+        for _ in range(READERS):
+            sessions.append(SqliteSession(path, health, read_only=True, vfs=vfs))
+    except JournalUnavailable as error:
+        _give_up(sessions, lock)
+        raise JournalRefused(f"{path}: {error}") from error
+    except BaseException:
+        _give_up(sessions, lock)
+        raise
+    return ThreadedJournal([writer], [*sessions[1:]], health=health, lock=lock)
+
+
+def _give_up(sessions: list[SqliteSession], lock: FileLock | None) -> None:
+    for session in sessions:
+        session.close()
+    if lock is not None:
+        lock.release()
+
+
+def _open_postgres(url: str) -> ThreadedJournal:
+    first = PostgresSession(url)
+    try:
+        check_server(first)
+        migrate(first, "postgres")
+    finally:
+        first.close()
+    return ThreadedJournal(
+        [PostgresSession(url) for _ in range(1 + POSTGRES_WRITERS)],
+        [PostgresSession(url, read_only=True) for _ in range(READERS)],
+    )

@@ -1,0 +1,74 @@
+"""Files of statuses, uploads, and what still has to be fetched."""
+
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.media import Download, MediaRef, StoredFile
+from statusgate.domain.status import Status
+
+from .rows import download_of, file_of
+from .statuses import Statuses
+
+
+class Media(Statuses):
+    def file(self, instance_id: InstanceId, key: str, now_ms: int) -> StoredFile | None:
+        rows = self._db.run("file", instance_id=instance_id, key=key)
+        if not rows:
+            return None
+        file = file_of(rows[0])
+        return file if file.expires_ms is None or file.expires_ms > now_ms else None
+
+    def add_file(self, instance_id: InstanceId, file: StoredFile) -> None:
+        self._db.run(
+            "add_file",
+            instance_id=instance_id,
+            key=file.key,
+            extension=file.extension,
+            mimetype=file.mimetype,
+            size=file.size,
+            created_ms=file.created_ms,
+            expires_ms=file.expires_ms,
+        )
+
+    def attach_file(
+        self,
+        instance_id: InstanceId,
+        status_no: int,
+        file: StoredFile,
+        thumbnail: bytes | None,
+    ) -> Status | None:
+        key = {"instance_id": instance_id, "status_no": status_no}
+        found = self._db.run("file_of_status", **key)
+        if not found:
+            return None
+        former = found[0][0]
+        if former is not None and former != file.key:
+            self._db.run("end_file", instance_id=instance_id, key=former)
+        self.add_file(instance_id, file)
+        self._db.run("attach_file", **key, key=file.key, thumbnail=thumbnail)
+        self._db.run("drop_download", **key)
+        return self.status_by_no(instance_id, status_no)
+
+    def due_downloads(self, now_ms: int, limit: int) -> list[Download]:
+        rows = self._db.run("due_downloads", now_ms=now_ms, limit=limit)
+        return [download_of(row) for row in rows]
+
+    def want_download(
+        self, instance_id: InstanceId, status_no: int, ref: MediaRef, due_ms: int
+    ) -> None:
+        self._db.run(
+            "want_download",
+            instance_id=instance_id,
+            status_no=status_no,
+            due_ms=due_ms,
+            mimetype=ref.mimetype,
+            size=ref.size,
+            sha256=ref.sha256,
+            handle=ref.handle,
+        )
+
+    def postpone_download(self, instance_id: InstanceId, status_no: int, due_ms: int) -> None:
+        self._db.run(
+            "postpone_download", instance_id=instance_id, status_no=status_no, due_ms=due_ms
+        )
+
+    def drop_download(self, instance_id: InstanceId, status_no: int) -> None:
+        self._db.run("drop_download", instance_id=instance_id, status_no=status_no)

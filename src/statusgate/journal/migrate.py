@@ -1,0 +1,112 @@
+"""Migrations: numbered files, each one transaction, applied in order.
+
+Each file states the oldest version of the code that works with what it makes, so that an older
+release either goes on or refuses clearly.
+"""
+
+import re
+from importlib.resources import files
+from typing import Any, Protocol
+
+import msgspec
+
+from statusgate import __version__
+
+from .session import JournalRefused
+from .sql import Dialect, for_dialect
+
+_FILE = re.compile(r"(\d{4})_\w+\.sql")
+_WORKS_WITH = re.compile(r"\A-- works with: ([\d.]+)\n")
+_TABLE = """
+CREATE TABLE IF NOT EXISTS migrations (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, works_with TEXT NOT NULL
+)"""
+# Two nodes that start together must not both create the tables.
+_ALONE: dict[Dialect, str] = {
+    "sqlite": "SELECT 1",
+    "postgres": "SELECT pg_advisory_xact_lock(7394021)",
+}
+
+
+class Migratable(Protocol):
+    """A session that can run scripts."""
+
+    def begin(self) -> None: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+    def run_script(self, text: str, /) -> list[Any]: ...
+
+
+class Migration(msgspec.Struct, frozen=True):
+    number: int
+    name: str
+    works_with: str
+    text: str
+
+
+def migrations() -> list[Migration]:
+    """Return the migrations this code brings, in order."""
+    folder = files(__package__) / "migrations"
+    return sorted(
+        (_read(one.name, one.read_text()) for one in folder.iterdir() if _FILE.match(one.name)),
+        key=lambda migration: migration.number,
+    )
+
+
+def migrate(
+    session: Migratable, dialect: Dialect, known: list[Migration] | None = None
+) -> list[str]:
+    """Bring a database up to date; a kill leaves it before or behind a migration.
+
+    Returns the names of what was applied, ``[]`` if it was up to date.
+
+    Raises JournalRefused if the database is newer than this code can work with.
+    """
+    known = migrations() if known is None else known
+    return list(iter(lambda: _apply_next(session, dialect, known), None))
+
+
+def _apply_next(session: Migratable, dialect: Dialect, known: list[Migration]) -> str | None:
+    session.begin()
+    try:
+        session.run_script(_ALONE[dialect])
+        session.run_script(_TABLE)
+        applied = dict(session.run_script("SELECT number, works_with FROM migrations"))
+        _refuse_newer(applied, {migration.number for migration in known})
+        missing = [migration for migration in known if migration.number not in applied]
+        if missing:
+            _apply(session, dialect, missing[0])
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    return missing[0].name if missing else None
+
+
+def _apply(session: Migratable, dialect: Dialect, migration: Migration) -> None:
+    session.run_script(for_dialect(migration.text, dialect))
+    session.run_script(
+        "INSERT INTO migrations (number, name, works_with) VALUES"  # noqa: S608 - our own text
+        f" ({migration.number}, '{migration.name}', '{migration.works_with}')"
+    )
+
+
+def _refuse_newer(applied: dict[int, str], known: set[int]) -> None:
+    for number in sorted(set(applied) - known):
+        if _version(applied[number]) > _version(__version__):
+            raise JournalRefused(
+                f"the database needs statusgate {applied[number]} or newer"
+                f" (migration {number}), this is {__version__}"
+            )
+
+
+def _read(file_name: str, text: str) -> Migration:
+    works_with = _WORKS_WITH.match(text)
+    if works_with is None:
+        raise ValueError(f"{file_name} does not state the oldest code it works with")
+    name = file_name.removesuffix(".sql")
+    return Migration(int(name[:4]), name, works_with[1], text)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])

@@ -1,0 +1,134 @@
+"""PostgreSQL through psycopg: a connection that comes back by itself."""
+
+import time
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from statusgate.domain.errors import JournalFull, JournalUnavailable
+from statusgate.domain.ids import InstanceId
+
+from .session import Collision, JournalRefused, Lost, Value, bound
+from .sql import statements
+
+REST_SECONDS = 0.5
+"""After a failed connect, callers hear so at once for this long."""
+NEEDED = ("fsync", "full_page_writes", "synchronous_commit")
+_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "application_name": "statusgate",
+}
+_STATEMENTS = statements("postgres")
+
+
+class PostgresSession:
+    """One connection, opened when needed; see ``session.Session``."""
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self._url = url
+        self._read_only = read_only
+        self._db: psycopg.Connection[Any] | None = None
+        self._rest_until = 0.0
+        self._owned: set[InstanceId] = set()
+
+    def run(self, name: str, /, **parameters: Value) -> list[Any]:
+        return self._execute(_STATEMENTS[name].sql, bound(parameters))
+
+    def run_script(self, text: str) -> list[Any]:
+        """Run any SQL (migrations, settings)."""
+        return self._execute(text)
+
+    def own(self, instance_id: InstanceId) -> None:
+        if instance_id not in self._owned:
+            self.run("own_instance", instance_id=instance_id)
+            self._owned.add(instance_id)
+
+    def begin(self) -> None:
+        self._owned.clear()
+        self._connect()
+
+    def commit(self) -> None:
+        if self._db is None:
+            raise Lost("the connection to the database is lost")
+        try:
+            self._db.commit()
+        except psycopg.Error as error:
+            if self._db.closed:
+                self._drop()
+                raise JournalUnavailable(
+                    f"it is not known whether it is saved: {error}"
+                ) from error
+            raise self._translated(error) from error
+
+    def rollback(self) -> None:
+        if self._db is not None:
+            try:
+                self._db.rollback()
+            except psycopg.Error:
+                self._drop()
+
+    def tidy(self) -> None:
+        """Nothing to do: the server has its own upkeep."""
+
+    def close(self) -> None:
+        self._drop()
+
+    def _execute(self, text: str, parameters: dict[str, Any] | None = None) -> list[Any]:
+        if self._db is None:
+            raise Lost("the connection to the database is lost")
+        try:
+            cursor = self._db.execute(text, parameters)
+            return cursor.fetchall() if cursor.description is not None else []
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: psycopg.Error) -> Exception:
+        """Return what an error of the server means to the callers."""
+        if self._db is None or self._db.closed:
+            self._drop()
+            return Lost(f"the connection to the database is lost: {error}")
+        if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
+            return Collision(str(error))
+        if isinstance(error, errors.DiskFull):
+            return JournalFull("no room left to write")
+        if isinstance(error, errors.ReadOnlySqlTransaction):
+            self._drop()  # a standby now; the next connection finds the new primary
+            return JournalUnavailable("the server takes no writes")
+        if isinstance(error, psycopg.OperationalError | psycopg.InternalError):
+            return JournalUnavailable(f"the database does not answer: {error}")
+        return error
+
+    def _connect(self) -> None:
+        if self._db is not None and not self._db.closed:
+            return
+        if time.monotonic() < self._rest_until:
+            raise JournalUnavailable("the database cannot be reached")
+        try:
+            self._db = psycopg.connect(self._url, **_OPTIONS)
+            self._db.read_only = self._read_only
+            if self._read_only:
+                self._db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        except psycopg.OperationalError as error:
+            self._drop()
+            self._rest_until = time.monotonic() + REST_SECONDS
+            raise JournalUnavailable(f"the database cannot be reached: {error}") from error
+
+    def _drop(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+
+def check_server(session: PostgresSession) -> None:
+    """Refuse a server that may forget what it confirmed."""
+    session.begin()
+    for name in NEEDED:
+        value = session.run_script(f"SHOW {name}")[0][0]
+        if value == "off":
+            raise JournalRefused(f"the server has {name} = off: what it confirms is not safe")
+    session.commit()

@@ -1,0 +1,239 @@
+"""Receipts: rows that only rise."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from statusgate.domain.address import Address
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.receipt import (
+    Progress,
+    Receipt,
+    ReceiptChange,
+    Recipient,
+    Row,
+    row_of,
+)
+from statusgate.domain.status import Status
+
+from .people import People
+from .rows import Person, recipient_of
+from .session import clean, in_range
+
+K = TypeVar("K")
+Pair = tuple[int, int]
+"""(status_no, person_no), the key of a row"""
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What a receipt needs to know of its status."""
+
+    no: int
+    status_id: str
+    by_api: bool
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A row before and after."""
+
+    old: Row
+    new: Row
+
+    @property
+    def raised_to(self) -> Progress | None:
+        return self.new.progress if self.new.progress > self.old.progress else None
+
+    def lowers(self, at_ms: int | None) -> bool:
+        """Tell whether a time that was *at_ms* is an earlier one now."""
+        old, new = self.old, self.new
+        return at_ms is not None and (
+            (old.delivered_ms == at_ms != new.delivered_ms)
+            or (old.read_ms == at_ms != new.read_ms)
+        )
+
+
+class Receipts(People):
+    def recipients(self, status: Status) -> list[Recipient]:
+        if not status.outgoing:
+            return []
+        rows = self._db.run("recipients", instance_id=status.instance_id, status_no=status.no)
+        own = self._account(status.instance_id)
+        base, base_ms = status.base, status.base_ms
+        told = (recipient_of(row, base, base_ms) for row in rows)
+        return sorted(
+            (one for one in told if not one.address.meets(own)),
+            key=lambda one: (-one.at_ms, one.address.chat_id),
+        )
+
+    def add_recipients(
+        self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
+    ) -> None:
+        if not self._tallies(instance_id, [status_no]):
+            return
+        numbers = self._numbers(instance_id, addresses)
+        self._db.run(
+            "add_rows",
+            instance_id=instance_id,
+            status_no=status_no,
+            person_nos=[[number] for number in sorted(set(numbers.values()))],
+        )
+
+    def record_receipts(
+        self, instance_id: InstanceId, receipts: Sequence[Receipt], now_ms: int
+    ) -> list[ReceiptChange]:
+        persons = self._persons(instance_id, [receipt.viewer for receipt in receipts])
+        sent = self._sent(instance_id, {clean(receipt.wire_id) for receipt in receipts})
+        told: dict[Pair, Row] = {}
+        early: dict[tuple[str, int], Row] = {}
+        viewers: dict[int, Person] = {}
+        for receipt in receipts:
+            viewer = persons.get(receipt.viewer)
+            if viewer is None:
+                continue
+            row = row_of(receipt.kind, in_range(receipt.at_ms))
+            wire_id = clean(receipt.wire_id)
+            status = sent.get(wire_id)
+            if status is None:
+                _join(early, (wire_id, viewer.no), row)
+            else:
+                _join(told, (status.no, viewer.no), row)
+                viewers[viewer.no] = viewer
+        if early:
+            self._hold(instance_id, early, now_ms)
+        by_no = {status.no: status for status in sent.values()}
+        return [
+            ReceiptChange(
+                status_no=status_no,
+                status_id=by_no[status_no].status_id,
+                by_api=by_no[status_no].by_api,
+                viewer=viewers[number].address,
+                row=change.new,
+                raised_to=change.raised_to,
+            )
+            for (status_no, number), change in self._raise_rows(instance_id, told).items()
+        ]
+
+    # -- for the other parts of the record
+
+    def _apply_early(self, instance_id: InstanceId, status_no: int, wire_id: str) -> None:
+        """Give a status the receipts that came before it."""
+        rows = self._db.run("take_early", instance_id=instance_id, wire_id=wire_id)
+        self._raise_rows(
+            instance_id, {(status_no, number): Row(*times) for number, *times in rows}
+        )
+
+    def _raise_rows(
+        self, instance_id: InstanceId, told: Mapping[Pair, Row]
+    ) -> dict[Pair, Change]:
+        """Join *told* into the rows there are; returns what changed by it."""
+        if not told:
+            return {}
+        known = {
+            (status_no, number): Row(delivered_ms, read_ms)
+            for status_no, number, delivered_ms, read_ms in self._db.run(
+                "rows_of_pairs", instance_id=instance_id, pairs=list(told)
+            )
+        }
+        changes: dict[Pair, Change] = {}
+        for pair, row in told.items():
+            old = known.get(pair)
+            new = row if old is None else old.joined(row)
+            if old is None or new != old:
+                changes[pair] = Change(old or Row(), new)
+        self._write_rows(instance_id, changes)
+        return changes
+
+    def _write_rows(self, instance_id: InstanceId, changes: Mapping[Pair, Change]) -> None:
+        if not changes:
+            return
+        self._db.run(
+            "write_rows",
+            instance_id=instance_id,
+            rows=[
+                (*pair, one.new.delivered_ms, one.new.read_ms) for pair, one in changes.items()
+            ],
+        )
+        by_status: dict[int, list[Change]] = defaultdict(list)
+        for (status_no, _), change in changes.items():
+            by_status[status_no].append(change)
+        tallies = self._tallies(instance_id, by_status)
+        for status_no, ones in by_status.items():
+            reached, last_ms = tallies[status_no]
+            raised = max(reached, *(one.new.progress for one in ones))
+            if any(one.lowers(last_ms) for one in ones):
+                newest_ms = self._newest_receipt(instance_id, status_no)
+            else:
+                newest_ms = _newest([last_ms, *(one.new.newest_ms() for one in ones)])
+            if (raised, newest_ms) != (reached, last_ms):
+                self._set_tally(instance_id, status_no, raised, newest_ms)
+
+    def _recount(self, instance_id: InstanceId, status_no: int) -> None:
+        """Find a status's newest receipt anew, after rows went away."""
+        reached, last_ms = self._tallies(instance_id, [status_no])[status_no]
+        newest_ms = self._newest_receipt(instance_id, status_no)
+        if newest_ms != last_ms:
+            self._set_tally(instance_id, status_no, reached, newest_ms)
+
+    def _newest_receipt(self, instance_id: InstanceId, status_no: int) -> int | None:
+        rows = self._db.run("newest_receipt", instance_id=instance_id, status_no=status_no)
+        return _newest(rows[0])
+
+    def _set_tally(
+        self, instance_id: InstanceId, status_no: int, reached: int, last_ms: int | None
+    ) -> None:
+        self._db.run(
+            "set_tally",
+            instance_id=instance_id,
+            status_no=status_no,
+            reached=int(reached),
+            last_receipt_ms=last_ms,
+        )
+
+    def _tallies(
+        self, instance_id: InstanceId, status_nos: Iterable[int]
+    ) -> dict[int, tuple[int, int | None]]:
+        """By status: how far receipts carried it and the time of the newest."""
+        rows = self._db.run(
+            "tallies", instance_id=instance_id, status_nos=[[no] for no in status_nos]
+        )
+        return {no: (reached, last_ms) for no, reached, last_ms in rows}
+
+    def _sent(self, instance_id: InstanceId, wire_ids: Iterable[str]) -> dict[str, Sent]:
+        rows = self._db.run(
+            "outgoing_by_wire_id",
+            instance_id=instance_id,
+            wire_ids=[[wire_id] for wire_id in sorted(wire_ids)],
+        )
+        return {wire_id: Sent(no, key, by_api == 1) for wire_id, no, key, by_api in rows}
+
+    def _hold(
+        self, instance_id: InstanceId, early: Mapping[tuple[str, int], Row], now_ms: int
+    ) -> None:
+        """Keep receipts until their status comes."""
+        held = {
+            (wire_id, number): Row(*times)
+            for wire_id, number, *times in self._db.run(
+                "early_by_wire_id",
+                instance_id=instance_id,
+                wire_ids=[[wire_id] for wire_id in {wire_id for wire_id, _ in early}],
+            )
+        }
+        joined = {key: row.joined(held.get(key, row)) for key, row in early.items()}
+        news = {key: row for key, row in joined.items() if row != held.get(key)}
+        self._db.run(
+            "hold_early",
+            instance_id=instance_id,
+            held_ms=now_ms,
+            rows=[(*key, row.delivered_ms, row.read_ms) for key, row in news.items()],
+        )
+
+
+def _join(rows: dict[K, Row], key: K, row: Row) -> None:
+    old = rows.get(key)
+    rows[key] = row if old is None else old.joined(row)
+
+
+def _newest(times: Iterable[int | None]) -> int | None:
+    return max((at_ms for at_ms in times if at_ms is not None), default=None)

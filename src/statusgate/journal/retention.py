@@ -1,0 +1,97 @@
+"""Retention: what is too old goes, in small steps."""
+
+from typing import Any
+
+from statusgate.domain.ids import InstanceId
+
+from .statuses import Statuses
+
+EARLY_RECEIPTS_MS = 24 * 3600 * 1000
+"""How long a receipt waits for its status (contract 3.1)."""
+_END_OF_TIME = 2**62
+
+
+class Step:
+    """How much a step may still delete, and what it has found to remove."""
+
+    def __init__(self, instance_id: InstanceId, limit: int) -> None:
+        self.instance_id = instance_id
+        self.gone = 0
+        self.paths: list[str] = []
+        self._limit = limit
+
+    @property
+    def left(self) -> int:
+        return max(0, self._limit - self.gone)
+
+
+class Retention(Statuses):
+    def expire(self, now_ms: int, keep_ms: int, limit: int) -> tuple[int, list[str]]:
+        # One instance a step: a transaction that owns several could wait for itself.
+        before_ms = now_ms - keep_ms
+        held_before_ms = now_ms - EARLY_RECEIPTS_MS
+        found = self._db.run(
+            "instance_with_expired",
+            before_ms=before_ms,
+            held_before_ms=held_before_ms,
+            now_ms=now_ms,
+        )
+        if not found:
+            return 0, []
+        instance_id, is_dead = InstanceId(found[0][0]), found[0][1] == 1
+        if is_dead:
+            return self.purge_instance(instance_id, limit)
+        self._db.own(instance_id)
+        step = Step(instance_id, limit)
+        self._expire_statuses(step, before_ms)
+        self._expire_notes(step, before_ms, held_before_ms)
+        self._expire_files(step, now_ms)
+        return step.gone, step.paths
+
+    def purge_instance(self, instance_id: InstanceId, limit: int) -> tuple[int, list[str]]:
+        self._db.own(instance_id)
+        found = self._db.run("instance_exists", instance_id=instance_id)
+        if not found or found[0][0] is None:
+            return 0, []
+        step = Step(instance_id, limit)
+        self._remove_statuses(step, self._some(step, "any_statuses"))
+        self._expire_notes(step, _END_OF_TIME, _END_OF_TIME)
+        step.gone += len(self._some(step, "purge_people"))
+        self._take_paths(step, self._some(step, "purge_files"))
+        if step.left:
+            for name in ("purge_state_history", "purge_counters", "purge_instance"):
+                self._db.run(name, instance_id=instance_id)
+            step.gone += 1
+        return step.gone, step.paths
+
+    def _expire_statuses(self, step: Step, before_ms: int) -> None:
+        self._remove_statuses(step, self._some(step, "expired_statuses", before_ms=before_ms))
+
+    def _expire_notes(self, step: Step, before_ms: int, held_before_ms: int) -> None:
+        """What is remembered without a status: deletions, gaps, early receipts."""
+        step.gone += len(self._some(step, "expire_deletions", before_ms=before_ms))
+        step.gone += len(self._some(step, "expire_gaps", before_ms=before_ms))
+        step.gone += len(self._some(step, "expire_early", before_ms=held_before_ms))
+
+    def _expire_files(self, step: Step, now_ms: int) -> None:
+        self._take_paths(step, self._some(step, "expire_files", now_ms=now_ms))
+
+    def _some(self, step: Step, name: str, **when: int) -> list[Any]:
+        if not step.left:
+            return []
+        return self._db.run(name, instance_id=step.instance_id, limit=step.left, **when)
+
+    def _remove_statuses(self, step: Step, found: list[Any]) -> None:
+        """A status goes with all its rows, so the last one may go over the limit."""
+        for (status_no,) in found:
+            if not step.left:
+                return
+            key = {"instance_id": step.instance_id, "status_no": status_no}
+            step.gone += 1 + int(self._db.run("count_rows", **key)[0][0])
+            self._remove_status(step.instance_id, status_no)
+
+    def _take_paths(self, step: Step, files: list[Any]) -> None:
+        step.gone += len(files)
+        step.paths += [
+            f"{step.instance_id}/{key}.{extension}" for key, extension in sorted(files)
+        ]

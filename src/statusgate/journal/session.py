@@ -1,0 +1,94 @@
+"""What the journal asks of a database: one connection that runs named statements."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.ids import InstanceId
+
+Scalar = int | str | bytes | None
+Value = Scalar | Sequence[Sequence[Scalar]]
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_LARGEST = 2**63 - 1
+
+
+class JournalRefused(JournalUnavailable):
+    """The record must not be opened as it is: unsafe, too new, or in use."""
+
+
+class Lost(JournalUnavailable):
+    """The connection broke before a commit was asked for: nothing has changed."""
+
+
+class Collision(JournalUnavailable):
+    """The database chose this transaction to give way to another; it may be run again."""
+
+
+class Session(Protocol):
+    """One connection and its transaction.
+
+    Raises JournalUnavailable and what is below it; anything else is a fault of the caller.
+    """
+
+    def run(self, name: str, /, **parameters: Value) -> list[Any]:
+        """Run a statement; its rows are sequences of columns."""
+        ...
+
+    def own(self, instance_id: InstanceId) -> None:
+        """Keep other writers off an instance until the end of the transaction."""
+        ...
+
+    def begin(self) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None:
+        """Undo everything since ``begin``; never raises."""
+        ...
+
+    def tidy(self) -> None:
+        """Do upkeep between transactions."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def clean(text: str) -> str:
+    """Return *text* as both databases can keep it: U+FFFD for NUL and lone surrogates."""
+    return _UNSTORABLE.sub("\ufffd", text) if _UNSTORABLE.search(text) else text
+
+
+def in_range(number: int) -> int:
+    """Return *number*, or the nearest one that both databases can keep."""
+    return max(-_LARGEST, min(number, _LARGEST))
+
+
+def bound(parameters: dict[str, Value]) -> dict[str, Scalar]:
+    """Return parameters as a driver takes them: clean text, lists as JSON, no huge numbers."""
+    return {name: _bound(value) for name, value in parameters.items()}
+
+
+def _bound(value: Value) -> Scalar:
+    if isinstance(value, int):
+        return in_range(int(value))
+    if isinstance(value, str):
+        return clean(value)
+    if value is None or isinstance(value, bytes):
+        return value
+    return _json(value)
+
+
+def _json(rows: Sequence[Sequence[Scalar]]) -> str:
+    try:
+        text = msgspec.json.encode(rows).decode()
+    except UnicodeEncodeError:
+        return _json(_cleaned(rows))
+    return _json(_cleaned(rows)) if "\\u0000" in text and rows != _cleaned(rows) else text
+
+
+def _cleaned(rows: Sequence[Sequence[Scalar]]) -> list[list[Scalar]]:
+    return [[clean(item) if isinstance(item, str) else item for item in row] for row in rows]

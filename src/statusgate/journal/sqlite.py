@@ -1,0 +1,222 @@
+"""SQLite through apsw: one writer that is also the only checkpointer, read-only readers."""
+
+import fcntl
+import os
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import apsw
+import msgspec
+
+from statusgate.domain.errors import JournalBroken, JournalFull, JournalUnavailable
+from statusgate.domain.ids import InstanceId
+
+from .session import JournalRefused, Value, bound
+from .sql import statements
+
+OLDEST_SQLITE = (3, 51, 3)
+"""Older ones can corrupt a database when one connection writes while another checkpoints."""
+CHECKPOINT_PAGES = 4_000
+"""16 MB of WAL: then what readers allow is moved into the database."""
+CHECKPOINT_STEP_PAGES = 1_000
+"""If readers kept the WAL from beginning anew, the next try comes so much later."""
+RESTART_PAGES = 8_000
+"""32 MB: then readers are waited for, so that the WAL stays below 64 MB."""
+BUSY_MS = 5_000
+RESTART_BUSY_MS = 100
+
+_STATEMENTS = statements("sqlite")
+_JSON = msgspec.json.Decoder(list[Any])
+
+
+class Health:
+    """Shared by the connections of one file: a single I/O error ends them all."""
+
+    def __init__(self) -> None:
+        self.fault = ""
+        """what ended it; ``""``: nothing"""
+
+    def translated(self, error: apsw.Error) -> Exception:
+        """Return what an error of SQLite means to the callers; remembers a fatal one."""
+        if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
+            self.fault = f"the database file failed: {error}"
+            return JournalBroken(self.fault)
+        if isinstance(error, apsw.FullError):
+            return JournalFull("no room left to write")
+        if isinstance(error, apsw.ReadOnlyError):
+            return JournalFull("the database file cannot be written")
+        if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.CantOpenError):
+            return JournalUnavailable(f"the database file is not available: {error}")
+        return error
+
+
+class SqliteSession:
+    """One connection to a database file; see ``session.Session``."""
+
+    def __init__(
+        self,
+        path: str,
+        health: Health,
+        *,
+        read_only: bool = False,
+        checkpoints: bool = True,
+        vfs: str | None = None,
+    ) -> None:
+        flags = (
+            apsw.SQLITE_OPEN_READONLY
+            if read_only
+            else (apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        )
+        self._health = health
+        self._begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+        self._wal_pages = 0
+        self._checkpoint_at = CHECKPOINT_PAGES
+        self._checkpoints = checkpoints and not read_only
+        with Translated(health):
+            self._db = apsw.Connection(path, flags=flags, vfs=vfs)
+            self._db.set_busy_timeout(BUSY_MS)
+            self._db.execute("PRAGMA cache_size = -16000")
+            if not read_only:
+                self._prepare_to_write(path)
+
+    def run(self, name: str, /, **parameters: Value) -> list[Any]:
+        statement = _STATEMENTS[name]
+        with Translated(self._health):
+            rows: list[Any] = self._db.execute(statement.sql, bound(parameters)).fetchall()
+        return _JSON.decode(rows[0][0]) if statement.at_once else rows
+
+    def run_script(self, sql: str) -> list[Any]:
+        """Run any SQL (migrations, upkeep)."""
+        with Translated(self._health):
+            return self._db.execute(sql).fetchall()
+
+    def own(self, instance_id: InstanceId) -> None:
+        """Nothing to do: whoever writes owns the whole file."""
+
+    def begin(self) -> None:
+        if self._health.fault:
+            raise JournalBroken(self._health.fault)
+        with Translated(self._health):
+            self._db.execute(self._begin)
+
+    def commit(self) -> None:
+        with Translated(self._health):
+            self._db.execute("COMMIT")
+
+    def rollback(self) -> None:
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except apsw.Error as error:
+            self._health.translated(error)
+
+    def tidy(self) -> None:
+        """Checkpoint when the WAL has grown; the pages are counted at each commit."""
+        if not self._checkpoints or self._wal_pages < self._checkpoint_at:
+            return
+        self._checkpoint_at = self._wal_pages + CHECKPOINT_STEP_PAGES
+        try:
+            if self._wal_pages < RESTART_PAGES:
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            else:
+                self._restart_wal()
+        except apsw.Error as error:
+            self._health.translated(error)
+
+    def close(self) -> None:
+        try:
+            self._db.close()
+        except apsw.Error as error:
+            self._health.translated(error)
+
+    def _prepare_to_write(self, path: str) -> None:
+        """Set what the promises rest on, and read it back."""
+        mode = self._db.execute("PRAGMA journal_mode = WAL").get
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA wal_autocheckpoint = 0")
+        self._db.execute("PRAGMA journal_size_limit = 67108864")
+        if not self._checkpoints:
+            self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if self._db.readonly("main"):
+            raise JournalRefused("the file cannot be written")
+        if path != ":memory:" and mode != "wal":
+            raise JournalRefused(f"no write-ahead log here (journal mode is {mode})")
+        if self._db.execute("PRAGMA synchronous").get != 2:
+            raise JournalRefused("SQLite does not accept synchronous = FULL")
+        self._db.set_wal_hook(self._committed)
+
+    def _committed(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        if pages < self._wal_pages:
+            self._checkpoint_at = CHECKPOINT_PAGES  # the WAL began anew
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _restart_wal(self) -> None:
+        self._db.set_busy_timeout(RESTART_BUSY_MS)
+        try:
+            with suppress(apsw.BusyError):  # a long reader; tried again some commits later
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        finally:
+            self._db.set_busy_timeout(BUSY_MS)
+
+
+class Translated:
+    """Within it, errors of SQLite come out as the journal's."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, apsw.Error):
+            translated = self._health.translated(error)
+            if translated is not error:
+                raise translated from error
+
+
+class FileLock:
+    """Only one process serves a file: the lock is the operating system's, so a killed process
+    leaves none behind."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self._fd = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JournalRefused(f"{path}.lock: {error.strerror}") from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._fd)
+            raise JournalRefused(f"{path} is served by another process") from error
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def create_private(path: str) -> None:
+    """Make a new file readable by its owner alone; its WAL will be like it.
+
+    An existing file is not even opened: closing it would drop the locks that other connections
+    of this process have on it.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise JournalRefused(f"{path}: {error.strerror}") from error
+
+
+def check_sqlite() -> None:
+    """Refuse a SQLite with the WAL-reset defect."""
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < OLDEST_SQLITE:
+        raise JournalRefused(f"SQLite {apsw.sqlite_lib_version()} is too old, 3.51.3 is needed")

@@ -1,0 +1,45 @@
+-- name: file
+SELECT key, extension, mimetype, size, created_ms, expires_ms
+FROM files
+WHERE instance_id = :instance_id AND key = :key;
+
+-- name: add_file
+INSERT INTO files (instance_id, key, extension, mimetype, size, created_ms, expires_ms)
+VALUES (:instance_id, :key, :extension, :mimetype, :size, :created_ms, :expires_ms)
+ON CONFLICT (instance_id, key) DO NOTHING;
+
+-- name: end_file
+-- Not served from now on; retention tells the store to remove it.
+UPDATE files SET expires_ms = 0 WHERE instance_id = :instance_id AND key = :key;
+
+-- name: file_of_status
+SELECT file_key FROM statuses WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: attach_file
+UPDATE statuses SET file_key = :key, thumbnail = coalesce(:thumbnail, thumbnail)
+WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: due_downloads
+-- The operator's: due work of all instances.
+SELECT instance_id, status_no, handle, mimetype, size, sha256, attempts
+FROM downloads
+WHERE due_ms <= :now_ms
+ORDER BY due_ms, instance_id, status_no
+LIMIT :limit;
+
+-- name: want_download
+-- Only for a status that is there, and once.
+INSERT INTO downloads (
+    instance_id, status_no, due_ms, attempts, mimetype, size, sha256, handle
+)
+SELECT s.instance_id, s.status_no, :due_ms, 0, :mimetype, :size, :sha256, :handle
+FROM statuses s
+WHERE s.instance_id = :instance_id AND s.status_no = :status_no AND s.file_key IS NULL
+ON CONFLICT (instance_id, status_no) DO NOTHING;
+
+-- name: postpone_download
+UPDATE downloads SET due_ms = :due_ms, attempts = attempts + 1
+WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: drop_download
+DELETE FROM downloads WHERE instance_id = :instance_id AND status_no = :status_no;

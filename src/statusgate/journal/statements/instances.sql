@@ -1,0 +1,80 @@
+-- part: instance
+SELECT instance_id, name, engine, engine_options, token_digest, status_methods, settings, state,
+       phone, lid, device, push_name, suspended_until_ms, created_ms, deleted_ms, version
+FROM instances
+
+-- name: instances
+-- The operator's: every instance, so that other processes notice what changed.
+-- use: instance
+WHERE version > :since_version
+ORDER BY instance_id;
+
+-- name: instance
+-- use: instance
+WHERE instance_id = :instance_id;
+
+-- name: instance_exists
+SELECT deleted_ms FROM instances WHERE instance_id = :instance_id;
+
+-- name: account
+SELECT phone, lid FROM instances WHERE instance_id = :instance_id;
+
+-- name: add_instance
+INSERT INTO instances (
+    instance_id, name, engine, engine_options, token_digest, status_methods, settings, state,
+    phone, lid, device, push_name, suspended_until_ms, created_ms, deleted_ms, version
+) VALUES (
+    :instance_id, :name, :engine, :engine_options, :token_digest, :status_methods, :settings,
+    :state, :phone, :lid, :device, :push_name, :suspended_until_ms, :created_ms, :deleted_ms,
+    :version
+)
+ON CONFLICT (instance_id) DO NOTHING
+RETURNING instance_id;
+
+-- name: save_instance
+UPDATE instances SET
+    name = :name, engine = :engine, engine_options = :engine_options,
+    token_digest = :token_digest, status_methods = :status_methods, settings = :settings,
+    state = :state, phone = :phone, lid = :lid, device = :device, push_name = :push_name,
+    suspended_until_ms = :suspended_until_ms, created_ms = :created_ms,
+    deleted_ms = :deleted_ms, version = :version
+WHERE instance_id = :instance_id
+RETURNING instance_id;
+
+-- name: own_instance
+-- Who holds this row changes the instance; others wait. SQLite has one writer anyway.
+SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'cursor'
+FOR UPDATE; -- only: postgres
+
+-- name: take_numbers
+-- Numbers are never used twice. Instance 0 holds the operator's counters.
+INSERT INTO counters (instance_id, name, value) VALUES (:instance_id, :name, :count)
+ON CONFLICT (instance_id, name) DO UPDATE SET value = counters.value + :count
+RETURNING value;
+
+-- name: cursor
+SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'cursor';
+
+-- name: advance_cursor
+-- It only rises: engines repeat what was not acknowledged.
+INSERT INTO counters (instance_id, name, value) VALUES (:instance_id, 'cursor', :seq)
+ON CONFLICT (instance_id, name) DO UPDATE SET value = excluded.value
+WHERE counters.value < excluded.value;
+
+-- name: state_history
+SELECT state, at_ms, phone FROM state_history
+WHERE instance_id = :instance_id
+ORDER BY change_no DESC
+LIMIT :limit;
+
+-- name: add_state_change
+INSERT INTO state_history (instance_id, change_no, state, at_ms, phone)
+SELECT :instance_id, coalesce(max(change_no), 0) + 1, :state, :at_ms, :phone
+FROM state_history WHERE instance_id = :instance_id;
+
+-- name: trim_state_history
+-- A flapping connection must not fill the disk.
+DELETE FROM state_history
+WHERE instance_id = :instance_id AND change_no <= (
+    SELECT max(change_no) FROM state_history WHERE instance_id = :instance_id
+) - :keep;

@@ -1,0 +1,92 @@
+-- name: outgoing_by_wire_id
+SELECT s.wire_id, s.status_no, s.status_id, s.by_api
+FROM json_each(:wire_ids) AS told
+CROSS JOIN statuses s ON (
+    s.instance_id = :instance_id AND s.wire_id = told.value ->> 0 AND s.author_no = 0
+);
+
+-- name: tallies
+SELECT s.status_no, s.reached, s.last_receipt_ms
+FROM json_each(:status_nos) AS told
+CROSS JOIN statuses s ON (
+    s.instance_id = :instance_id AND s.status_no = CAST(told.value ->> 0 AS INTEGER)
+    AND s.outgoing = 1
+);
+
+-- name: rows_of_pairs
+-- at once: status_no, person_no, delivered_ms, read_ms
+SELECT r.status_no, r.person_no, r.delivered_ms, r.read_ms
+FROM json_each(:pairs) AS told
+CROSS JOIN receipts r ON (
+    r.instance_id = :instance_id
+    AND r.status_no = CAST(told.value ->> 0 AS INTEGER)
+    AND r.person_no = CAST(told.value ->> 1 AS INTEGER)
+);
+
+-- name: write_rows
+INSERT INTO receipts (instance_id, status_no, person_no, delivered_ms, read_ms)
+SELECT :instance_id, CAST(told.value ->> 0 AS INTEGER), CAST(told.value ->> 1 AS INTEGER),
+       CAST(told.value ->> 2 AS BIGINT), CAST(told.value ->> 3 AS BIGINT)
+FROM json_each(:rows) AS told
+WHERE true
+ON CONFLICT (instance_id, status_no, person_no) DO UPDATE SET
+    delivered_ms = excluded.delivered_ms, read_ms = excluded.read_ms;
+
+-- name: add_rows
+-- Recipients without a receipt yet; those that have a row keep it.
+INSERT INTO receipts (instance_id, status_no, person_no)
+SELECT :instance_id, :status_no, CAST(told.value ->> 0 AS INTEGER)
+FROM json_each(:person_nos) AS told
+WHERE true
+ON CONFLICT (instance_id, status_no, person_no) DO NOTHING;
+
+-- name: newest_receipt
+SELECT max(delivered_ms), max(read_ms)
+FROM receipts
+WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: set_tally
+UPDATE statuses SET reached = :reached, last_receipt_ms = :last_receipt_ms
+WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: recipients
+-- at once: phone, lid, contact_name, delivered_ms, read_ms, refused
+SELECT p.phone, p.lid, coalesce(p.book_name, p.contact_name) AS contact_name,
+       r.delivered_ms, r.read_ms, r.refused
+FROM receipts r
+CROSS JOIN people p ON (
+    p.instance_id = r.instance_id AND p.person_no = r.person_no
+)
+WHERE r.instance_id = :instance_id AND r.status_no = :status_no;
+
+-- name: early_by_wire_id
+SELECT wire_id, person_no, delivered_ms, read_ms
+FROM early_receipts
+WHERE instance_id = :instance_id
+    AND wire_id IN (SELECT told.value ->> 0 FROM json_each(:wire_ids) AS told);
+
+-- name: hold_early
+INSERT INTO early_receipts (instance_id, wire_id, person_no, delivered_ms, read_ms, held_ms)
+SELECT :instance_id, told.value ->> 0, CAST(told.value ->> 1 AS INTEGER),
+       CAST(told.value ->> 2 AS BIGINT), CAST(told.value ->> 3 AS BIGINT), :held_ms
+FROM json_each(:rows) AS told
+WHERE true
+ON CONFLICT (instance_id, wire_id, person_no) DO UPDATE SET
+    delivered_ms = excluded.delivered_ms, read_ms = excluded.read_ms,
+    held_ms = excluded.held_ms;
+
+-- name: take_early
+DELETE FROM early_receipts
+WHERE instance_id = :instance_id AND wire_id = :wire_id
+RETURNING person_no, delivered_ms, read_ms;
+
+-- name: take_rows_of_status
+DELETE FROM receipts
+WHERE instance_id = :instance_id AND status_no = :status_no
+RETURNING person_no, delivered_ms, read_ms;
+
+-- name: forget_rows_of_status
+DELETE FROM receipts WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: count_rows
+SELECT count(*) FROM receipts WHERE instance_id = :instance_id AND status_no = :status_no;

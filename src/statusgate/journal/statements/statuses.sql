@@ -1,0 +1,96 @@
+-- part: status_item
+SELECT s.instance_id, s.status_no, s.status_id, s.wire_id, s.outgoing, s.by_api, s.kind,
+       s.text, s.background, s.font, s.participants, s.posted_ms, s.sent_ms, s.failed_ms,
+       s.failure_reason, s.failure_text, s.reached, s.last_receipt_ms, s.mimetype, s.thumbnail,
+       s.viewed_ms, s.sender_phone, i.phone, i.lid, i.push_name,
+       p.phone, p.lid, p.name, coalesce(p.book_name, p.contact_name),
+       f.key, f.extension, f.mimetype, f.size, f.created_ms, f.expires_ms
+FROM statuses s
+LEFT JOIN instances i ON (
+    i.instance_id = s.instance_id
+)
+LEFT JOIN people p ON (
+    p.instance_id = s.instance_id AND p.person_no = s.author_no
+)
+LEFT JOIN files f ON (
+    f.instance_id = s.instance_id AND f.key = s.file_key
+)
+
+-- name: statuses_in_window
+-- use: status_item
+WHERE s.instance_id = :instance_id AND s.outgoing = :outgoing
+    AND s.posted_ms >= :since_ms AND s.posted_ms < :before_ms
+    AND (:contacts_only = 0 OR coalesce(p.book_name, p.contact_name, '') <> '')
+ORDER BY s.posted_ms DESC, s.status_id;
+
+-- name: statuses_by_id
+-- use: status_item
+WHERE s.instance_id = :instance_id AND s.status_id = :status_id;
+
+-- name: status_by_no
+-- use: status_item
+WHERE s.instance_id = :instance_id AND s.status_no = :status_no;
+
+-- name: known_or_deleted
+SELECT 1 FROM statuses
+WHERE instance_id = :instance_id AND status_id = :status_id AND author_no = :author_no
+UNION ALL
+SELECT 1 FROM statuses
+WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no
+UNION ALL
+SELECT 1 FROM deletions
+WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no;
+
+-- name: add_status
+INSERT INTO statuses (
+    instance_id, status_no, author_no, outgoing, by_api, kind, reached, posted_ms, sent_ms,
+    background, font, status_id, wire_id, sender_phone, mimetype, participants, text, thumbnail
+) VALUES (
+    :instance_id, :status_no, :author_no, :outgoing, :by_api, :kind, 0, :posted_ms, :sent_ms,
+    :background, :font, :status_id, :wire_id, :sender_phone, :mimetype, :participants, :text,
+    :thumbnail
+);
+
+-- name: set_sent
+UPDATE statuses SET
+    wire_id = :wire_id, sent_ms = :at_ms, failed_ms = NULL, failure_reason = NULL,
+    failure_text = NULL,
+    sender_phone = CASE WHEN sender_phone = '' THEN :sender_phone ELSE sender_phone END
+WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: set_failed
+UPDATE statuses SET
+    failed_ms = :at_ms, failure_reason = :failure_reason, failure_text = :failure_text
+WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: status_to_delete
+-- Our own that is not out yet has no id of WhatsApp's: it is meant by ours.
+SELECT status_no FROM statuses
+WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no
+UNION ALL
+SELECT status_no FROM statuses
+WHERE instance_id = :instance_id AND status_id = :wire_id AND author_no = :author_no
+    AND author_no = 0 AND wire_id IS NULL;
+
+-- name: is_deleted
+SELECT 1 FROM deletions
+WHERE instance_id = :instance_id AND author_no = :author_no AND wire_id = :wire_id;
+
+-- name: add_deletion
+INSERT INTO deletions (instance_id, author_no, wire_id, at_ms)
+VALUES (:instance_id, :author_no, :wire_id, :at_ms)
+ON CONFLICT (instance_id, author_no, wire_id) DO NOTHING;
+
+-- name: forget_status
+DELETE FROM statuses
+WHERE instance_id = :instance_id AND status_no = :status_no
+RETURNING file_key;
+
+-- name: add_gap
+INSERT INTO gaps (instance_id, author_no, wire_id, at_ms)
+VALUES (:instance_id, :author_no, :wire_id, :at_ms)
+ON CONFLICT (instance_id, author_no, wire_id) DO NOTHING;
+
+-- name: forget_gap
+DELETE FROM gaps
+WHERE instance_id = :instance_id AND author_no = :author_no AND wire_id = :wire_id;

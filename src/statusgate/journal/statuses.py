@@ -1,0 +1,205 @@
+"""Statuses: what was posted, by whom, and what became of it."""
+
+from statusgate.domain.address import Address
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.receipt import Progress, Row
+from statusgate.domain.status import Failure, NewStatus, Status
+
+from .receipts import Receipts
+from .rows import chat_ids_json, status_of
+
+ACCOUNT = 0
+"""The author number of the account itself."""
+_END_OF_TIME = 2**62
+
+
+class Statuses(Receipts):
+    def statuses(
+        self,
+        instance_id: InstanceId,
+        *,
+        outgoing: bool,
+        since_ms: int,
+        before_ms: int | None = None,
+        contacts_only: bool = False,
+    ) -> list[Status]:
+        rows = self._db.run(
+            "statuses_in_window",
+            instance_id=instance_id,
+            outgoing=outgoing,
+            since_ms=since_ms,
+            before_ms=_END_OF_TIME if before_ms is None else before_ms,
+            contacts_only=contacts_only,
+        )
+        return [status_of(row) for row in rows]
+
+    def status(
+        self, instance_id: InstanceId, status_id: str, author: Address | None = None
+    ) -> Status | None:
+        rows = self._db.run("statuses_by_id", instance_id=instance_id, status_id=status_id)
+        found = [status_of(row) for row in rows]
+        if author is not None:
+            found = [status for status in found if status.author.meets(author)]
+        return max(found, key=lambda one: (one.outgoing, one.posted_ms, one.no), default=None)
+
+    def status_by_no(self, instance_id: InstanceId, no: int) -> Status | None:
+        rows = self._db.run("status_by_no", instance_id=instance_id, status_no=no)
+        return status_of(rows[0]) if rows else None
+
+    def record_status(self, instance_id: InstanceId, new: NewStatus) -> Status | None:
+        author_no = self._author_no(instance_id, new.author)
+        if self._db.run(
+            "known_or_deleted",
+            instance_id=instance_id,
+            status_id=new.status_id,
+            wire_id=new.wire_id,
+            author_no=author_no,
+        ):
+            return None
+        status_no = self._take_numbers(instance_id, "status_no")
+        self._add_status(instance_id, status_no, author_no, new)
+        if new.wire_id is not None:
+            self._forget_gap(instance_id, author_no, new.wire_id)
+            if author_no == ACCOUNT:
+                self._apply_early(instance_id, status_no, new.wire_id)
+        return self.status_by_no(instance_id, status_no)
+
+    def mark_sent(
+        self, instance_id: InstanceId, status_no: int, wire_id: str, at_ms: int
+    ) -> Status | None:
+        status = self.status_by_no(instance_id, status_no)
+        if status is None or not status.outgoing or status.sent_ms is not None:
+            return status
+        if self._is_deleted(instance_id, wire_id):
+            self._remove_status(instance_id, status_no)
+            return None
+        self._absorb_echo(instance_id, status_no, wire_id)
+        self._db.run(
+            "set_sent",
+            instance_id=instance_id,
+            status_no=status_no,
+            wire_id=wire_id,
+            at_ms=at_ms,
+            sender_phone=self._account(instance_id).phone,
+        )
+        self._apply_early(instance_id, status_no, wire_id)
+        return self.status_by_no(instance_id, status_no)
+
+    def mark_failed(
+        self, instance_id: InstanceId, status_no: int, failure: Failure, at_ms: int
+    ) -> Status | None:
+        status = self.status_by_no(instance_id, status_no)
+        if status is None or not status.outgoing or status.base is not Progress.PENDING:
+            return status
+        self._db.run(
+            "set_failed",
+            instance_id=instance_id,
+            status_no=status_no,
+            at_ms=at_ms,
+            failure_reason=str(failure.reason),
+            failure_text=failure.description,
+        )
+        return self.status_by_no(instance_id, status_no)
+
+    def record_deletion(
+        self, instance_id: InstanceId, wire_id: str, author: Address | None, at_ms: int
+    ) -> Status | None:
+        author_no = self._author_no(instance_id, author)
+        key: dict[str, int | str] = {
+            "instance_id": instance_id,
+            "author_no": author_no,
+            "wire_id": wire_id,
+        }
+        self._db.run("add_deletion", **key, at_ms=at_ms)
+        self._db.run("forget_gap", **key)
+        if author_no == ACCOUNT:
+            self._db.run("take_early", instance_id=instance_id, wire_id=wire_id)
+        found = self._db.run("status_to_delete", **key)
+        if not found:
+            return None
+        status = self.status_by_no(instance_id, found[0][0])
+        self._remove_status(instance_id, found[0][0])
+        return status
+
+    def record_gap(
+        self, instance_id: InstanceId, wire_id: str, author: Address, at_ms: int
+    ) -> None:
+        author_no = self._author_no(instance_id, author)
+        if not self._db.run(
+            "known_or_deleted",
+            instance_id=instance_id,
+            status_id=wire_id,
+            wire_id=wire_id,
+            author_no=author_no,
+        ):
+            self._db.run(
+                "add_gap",
+                instance_id=instance_id,
+                author_no=author_no,
+                wire_id=wire_id,
+                at_ms=at_ms,
+            )
+
+    # -- for the other parts of the record
+
+    def _remove_status(self, instance_id: InstanceId, status_no: int) -> None:
+        """Forget a status with its rows and its download; its file ends."""
+        key = {"instance_id": instance_id, "status_no": status_no}
+        self._db.run("forget_rows_of_status", **key)
+        self._db.run("drop_download", **key)
+        for (file_key,) in self._db.run("forget_status", **key):
+            if file_key is not None:
+                self._db.run("end_file", instance_id=instance_id, key=file_key)
+
+    def _author_no(self, instance_id: InstanceId, author: Address | None) -> int:
+        number = None if author is None else self._number(instance_id, author)
+        return ACCOUNT if number is None else number
+
+    def _add_status(
+        self, instance_id: InstanceId, status_no: int, author_no: int, new: NewStatus
+    ) -> None:
+        outgoing = author_no == ACCOUNT
+        self._db.run(
+            "add_status",
+            instance_id=instance_id,
+            status_no=status_no,
+            author_no=author_no,
+            outgoing=outgoing,
+            by_api=new.by_api,
+            kind=new.kind,
+            posted_ms=new.posted_ms,
+            sent_ms=new.sent_ms,
+            background=new.background,
+            font=new.font,
+            status_id=new.status_id,
+            wire_id=new.wire_id,
+            sender_phone=self._account(instance_id).phone if outgoing else "",
+            mimetype=new.mimetype,
+            participants=chat_ids_json(new.participants),
+            text=new.text,
+            thumbnail=new.thumbnail,
+        )
+
+    def _absorb_echo(self, instance_id: InstanceId, status_no: int, wire_id: str) -> None:
+        """Our own status may have come back from WhatsApp before its acknowledgement did:
+        then its receipts are ours."""
+        echo = self._sent(instance_id, [wire_id]).get(wire_id)
+        if echo is None or echo.no == status_no or echo.by_api:
+            return
+        rows = self._db.run("take_rows_of_status", instance_id=instance_id, status_no=echo.no)
+        self._remove_status(instance_id, echo.no)
+        self._raise_rows(
+            instance_id, {(status_no, number): Row(*times) for number, *times in rows}
+        )
+
+    def _is_deleted(self, instance_id: InstanceId, wire_id: str) -> bool:
+        return bool(
+            self._db.run(
+                "is_deleted", instance_id=instance_id, author_no=ACCOUNT, wire_id=wire_id
+            )
+        )
+
+    def _forget_gap(self, instance_id: InstanceId, author_no: int, wire_id: str) -> None:
+        self._db.run(
+            "forget_gap", instance_id=instance_id, author_no=author_no, wire_id=wire_id
+        )

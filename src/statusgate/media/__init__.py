@@ -1,0 +1,1 @@
+"""Files: where they are kept, and what can be made of them without trusting them."""

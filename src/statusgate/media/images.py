@@ -1,0 +1,110 @@
+"""Making the JPEG that phones show out of a foreign picture; runs in the child process alone."""
+
+import contextlib
+import io
+from typing import BinaryIO
+
+from PIL import Image, ImageCms, ImageOps
+
+from statusgate.media import clean
+from statusgate.media.frames import Done
+from statusgate.media.limits import THUMBNAIL_PIXELS
+from statusgate.media.pictures import (
+    MAX_PICTURE_PIXELS,
+    PICTURES,
+    UnfitFile,
+    check_pixels,
+    opened_picture,
+    small_jpeg,
+    type_of,
+)
+
+LONGEST_EDGE = 1920
+"""pixels; phones themselves post statuses of 1600 to 1920"""
+MOST_PASSED_BYTES = 5 * 1024 * 1024
+"""the size WhatsApp documents for images (Cloud API)"""
+_QUALITY = 85
+_SIXTEEN_BITS = 256
+
+
+def convert(source: BinaryIO, target: BinaryIO) -> Done:
+    """Write *source* to *target* as JPEG, unless it is one that needs no change.
+
+    Upright, in sRGB, on black where it was transparent, without metadata. Raises one of
+    ``pictures.FAULTS``.
+    """
+    mimetype = type_of(source)
+    if mimetype not in PICTURES:
+        raise UnfitFile(f"{mimetype} is no picture")
+    passed = mimetype == "image/jpeg" and _is_fine(source)
+    image = _decoded(source, PICTURES[mimetype])
+    if not passed:
+        image.save(target, "JPEG", quality=_QUALITY, optimize=True)
+    width, height = image.size
+    return Done(
+        mimetype="image/jpeg",
+        extension="jpg",
+        width=width,
+        height=height,
+        thumbnail=_thumbnail(image),
+        passed_through=passed,
+    )
+
+
+def _is_fine(source: BinaryIO) -> bool:
+    content = source.read(MOST_PASSED_BYTES + 1)
+    source.seek(0)
+    if len(content) > MOST_PASSED_BYTES or not clean.is_plain_jpeg(content):
+        return False
+    with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+        return image.mode == "RGB" and max(image.size) <= LONGEST_EDGE
+
+
+def _decoded(source: BinaryIO, format_name: str) -> Image.Image:
+    """Decode all of a picture, no larger than wanted, as RGB."""
+    with opened_picture(source, format_name) as image:
+        if format_name == "JPEG":
+            image.draft("RGB", (LONGEST_EDGE, LONGEST_EDGE))
+        image.load()
+        check_pixels(*image.size, MAX_PICTURE_PIXELS)
+        profile = image.info.get("icc_profile")
+        small = _blendable(image)
+        small.thumbnail((LONGEST_EDGE, LONGEST_EDGE))
+        return _in_srgb(_on_black(ImageOps.exif_transpose(small)), profile)
+
+
+def _blendable(image: Image.Image) -> Image.Image:
+    """Bring rare kinds of pixels to those that can be made smaller without stains."""
+    if image.mode in ("RGB", "RGBA", "L"):
+        return image
+    if image.mode.startswith("I"):
+        return image.point(lambda value: value * (1 / _SIXTEEN_BITS)).convert("L")
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV", "1"):
+        return image.convert("RGB")
+    return image.convert("RGBA")
+
+
+def _on_black(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    ground = Image.new("RGB", image.size)
+    ground.paste(image, mask=image.getchannel("A"))
+    return ground
+
+
+def _in_srgb(image: Image.Image, profile: object) -> Image.Image:
+    """Keep the colours of a wide-gamut photo, as its profile will not travel along."""
+    if not isinstance(profile, bytes):
+        return image
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if own.profile.xcolor_space.strip() == "RGB":
+            turned = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"))
+            return turned or image
+    return image
+
+
+def _thumbnail(image: Image.Image) -> bytes:
+    small = image.copy()
+    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    return small_jpeg(small)

@@ -1,0 +1,210 @@
+"""Decoding foreign pictures and films; runs in the child process alone, under its limits.
+
+Whatever is wrong with a file ends in one of the exceptions of :data:`FAULTS`.
+"""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from PIL import Image, ImageOps
+
+from statusgate.domain.filetypes import HEAD_SIZE, sniff
+from statusgate.media.frames import Probed
+
+MAX_PICTURE_PIXELS = 50_000_000
+MAX_FILM_PIXELS = 16_000_000
+_QUALITY = 50
+_MAX_PACKETS = 500
+_MAX_STREAMS = 8
+_ORIENTATION = 0x0112
+_LYING = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height"""
+PICTURES = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+}
+CONTAINERS = {
+    "video/mp4": "mov", "video/quicktime": "mov", "video/3gpp": "mov", "video/x-m4v": "mov",
+    "video/webm": "matroska", "video/x-matroska": "matroska", "video/x-msvideo": "avi",
+    "video/ogg": "ogg", "audio/ogg": "ogg", "audio/mpeg": "mp3", "audio/wav": "wav",
+    "audio/mp4": "mov", "audio/aac": "aac",
+}  # fmt: skip
+_OPTIONS = {"probesize": "4000000", "analyzeduration": "2000000"}
+
+
+class UnfitFile(Exception):
+    """Not a picture or film we read, or one beyond the limits."""
+
+
+FAULTS = (
+    UnfitFile,
+    OSError,
+    ValueError,
+    SyntaxError,
+    ArithmeticError,
+    LookupError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    Image.DecompressionBombError,
+    av.error.FFmpegError,
+)
+"""what Pillow and PyAV raise on broken files, wide on purpose: the process is disposable"""
+
+
+def prepare() -> None:
+    """Load what decoding needs later, and switch off what nobody reads."""
+    Image.init()
+    Image.MAX_IMAGE_PIXELS = MAX_PICTURE_PIXELS
+    av.logging.set_level(None)
+
+
+def thumbnail(source: Path, edge: int) -> bytes:
+    """Return a JPEG of a picture or of a film's first frame, without metadata."""
+    mimetype = _type_of(source)
+    if mimetype in PICTURES:
+        return small_jpeg(_small_picture(source, PICTURES[mimetype], edge))
+    if mimetype.startswith("video/") and mimetype in CONTAINERS:
+        return small_jpeg(_small_frame(source, CONTAINERS[mimetype], edge))
+    raise UnfitFile(f"no thumbnail of {mimetype}")
+
+
+def probe(source: Path) -> Probed:
+    """Return what a file is."""
+    mimetype = _type_of(source)
+    if mimetype in PICTURES:
+        return _probe_picture(source, mimetype)
+    if mimetype in CONTAINERS:
+        return _probe_container(source, mimetype)
+    return Probed(mimetype=mimetype)
+
+
+def type_of(file: BinaryIO) -> str:
+    """Return the media type that the first bytes of an open file tell."""
+    file.seek(0)
+    head = file.read(HEAD_SIZE)
+    file.seek(0)
+    return sniff(head)[0]
+
+
+def _type_of(source: Path) -> str:
+    with source.open("rb") as file:
+        return type_of(file)
+
+
+@contextlib.contextmanager
+def opened_picture(source: Path | BinaryIO, format_name: str) -> Iterator[Image.Image]:
+    """Open a picture by the decoder we chose. Raises UnfitFile if it has too many pixels."""
+    with Image.open(source, formats=(format_name,)) as image:
+        check_pixels(*image.size, MAX_PICTURE_PIXELS)
+        yield image
+
+
+def _small_picture(source: Path, format_name: str, edge: int) -> Image.Image:
+    with opened_picture(source, format_name) as image:
+        image.draft("RGB", (2 * edge, 2 * edge))
+        small = image if image.mode in ("RGB", "RGBA", "L") else image.convert("RGBA")
+        small.thumbnail((edge, edge))
+        return _on_white(ImageOps.exif_transpose(small))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    ground = Image.new("RGBA", image.size, "white")
+    ground.alpha_composite(image.convert("RGBA"))
+    return ground.convert("RGB")
+
+
+def small_jpeg(image: Image.Image) -> bytes:
+    """Return a thumbnail's bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _container(source: Path, container: str) -> Iterator[InputContainer]:
+    with source.open("rb") as file, opened_container(file, container) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def opened_container(file: BinaryIO, container: str) -> Iterator[InputContainer]:
+    """Open a film by the demuxer we chose, from bytes: it can reach no other file or host."""
+    with av.open(file, "r", format=container, options=_OPTIONS) as opened:
+        if len(opened.streams) > _MAX_STREAMS:
+            raise UnfitFile(f"{len(opened.streams)} streams")
+        yield opened
+
+
+def _small_frame(source: Path, container: str, edge: int) -> Image.Image:
+    with _container(source, container) as opened:
+        frame = first_frame(opened)
+        check_pixels(frame.width, frame.height, MAX_FILM_PIXELS)
+        scale = min(1.0, edge / max(frame.width, frame.height))
+        small = frame.reformat(
+            width=max(1, round(frame.width * scale)),
+            height=max(1, round(frame.height * scale)),
+            format="rgb24",
+        )
+        image: Image.Image = small.to_image()  # type: ignore[no-untyped-call]
+        return image.rotate(frame.rotation, expand=True) if frame.rotation else image
+
+
+def first_frame(opened: InputContainer) -> VideoFrame:
+    if not opened.streams.video:
+        raise UnfitFile("no pictures in it")
+    stream = opened.streams.video[0]
+    check_pixels(stream.codec_context.width, stream.codec_context.height, MAX_FILM_PIXELS)
+    stream.thread_type = "NONE"
+    stream.thread_count = 1
+    for count, packet in enumerate(opened.demux(stream)):
+        for frame in packet.decode():
+            return frame
+        if count == _MAX_PACKETS:
+            break
+    raise UnfitFile("no frame can be decoded")
+
+
+def _probe_picture(source: Path, mimetype: str) -> Probed:
+    with opened_picture(source, PICTURES[mimetype]) as image:
+        lies_on_its_side = image.getexif().get(_ORIENTATION) in _LYING
+        width, height = reversed(image.size) if lies_on_its_side else image.size
+        image.verify()
+        return Probed(mimetype=mimetype, width=width, height=height)
+
+
+def _probe_container(source: Path, mimetype: str) -> Probed:
+    with _container(source, CONTAINERS[mimetype]) as opened:
+        width, height = _size_as_shown(opened) if mimetype.startswith("video/") else (0, 0)
+        return Probed(
+            mimetype=mimetype,
+            width=width,
+            height=height,
+            seconds=max(0, opened.duration or 0) / av.time_base,
+            has_audio=bool(opened.streams.audio),
+        )
+
+
+def _size_as_shown(opened: InputContainer) -> tuple[int, int]:
+    frame = first_frame(opened)
+    lies_on_its_side = frame.rotation % 180 != 0
+    return (frame.height, frame.width) if lies_on_its_side else (frame.width, frame.height)
+
+
+def check_pixels(width: int, height: int, limit: int) -> None:
+    if width * height > limit:
+        raise UnfitFile(f"{width} x {height} pixels are over the limit")

@@ -1,0 +1,225 @@
+"""The parent's side of the child process: start it, ask it, end it."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from statusgate.media.frames import (
+    LENGTH_BYTES,
+    BrokenFrame,
+    Cause,
+    Failed,
+    Progress,
+    Ready,
+    Reply,
+    Request,
+    length_in,
+    pack,
+    replies,
+)
+
+_FAREWELL_SECONDS = 1.0
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
+_FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""each arena reserves 64 MiB of address space, which the child's limit counts"""
+_COMMAND = (sys.executable, "-m", "statusgate.media.child")
+_LOST = (EOFError, OSError, BrokenFrame, msgspec.MsgspecError)
+"""how it shows that a child is dead or beside itself"""
+Allowance = Callable[[Progress], float]
+"""how many seconds a request may have taken that has come so far"""
+
+
+class NoChild(Exception):
+    """A child cannot be started."""
+
+
+class MediaChild:
+    """A process that looks at foreign files, one at a time; replaced when it dies or hangs."""
+
+    def __init__(
+        self,
+        *,
+        answer_seconds: float = 2.0,
+        start_seconds: float = 30.0,
+        idle_seconds: float = 60.0,
+        command: Sequence[str] = _COMMAND,
+        takes_files: bool = False,
+    ) -> None:
+        """It starts with the first question and ends after *idle_seconds* without any.
+
+        One that *takes_files* is told of a socket on which they come, as its last argument.
+        """
+        self._answer_seconds = answer_seconds
+        self._start_seconds = start_seconds
+        self._idle_seconds = idle_seconds
+        self._command = command
+        self._takes_files = takes_files
+        self._files: socket.socket | None = None
+        self._process: Process | None = None
+        self._turn = asyncio.Lock()
+        self._farewell: asyncio.Task[None] | None = None
+        self._asked = 0
+        self._served = 0
+
+    async def ask(
+        self,
+        request: Request,
+        files: Sequence[int] = (),
+        allowance: Allowance | None = None,
+    ) -> Reply:
+        """Return the child's answer; Failed also if it dies or takes too long.
+
+        *files* go with the request; *allowance* lets progress move the deadline.
+        """
+        async with self._turn:
+            self._asked += 1
+            try:
+                reply = await self._ask(request, files, allowance)
+            except BaseException:
+                await self._kill()  # or its answer would be taken for the next one's
+                raise
+            self._part_later()
+            return reply
+
+    @property
+    def used(self) -> bool:
+        """The child that runs has answered more than one question."""
+        return self._served > 1
+
+    async def close(self) -> None:
+        """End the child; the next question would start another."""
+        if self._farewell is not None:
+            self._farewell.cancel()
+        async with self._turn:
+            await self._part()
+
+    async def _ask(
+        self, request: Request, files: Sequence[int], allowance: Allowance | None
+    ) -> Reply:
+        try:
+            fresh = await self._ensure_started()
+            try:
+                return await self._exchange(request, files, allowance)
+            except TimeoutError:
+                raise
+            except _LOST:
+                if fresh:
+                    raise
+            await self._kill()  # it may have died before it heard of the request
+            await self._ensure_started()
+            return await self._exchange(request, files, allowance)
+        except NoChild as error:
+            await self._kill()
+            return Failed(f"no child process: {error}", Cause.CHILD)
+        except TimeoutError:
+            await self._kill()
+            return Failed("took too long", Cause.TIME)
+        except _LOST as error:
+            await self._kill()
+            return Failed(f"the child process died: {error!r}")
+
+    async def _exchange(
+        self, request: Request, files: Sequence[int], allowance: Allowance | None
+    ) -> Reply:
+        began = asyncio.get_running_loop().time()
+        seconds = self._answer_seconds if allowance is None else allowance(Progress(0))
+        async with asyncio.timeout_at(began + seconds) as deadline:
+            process = await self._send(request, files)
+            while isinstance(reply := await _read_reply(process), Progress):
+                if allowance is not None:
+                    deadline.reschedule(began + allowance(reply))
+            self._served += 1
+            return reply
+
+    async def _send(self, request: Request, files: Sequence[int]) -> Process:
+        process = self._process
+        if process is None or process.stdin is None:
+            raise EOFError
+        if files and self._files is not None:
+            socket.send_fds(self._files, [b"f"], files)
+        process.stdin.write(pack(request))
+        await process.stdin.drain()
+        return process
+
+    async def _ensure_started(self) -> bool:
+        """Start a child unless one runs; tell whether it is a fresh one."""
+        if self._process is not None and self._process.returncode is None:
+            return False
+        await self._kill()
+        self._served = 0
+        try:
+            await self._start()
+        except (TimeoutError, *_LOST) as error:
+            raise NoChild(repr(error)) from error
+        return True
+
+    async def _start(self) -> None:
+        theirs: list[socket.socket] = []
+        if self._takes_files:
+            self._files, other = socket.socketpair()
+            self._files.setblocking(False)
+            theirs.append(other)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                *(str(end.fileno()) for end in theirs),
+                pass_fds=[end.fileno() for end in theirs],
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=DEVNULL,
+                start_new_session=True,
+                env=_FEW_ARENAS
+                | {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            )
+        finally:
+            for end in theirs:
+                end.close()
+        async with asyncio.timeout(self._start_seconds):
+            if not isinstance(await _read_reply(self._process), Ready):
+                raise BrokenFrame("no greeting")
+
+    def _part_later(self) -> None:
+        if self._farewell is not None:
+            self._farewell.cancel()
+        self._farewell = asyncio.create_task(self._part_when_idle(self._asked))
+
+    async def _part_when_idle(self, asked: int) -> None:
+        await asyncio.sleep(self._idle_seconds)
+        async with self._turn:
+            if self._asked == asked:
+                await self._part()
+
+    async def _part(self) -> None:
+        """Hang up and wait for the child to end."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FAREWELL_SECONDS):
+                    await self._process.wait()
+        await self._kill()
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        files, self._files = self._files, None
+        if files is not None:
+            files.close()
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+async def _read_reply(process: Process) -> Reply:
+    if process.stdout is None:
+        raise EOFError
+    head = await process.stdout.readexactly(LENGTH_BYTES)
+    return replies.decode(await process.stdout.readexactly(length_in(head)))

@@ -1,0 +1,34 @@
+"""Previews of foreign files, made in a child process."""
+
+from pathlib import Path
+
+from statusgate.media.frames import Failed, Made, MakeThumbnail, Probe, Probed
+from statusgate.media.limits import THUMBNAIL_PIXELS
+from statusgate.media.process import MediaChild
+
+
+class ChildThumbnailer:
+    """The port ``Thumbnailer``; this process never decodes anything itself."""
+
+    def __init__(self, child: MediaChild | None = None) -> None:
+        """*child* may be shared with others who have files looked at."""
+        self._child = child or MediaChild()
+
+    async def thumbnail(self, source: Path, mimetype: str) -> bytes:
+        """Return a JPEG of at most 72 pixels either way, ``b""`` if none can be made in 2 s.
+
+        *mimetype* only tells whether to try; what the file is, its bytes decide.
+        """
+        if not mimetype.startswith(("image/", "video/")):
+            return b""
+        reply = await self._child.ask(MakeThumbnail(str(source), THUMBNAIL_PIXELS))
+        return reply.content if isinstance(reply, Made) else b""
+
+    async def probe(self, source: Path) -> Probed | Failed:
+        """Return what a file is, or why that cannot be told."""
+        reply = await self._child.ask(Probe(str(source)))
+        return reply if isinstance(reply, Probed | Failed) else Failed("a wrong answer")
+
+    async def close(self) -> None:
+        """End the child process."""
+        await self._child.close()

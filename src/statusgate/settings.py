@@ -1,0 +1,106 @@
+"""Every server setting: file < environment (``STATUSGATE_…``) < flag."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+PREFIX = "STATUSGATE_"
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class SettingsError(Exception):
+    """A setting is wrong or unreadable; the text names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator decides. Instance settings are another thing: clients change those."""
+
+    host: str = "127.0.0.1"
+    """address to listen on; anything but loopback needs an admin token"""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    """port to listen on; 0 lets the system choose"""
+    database: str = "sqlite:///data/statusgate.db"
+    """``sqlite:///relative``, ``sqlite:////absolute`` or ``postgresql://…``"""
+    data: str = ""
+    """session stores, spools, server key; empty: beside the SQLite file, else ``./data``"""
+    media: str = ""
+    """folder of media files; empty: ``media`` in the data folder"""
+    public_url: str = ""
+    """how clients reach this server, for links to files; empty: ``http://host:port``"""
+    admin_token: str = ""
+    """opens the partner API; empty: it is closed"""
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: bool = False
+    """one line a request"""
+    retention_days: Positive = 30
+    """days that statuses, rows, receipts and media are kept"""
+    incoming_from: Literal["contacts", "everyone"] = "contacts"
+    """whose statuses ``getIncomingStatuses`` shows"""
+    max_audience: Positive | None = None
+    """first N recipients of a status; empty: no cap"""
+    max_voice_seconds: Positive = 600
+    max_video_seconds: Positive = 60
+    rate_profile: Literal["off", "green-api"] = "off"
+    """``green-api``: the hosted service's limits a second"""
+    cors_allow_origin: str = "*"
+    trusted_proxies: str = ""
+    """addresses (comma-separated, CIDR) whose X-Forwarded-For counts"""
+    proxy: str = ""
+    """proxy URL for WhatsApp connections"""
+    recent_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 64
+    """memory for encoded recent statuses; 0: every read asks the database"""
+    min_free_mb: Annotated[int, msgspec.Meta(ge=0)] = 128
+    """free disk below which nothing is written any more; reads go on"""
+    min_free_media_mb: Annotated[int, msgspec.Meta(ge=0)] = 512
+    """free disk below which no media are stored any more"""
+
+    @property
+    def data_folder(self) -> Path:
+        """Where everything but the journal and the media lives."""
+        if self.data:
+            return Path(self.data)
+        if self.database.startswith("sqlite:///") and ":memory:" not in self.database:
+            return Path(self.database.removeprefix("sqlite:///")).parent
+        return Path("data")
+
+    @property
+    def media_folder(self) -> Path:
+        """Where media files live."""
+        return Path(self.media) if self.media else self.data_folder / "media"
+
+
+def load_settings(file: Path | None, environ: Mapping[str, str], **flags: Any) -> Settings:
+    """Merge file, then environment, then flags (unset flags are None).
+
+    Raises SettingsError with one line that names the setting and the fault.
+    """
+    merged: dict[str, Any] = _file_settings(file) if file else {}
+    merged |= {
+        name: environ[PREFIX + name.upper()]
+        for name in Settings.__struct_fields__
+        if PREFIX + name.upper() in environ
+    }
+    merged |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        return msgspec.convert(_without_blanks(merged), Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"wrong setting: {error}") from None
+
+
+def _file_settings(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from None
+
+
+def _without_blanks(merged: dict[str, Any]) -> dict[str, Any]:
+    """An empty value of a setting that is not a text counts as not set."""
+    texts = {name for name, kind in Settings.__annotations__.items() if kind is str}
+    return {name: value for name, value in merged.items() if value != "" or name in texts}

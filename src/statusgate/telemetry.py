@@ -1,0 +1,83 @@
+"""Logs and metrics; nothing secret gets into either."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+LogFormat = Literal["console", "json"]
+
+REGISTRY = CollectorRegistry()
+
+requests_total = Counter(
+    "statusgate_http_requests",
+    "HTTP requests by method of the contract and answer code",
+    ("method", "code"),
+    registry=REGISTRY,
+)
+request_seconds = Histogram(
+    "statusgate_http_request_seconds",
+    "Time to answer, by method of the contract",
+    ("method",),
+    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 60),
+    registry=REGISTRY,
+)
+events_total = Counter(
+    "statusgate_engine_events",
+    "Engine events recorded, by kind",
+    ("kind",),
+    registry=REGISTRY,
+)
+gaps_total = Counter(
+    "statusgate_status_gaps",
+    "Statuses that came but could not be read",
+    registry=REGISTRY,
+)
+engine_restarts_total = Counter(
+    "statusgate_engine_restarts", "Engine processes that died", registry=REGISTRY
+)
+instances_by_state = Gauge(
+    "statusgate_instances", "Instances by state", ("state",), registry=REGISTRY
+)
+downloads_total = Counter(
+    "statusgate_media_downloads", "Media fetched from WhatsApp", ("outcome",), registry=REGISTRY
+)
+expired_total = Counter(
+    "statusgate_expired_records", "Records removed by retention", registry=REGISTRY
+)
+
+
+def configure_logs(log_format: LogFormat, level: str) -> None:
+    """Send structured lines to standard error, one an event, hostile text escaped."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _escape,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _escape(
+    _logger: object, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Make control and direction characters of foreign text visible, and cap its length."""
+    for key, value in event.items():
+        if isinstance(value, str) and key != "exception":
+            event[key] = "".join(c if c.isprintable() else repr(c)[1:-1] for c in value[:2000])
+    return event

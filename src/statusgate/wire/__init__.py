@@ -1,0 +1,1 @@
+"""The contract's shapes: pure functions between the domain and JSON."""

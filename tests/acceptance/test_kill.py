@@ -1,0 +1,100 @@
+"""F1: kill -9 while receipts arrive. What was acknowledged is there, nothing is there twice."""
+
+import http.client
+import random
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.processes import InstanceClient, ServerProcess
+
+STATUSES = 20
+VIEWERS = 500
+PER_REQUEST = 50
+NOW = 1_710_134_811
+
+
+def requests() -> list[list[dict[str, object]]]:
+    """10,000 receipts: each viewer reads each status once, in arrays of 50."""
+    receipts: list[dict[str, object]] = [
+        {
+            "event": "receipt",
+            "idMessage": f"B{status}",
+            "participant": f"7900{viewer:07d}@c.us",
+            "status": "read",
+            "timestamp": NOW + viewer,
+        }
+        for viewer in range(VIEWERS)
+        for status in range(STATUSES)
+    ]
+    return [receipts[i : i + PER_REQUEST] for i in range(0, len(receipts), PER_REQUEST)]
+
+
+class Upstream:
+    """Posts arrays in order; one that got no answer is posted again after the restart."""
+
+    def __init__(self, account: InstanceClient) -> None:
+        self._account = account
+        self._waiting = requests()
+        self.acknowledged = 0
+
+    @property
+    def done(self) -> bool:
+        return not self._waiting
+
+    def post_until_the_server_dies(self) -> None:
+        while self._waiting:
+            try:
+                answer = self._account.simulate(*self._waiting[0])
+            except (OSError, http.client.HTTPException):
+                return
+            assert answer.status == 200, answer.body
+            assert answer.json() == {"accepted": PER_REQUEST}
+            del self._waiting[0]
+            self.acknowledged += PER_REQUEST
+
+
+def rows(account: InstanceClient) -> list[tuple[str, str, int]]:
+    """Every row of every status, as the contract tells them."""
+    found = []
+    for number in range(STATUSES):
+        for row in account.get("getStatusStatistic", f"idMessage=B{number}").json():
+            assert row["status"] == "read"
+            found.append((f"B{number}", row["participant"], row["timestamp"]))
+    return found
+
+
+def kill_at_random_points(folder: Path, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    server = ServerProcess(folder)
+    with server:
+        account = server.create_instance()
+        account.simulate(
+            *({"event": "phoneStatus", "type": "text", "text": "x", "idMessage": f"B{n}"}
+              for n in range(STATUSES))
+        )  # fmt: skip
+        upstream = Upstream(account)
+        for _ in range(kills):
+            posting = threading.Thread(target=upstream.post_until_the_server_dies)
+            posting.start()
+            posting.join(chance.uniform(0.0, 0.12))
+            server.kill()
+            posting.join()
+            server.start()
+            found = rows(account)
+            assert len(found) == len(set(found))
+            assert upstream.acknowledged <= len(found) <= upstream.acknowledged + PER_REQUEST
+        upstream.post_until_the_server_dies()
+        assert upstream.done
+        found = rows(account)
+        assert len(found) == len(set(found)) == STATUSES * VIEWERS
+
+
+def test_f01_twenty_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_at_random_points(tmp_path, kills=20, seed=20)
+
+
+@pytest.mark.soak
+def test_f01_a_hundred_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_at_random_points(tmp_path, kills=100, seed=100)

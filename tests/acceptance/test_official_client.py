@@ -1,0 +1,141 @@
+"""GREEN-API's own Python client against a started server, knowing nothing but its address."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from whatsapp_api_client_python.API import GreenApi, GreenApiPartner
+
+from tests.acceptance.processes import ADMIN_TOKEN, ServerProcess
+
+ANNA = "79001234567@c.us"
+EVENTS: list[dict[str, Any]] = [
+    {"event": "contact", "id": ANNA, "name": "Anna", "contactName": "Anna K"},
+    {
+        "event": "incomingStatus",
+        "from": ANNA,
+        "type": "text",
+        "text": "Hello",
+        "idMessage": "A1",
+    },
+    {"event": "phoneStatus", "type": "image", "caption": "Mine", "idMessage": "B1"},
+    {"event": "receipt", "idMessage": "B1", "participant": ANNA, "status": "read"},
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("official")) as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: ServerProcess) -> Iterator[GreenApi]:
+    """The client of a sandbox account on which something has happened."""
+    logging.getLogger("whatsapp-api-client-python").handlers.clear()
+    tenant = server.create_instance()
+    assert tenant.simulate(*EVENTS).status == 200
+    url = f"http://127.0.0.1:{server.port}"
+    made = GreenApi(str(tenant.id), tenant.token, host=url, media=url)
+    yield made
+    made.session.close()
+
+
+def ok(response: Any) -> Any:
+    """What a call answered; it must have succeeded."""
+    assert response.code == 200, (response.code, response.data, response.error)
+    return response.data
+
+
+def test_statuses(client: GreenApi) -> None:
+    statuses = client.statuses
+    for answer in (statuses.getIncomingStatuses(), statuses.getIncomingStatuses(minutes=60)):
+        assert [item["idMessage"] for item in ok(answer)] == ["A1"]
+    for answer in (statuses.getOutgoingStatuses(), statuses.getOutgoingStatuses(minutes=60)):
+        assert [item["statusMessage"] for item in ok(answer)] == ["read"]
+    rows = ok(statuses.getStatusStatistic("B1"))
+    assert [(row["participant"], row["status"]) for row in rows] == [(ANNA, "read")]
+
+
+def test_account(client: GreenApi) -> None:
+    account = client.account
+    settings = ok(account.getSettings())
+    assert ok(account.setSettings({"stateWebhook": "yes"})) == {"saveSettings": True}
+    assert ok(account.getSettings()) == settings | {"stateWebhook": "yes"}
+    assert ok(account.getWaSettings())["stateInstance"] == "authorized"
+    assert ok(account.getStateInstance()) == {"stateInstance": "authorized"}
+    assert ok(account.getStatusInstance()) == {"statusInstance": "online"}
+    assert len(ok(account.getStateInstanceHistory(count=1))) == 1
+    assert ok(account.qr())["type"] == "alreadyLogged"
+    assert ok(account.getAuthorizationCode(79001234567)) == {"status": False, "code": ""}
+    assert ok(account.reboot()) == {"isReboot": True}
+    assert ok(account.logout()) == {"isLogout": True}
+    client.apiTokenInstance = ok(account.updateApiToken())["apiTokenInstance"]
+    assert ok(account.getStateInstance())["stateInstance"] in ("notAuthorized", "starting")
+
+
+def test_contacts_and_single_messages(client: GreenApi) -> None:
+    service = client.serviceMethods
+    assert [one["contactName"] for one in ok(service.getContacts())] == ["Anna K"]
+    assert ok(service.getContacts(group=True)) == []
+    assert ok(service.getContactInfo(ANNA))["contactName"] == "Anna K"
+    assert ok(service.getAvatar(ANNA))["existsWhatsapp"] is True
+    assert ok(service.checkWhatsapp(79001234567))["chatId"] == ANNA
+    assert ok(client.contacts.addContact(ANNA, "A", "B")) == {"addContact": True}
+    assert ok(client.contacts.editContact(ANNA, "C")) == {"editContact": True}
+    assert ok(client.contacts.deleteContact(ANNA)) == {"deleteContact": True}
+    assert ok(client.journals.getMessage(ANNA, "A1"))["textMessage"] == "Hello"
+    file = client.receiving.downloadFile("status@broadcast", "B1")
+    assert file.code == 200
+    assert "downloadUrl" in file.data
+
+
+def test_errors_are_understood(client: GreenApi) -> None:
+    refused = client.statuses.getStatusStatistic("")
+    assert refused.code == 400
+    assert "'idMessage' is not allowed to be empty" in str(refused.error or refused.data)
+    client.apiTokenInstance = "wrong"
+    assert client.account.getSettings().code == 401
+
+
+async def test_the_asynchronous_client(client: GreenApi) -> None:
+    """Its own getStatusStatisticAsync does not work: it loses the braces of its address."""
+    statuses, account, service = client.statuses, client.account, client.serviceMethods
+    for minutes in (None, 60):
+        items = ok(await statuses.getIncomingStatusesAsync(minutes=minutes))
+        assert [item["idMessage"] for item in items] == ["A1"]
+        items = ok(await statuses.getOutgoingStatusesAsync(minutes=minutes))
+        assert [item["idMessage"] for item in items] == ["B1"]
+    assert ok(await account.getSettingsAsync())["outgoingWebhook"] == "yes"
+    assert ok(await account.setSettingsAsync({"linkPreview": "no"})) == {"saveSettings": True}
+    assert ok(await account.getWaSettingsAsync())["historySyncProgress"] == 100
+    assert ok(await account.getStateInstanceAsync()) == {"stateInstance": "authorized"}
+    assert len(ok(await account.getStateInstanceHistoryAsync())) == 1
+    assert ok(await account.qrAsync())["type"] == "alreadyLogged"
+    assert ok(await service.getContactsAsync())[0]["id"] == ANNA
+    assert ok(await service.getContactInfoAsync(ANNA))["name"] == "Anna"
+    assert ok(await service.getAvatarAsync(ANNA))["available"] is False
+    assert ok(await service.checkWhatsappAsync(phoneNumber=79001234567))["existsWhatsapp"]
+    assert ok(await client.contacts.addContactAsync(ANNA, "A")) == {"addContact": True}
+    assert ok(await client.journals.getMessageAsync(ANNA, "A1"))["idMessage"] == "A1"
+    codes = account.getAuthorizationCodeAsync(79001234567)
+    assert ok(await codes) == {"status": False, "code": ""}
+    assert ok(await account.rebootAsync()) == {"isReboot": True}
+    assert ok(await account.logoutAsync()) == {"isLogout": True}
+
+
+def test_the_partners_client(server: ServerProcess) -> None:
+    partner = GreenApiPartner(ADMIN_TOKEN, host=f"http://127.0.0.1:{server.port}")
+    made = ok(partner.partner.createInstance({"engine": "simulated", "name": "shop"}))
+    listed = ok(partner.partner.getInstances())
+    assert listed[-1]["idInstance"] == made["idInstance"]
+    gone = partner.partner.deleteInstanceAccount(made["idInstance"])
+    assert ok(gone) == {"deleteInstanceAccount": True}
+    partner.partnerToken = "wrong"
+    assert ok(partner.partner.getInstances()) == {"code": 401, "description": "Unauthorized"}
+    made = asyncio.run(partner.partner.getInstancesAsync())
+    assert json.loads(json.dumps(ok(made)))["code"] == 401
+    partner.session.close()

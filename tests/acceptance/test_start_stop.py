@@ -1,0 +1,125 @@
+"""Starting wrongly says so in one line; stopping answers what is in flight."""
+
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.processes import ServerProcess, run
+
+
+def serve(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Run ``serve`` with something wrong; returns exit code and standard error."""
+    defaults = {
+        "STATUSGATE_DATABASE": f"sqlite:///{folder}/s.db",
+        "STATUSGATE_DATA": str(folder),
+    }
+    ended = run("serve", *arguments, environment=defaults | environment)
+    return ended.returncode, ended.stderr
+
+
+def told_in_one_line(code: int, errors: str, *words: str) -> None:
+    assert code != 0
+    assert len(errors.strip().splitlines()) == 1, errors
+    assert "Traceback" not in errors
+    for word in words:
+        assert word in errors
+
+
+def test_a_port_in_use_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        told_in_one_line(*serve(tmp_path, "--port", str(port)), str(port), "in use")
+
+
+def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path):
+        code, errors = serve(
+            tmp_path,
+            "--port",
+            "0",
+            STATUSGATE_DATABASE=f"sqlite:///{tmp_path}/statusgate.db",
+        )
+        told_in_one_line(code, errors, "statusgate.db")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "http"), ("RETENTION_DAYS", "-1"), ("RATE_PROFILE", "fast")]
+)
+def test_a_wrong_setting_names_itself(tmp_path: Path, name: str, value: str) -> None:
+    told_in_one_line(*serve(tmp_path, **{f"STATUSGATE_{name}": value}), name.lower())
+
+
+def test_a_database_that_is_something_else_is_told(tmp_path: Path) -> None:
+    (tmp_path / "s.db").write_bytes(b"this is a letter, not a database" * 100)
+    told_in_one_line(*serve(tmp_path, "--port", "0"), "s.db")
+
+
+def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, database=f"sqlite:///{tmp_path}/s.db") as server:
+        assert server.stop() == 0
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        database.execute("INSERT INTO migrations VALUES (9999, 'later', '99.0.0')")
+    database.close()
+    told_in_one_line(*serve(tmp_path, "--port", "0"), "99.0.0")
+
+
+@pytest.mark.parametrize("database", ["mysql://h/d", "statusgate.db", "sqlite:///"])
+def test_a_database_address_we_do_not_know_is_told(tmp_path: Path, database: str) -> None:
+    told_in_one_line(*serve(tmp_path, "--port", "0", STATUSGATE_DATABASE=database), "database")
+
+
+def test_an_unreadable_server_key_is_told(tmp_path: Path) -> None:
+    (tmp_path / "server.key").write_text("not hex")
+    told_in_one_line(*serve(tmp_path, "--port", "0"), "server.key")
+
+
+def test_a_postgresql_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        address = f"postgresql://nobody@127.0.0.1:{port}/none"
+        code, errors = serve(tmp_path, "--port", "0", STATUSGATE_DATABASE=address)
+    told_in_one_line(code, errors)
+
+
+def test_s06_a_public_address_needs_an_admin_token(tmp_path: Path) -> None:
+    told_in_one_line(*serve(tmp_path, "--host", "0.0.0.0", "--port", "0"), "admin token")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_f16_a_signal_ends_with_zero_within_ten_seconds(tmp_path: Path, number: int) -> None:
+    with ServerProcess(tmp_path) as server:
+        server.create_instance()
+        begun = time.monotonic()
+        server.signal(number)
+        assert server.wait() == 0
+        assert time.monotonic() - begun < 10
+
+
+def test_f16_requests_in_flight_are_answered(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        account = server.create_instance()
+        outcomes: list[int] = []
+
+        def post_slowly(number: int) -> None:
+            answer = account.simulate(
+                *({"event": "incomingStatus", "from": f"7900{number:07d}@c.us", "type": "text",
+                   "text": "x", "idMessage": f"A{number}-{n}"} for n in range(2_000))
+            )  # fmt: skip
+            outcomes.append(answer.status)
+
+        posting = [threading.Thread(target=post_slowly, args=(n,)) for n in range(5)]
+        for thread in posting:
+            thread.start()
+        time.sleep(0.15)
+        assert server.stop() == 0
+        for thread in posting:
+            thread.join()
+        assert outcomes == [200] * 5

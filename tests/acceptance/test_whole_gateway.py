@@ -1,0 +1,269 @@
+"""The whole gateway on the real WhatsApp library: link by QR, post, view, read.
+
+Two accounts of one gateway, each with its own worker process, talk through our own protocol
+server; what happened is read with the official client over HTTP.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import pytest
+from whatsapp_api_client_python.API import GreenAPI
+
+from statusgate import wiring
+from statusgate.domain.events import QrCode, Sequenced
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.posting import SentStatus
+from statusgate.domain.status import Status
+from statusgate.engines.neonize.supervisor import NeonizeEngine
+from statusgate.ports import Engine
+from statusgate.services.publishing import TextPost
+from statusgate.settings import Settings
+from statusgate.wire.qr import qr_png_base64
+from statusgate.wiring import Gateway
+from tests.acceptance.processes import ADMIN_TOKEN, ServerProcess
+from tests.whatsapp.client import FakeWhatsApp, Person, people
+
+pytestmark = pytest.mark.e2e
+T = TypeVar("T")
+
+
+class WatchedEngine(NeonizeEngine):
+    """The real engine; the codes it shows are kept, as a phone's camera would read them."""
+
+    codes: list[str]
+
+    async def events(self, after: int) -> AsyncIterator[Sequenced]:
+        async for sequenced in super().events(after):
+            for event in sequenced.events:
+                if isinstance(event, QrCode) and event.payload:
+                    self.codes.append(event.payload)
+            yield sequenced
+
+
+class Running:
+    """A gateway in a thread of its own, so that blocking clients can be used as they are."""
+
+    def __init__(self, fake: FakeWhatsApp, folder: Path) -> None:
+        self._fake = fake
+        self._folder = folder
+        self.engines: dict[str, WatchedEngine] = {}
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def contacts_file(self, instance: int | str) -> Path:
+        return self._folder / f"contacts-{instance}.json"
+
+    def run(self, work: Callable[[Gateway], Any]) -> Any:
+        """Await ``work(gateway)`` in the gateway's loop."""
+        return asyncio.run_coroutine_threadsafe(work(self.gateway), self._loop).result(60)
+
+    def _engine(self, folder: Path, _settings: Settings) -> Engine:
+        contacts = self.contacts_file(folder.name)
+        if not contacts.exists():
+            contacts.write_text("[]")
+        engine = WatchedEngine(
+            folder,
+            proxy=self._fake.proxy,
+            worker_module="tests.whatsapp.worker",
+            environment=self._fake.environment(contacts),
+            min_free_bytes=1 << 20,
+        )
+        engine.codes = []
+        self.engines[folder.name] = engine
+        return engine
+
+    def _serve(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        settings = Settings(
+            database=f"sqlite:///{self._folder}/statusgate.db",
+            port=0,
+            admin_token=ADMIN_TOKEN,
+            min_free_mb=1,
+            min_free_media_mb=1,
+        )
+
+        async def on_ready(gateway: Gateway, url: str) -> None:
+            self.gateway, self.url = gateway, url
+            self._ready.set()
+
+        serving = asyncio.create_task(
+            wiring.serve(
+                settings, on_ready=on_ready, make_neonize=self._engine, stopped=self._stop
+            )
+        )
+        assert await serving == 0
+
+
+class Account:
+    """One instance, used as its owner would: over HTTP, with the official client."""
+
+    def __init__(self, running: Running, person: Person, instance: int, token: str) -> None:
+        self.running, self.person, self.id, self.token = running, person, instance, token
+        self.client = GreenAPI(str(instance), token, host=running.url, media=running.url)
+
+    def link(self, fake: FakeWhatsApp, contacts: list[Person]) -> None:
+        names = [{"phone": one.phone, "name": f"Name {one.phone[-3:]}"} for one in contacts]
+        self.running.contacts_file(self.id).write_text(json.dumps(names))
+        shown = until(lambda: self._code(), "a QR code")
+        code = self.running.engines[str(self.id)].codes[-1]
+        assert shown == qr_png_base64(code)
+        fake.scan(code, self.person, 1, f"Push {self.person.phone}")
+        until(lambda: self.state() == "authorized", "authorized")
+
+    def _code(self) -> str | None:
+        told = self.client.account.qr().data
+        return told["message"] if told["type"] == "qrCode" else None
+
+    def state(self) -> str:
+        return str(self.client.account.getStateInstance().data["stateInstance"])
+
+    def is_online(self) -> bool:
+        return bool(self.client.account.getStatusInstance().data["statusInstance"] == "online")
+
+    def incoming(self) -> list[dict[str, Any]]:
+        return list(self.client.statuses.getIncomingStatuses(60).data)
+
+    def outgoing(self) -> list[dict[str, Any]]:
+        return list(self.client.statuses.getOutgoingStatuses(60).data)
+
+    def viewers(self, status_id: str) -> dict[str, str]:
+        rows = self.client.statuses.getStatusStatistic(status_id).data
+        return {row["participant"]: row["status"] for row in rows}
+
+    def contacts(self) -> dict[str, str]:
+        return {
+            one["id"]: one["contactName"]
+            for one in self.client.serviceMethods.getContacts().data
+        }
+
+    def post(self, words: str) -> str:
+        """Post a text to all contacts through services and engine port; returns its id."""
+
+        async def work(gateway: Gateway) -> Status:
+            instance = gateway.instances.get(InstanceId(self.id))
+            status = await gateway.publishing.accept(
+                instance, TextPost(text=words, background=0x228B22, font=2)
+            )
+            sent = await gateway.publishing.publish(instance, status)
+            assert isinstance(sent, SentStatus)
+            return status
+
+        return str(self.running.run(work).status_id)
+
+    def view(self, status_id: str) -> None:
+        """Look at an incoming status, for its author to see."""
+
+        async def work(gateway: Gateway) -> None:
+            status = await gateway.journal.read(
+                lambda tx: tx.status(InstanceId(self.id), status_id)
+            )
+            engine = gateway.ownership.engine(InstanceId(self.id))
+            assert status is not None
+            assert status.wire_id is not None
+            assert engine is not None
+            await engine.mark_viewed(status.wire_id, status.author)
+
+        self.running.run(work)
+
+
+def until(check: Callable[[], T | None], what: str, seconds: float = 25.0) -> T:
+    """Return the first true result of *check*."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = check()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"no {what} within {seconds} s")
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Iterator[FakeWhatsApp]:
+    with FakeWhatsApp(tmp_path / "whatsapp") as server:
+        server.quick_pairing()
+        yield server
+        assert server.violations() == []
+
+
+def make_account(running: Running, person: Person) -> Account:
+    import requests
+
+    answer = requests.post(
+        f"{running.url}/partner/createInstance/{ADMIN_TOKEN}", json={}, timeout=10
+    )
+    made = answer.json()
+    return Account(running, person, made["idInstance"], made["apiTokenInstance"])
+
+
+def test_two_accounts_post_view_and_know_it(fake: FakeWhatsApp, tmp_path: Path) -> None:
+    one, other = people(900, 2)
+    folder = tmp_path / "gateway"
+    folder.mkdir()
+    with Running(fake, folder) as running:
+        a, b = make_account(running, one), make_account(running, other)
+        a.link(fake, [other])
+        b.link(fake, [one])
+        until(lambda: a.contacts().get(f"{other.phone}@c.us"), "contact of A")
+        until(lambda: b.contacts().get(f"{one.phone}@c.us"), "contact of B")
+
+        status_id = a.post("Good morning from A")
+        (item,) = until(b.incoming, "status at B")
+        assert item["textMessage"] == "Good morning from A"
+        assert item["extendedTextMessage"] == {
+            "text": "Good morning from A",
+            "backgroundColor": "#228B22",
+            "font": "NORICAN_REGULAR",
+        }
+        assert item["chatId"] == item["senderId"] == f"{one.phone}@c.us"
+        assert item["senderContactName"] == f"Name {one.phone[-3:]}"
+
+        viewer = f"{other.phone}@c.us"
+        until(lambda: a.viewers(status_id).get(viewer) == "delivered", "delivered at A")
+        b.view(item["idMessage"])
+        until(lambda: a.viewers(status_id).get(viewer) == "read", "read at A")
+        (mine,) = a.outgoing()
+        assert (mine["idMessage"], mine["statusMessage"]) == (status_id, "read")
+        assert mine["sendByApi"] is True
+        assert mine["chatId"] == f"{one.phone}@c.us"
+        tokens = (a.token, b.token)
+
+    with Running(fake, folder) as running:  # restart: no pairing again, nothing forgotten
+        a = Account(running, one, a.id, tokens[0])
+        b = Account(running, other, b.id, tokens[1])
+        until(lambda: a.is_online() and b.is_online(), "both online again")
+        assert a.state() == b.state() == "authorized"
+        assert a.viewers(status_id) == {viewer: "read"}
+        second = a.post("Still here")
+        until(lambda: len(b.incoming()) == 2, "the second status at B")
+        until(lambda: a.viewers(second).get(viewer) == "delivered", "delivered again")
+
+
+def test_the_installed_command_names_the_engine(tmp_path: Path) -> None:
+    """A neonize instance without WhatsApp in reach: linking says so, nothing hangs."""
+    with ServerProcess(tmp_path, STATUSGATE_PROXY="http://127.0.0.1:9") as server:
+        account = server.create_instance(engine="neonize")
+        assert account.get("getStateInstance").json() == {"stateInstance": "notAuthorized"}
+        told = account.get("qr").json()
+        assert told["type"] == "error"
+        assert account.post("simulate", []).status == 404
+        assert server.stop() == 0

@@ -1,0 +1,463 @@
+"""The real engine when things go wrong: connections, refusals, crashes, hostile people."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from statusgate.domain.errors import EngineRejected, EngineUnavailable, EngineUncertain
+from statusgate.domain.events import (
+    ContactsChanged,
+    EngineDied,
+    EngineState,
+    IdentityLearned,
+    LinkingEnded,
+    QrCode,
+    StateChanged,
+    StatusReceipt,
+    StatusReceived,
+    StatusUndecryptable,
+)
+from statusgate.domain.receipt import Progress
+from statusgate.engines.neonize.config import Exit, Setup
+from statusgate.engines.neonize.ipc import VERSION, From, Hello
+from statusgate.engines.neonize.process import WorkerProcess
+from tests.contract.test_engine_neonize_support import (
+    FAST,
+    Account,
+    account,
+    by_phone,
+    eventually,
+    strangers,
+    text,
+    whole,
+)
+from tests.whatsapp.client import FakeWhatsApp
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(60),
+]
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
+    with FakeWhatsApp(tmp_path_factory.mktemp("whatsapp")) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def lawful(fake: FakeWhatsApp) -> Iterator[None]:
+    """Whatever a test does, the engine keeps to the protocol's rules."""
+    yield
+    fake.clear_faults()
+    assert fake.violations(take=True) == []
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def author(
+    fake: FakeWhatsApp, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Account]:
+    """Somebody whose statuses the accounts under test receive."""
+    async with account(fake, tmp_path_factory.mktemp("author"), strangers(1)[0]) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def mine(fake: FakeWhatsApp, tmp_path: Path) -> AsyncIterator[Account]:
+    """A paired account that may be broken."""
+    async with account(fake, tmp_path, strangers(1)[0]) as made:
+        yield made
+
+
+async def published(author: Account, mine: Account, words: str) -> str:
+    sent = await author.engine.post_status(text(words), [by_phone(mine.person)])
+    return sent.wire_id
+
+
+# -- the connection
+
+
+@pytest.mark.parametrize("how", ["close", "rst", "midframe"])
+async def test_a_dropped_connection_comes_back_and_nothing_is_lost(
+    fake: FakeWhatsApp, mine: Account, author: Account, how: str
+) -> None:
+    mine.heard.clear()
+    fake.drop(mine.device, how)  # type: ignore[arg-type]
+    await mine.expect_state(EngineState.CLOSED)
+    wire_id = await published(author, mine, "meanwhile")
+    await mine.expect_state(EngineState.OPEN)
+    await mine.expect(StatusReceived, wire_id=wire_id)
+    assert mine.states() == [EngineState.CLOSED, EngineState.OPEN]
+
+
+async def test_a_stream_error_without_code_restarts_the_worker(
+    fake: FakeWhatsApp, mine: Account, author: Account
+) -> None:
+    mine.heard.clear()
+    before = mine.engine.pid
+    fake.stream_error(mine.device)
+    await mine.expect_state(EngineState.OPEN)
+    assert mine.engine.pid != before
+    wire_id = await published(author, mine, "after the error")
+    await mine.expect(StatusReceived, wire_id=wire_id)
+    fake.violations(take=True)  # the server counts the dead connection as a second one
+
+
+async def test_a_replaced_session_does_not_fight_back(
+    fake: FakeWhatsApp, mine: Account
+) -> None:
+    mine.heard.clear()
+    logins = len(fake.history(event="login", device=mine.device))
+    fake.replaced(mine.device)
+    await mine.expect_state(EngineState.REPLACED)
+    await mine.expect(EngineDied, exit_code=Exit.REPLACED)
+    with pytest.raises(EngineUnavailable):
+        await mine.engine.post_status(text("no"), None)
+    await asyncio.sleep(FAST.replaced_hold * 0.6)
+    assert len(fake.history(event="login", device=mine.device)) == logins
+    await mine.expect_state(EngineState.OPEN)
+
+
+async def test_removal_on_the_phone_logs_out(fake: FakeWhatsApp, mine: Account) -> None:
+    mine.heard.clear()
+    fake.removed(mine.device)
+    await mine.expect_state(EngineState.LOGGED_OUT)
+    await eventually(lambda: mine.engine.pid is None)
+    mine.heard.clear()
+    await mine.pair()
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "alarm"),
+    [
+        (401, EngineState.LOGGED_OUT, False),
+        (402, EngineState.BANNED, False),
+        (403, EngineState.LOGGED_OUT, False),
+        (405, EngineState.OUTDATED, True),
+        (406, EngineState.BLOCKED, False),
+    ],
+)
+async def test_a_refused_login_is_told_as_what_it_is(
+    fake: FakeWhatsApp, mine: Account, reason: int, state: EngineState, alarm: bool
+) -> None:
+    mine.heard.clear()
+    fake.fault("failure", mine.device, reason=reason, code=101, expire=3600)
+    fake.drop(mine.device)
+    told = await mine.expect_state(state)
+    await eventually(lambda: mine.engine.pid is None)
+    if state is EngineState.BANNED:
+        assert abs(told.until_ms - time.time() * 1000 - 3_600_000) < 60_000
+    assert any(died.alarm for died in mine.all_of(EngineDied)) == alarm
+    fake.clear_faults()
+    await mine.engine.logout()
+    assert mine.engine.pid is None
+
+
+async def test_a_busy_server_is_tried_again(fake: FakeWhatsApp, mine: Account) -> None:
+    mine.heard.clear()
+    fake.fault("failure", mine.device, times=1, reason=503)
+    fake.drop(mine.device)
+    await mine.expect_state(EngineState.OPEN)
+
+
+async def test_without_a_way_to_whatsapp_linking_ends(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    nowhere = "http://127.0.0.1:9"
+    async with account(fake, tmp_path, strangers(1)[0], paired=False, proxy=nowhere) as mine:
+        await mine.engine.begin_linking()
+        await mine.expect(LinkingEnded)
+        assert not mine.all_of(StateChanged)
+
+
+async def test_a_slow_server_is_waited_for(fake: FakeWhatsApp, mine: Account) -> None:
+    fake.fault("slow", mine.device, latency_ms=200, bytes_per_s=20_000)
+    await mine.restart()
+    await mine.expect_state(EngineState.OPEN)
+    sent = await mine.engine.post_status(text("slowly"), [])
+    assert sent.wire_id
+
+
+# -- posting
+
+
+@pytest.mark.parametrize("code", [463, 479, 500])
+async def test_a_refusal_is_told_and_not_repeated(
+    fake: FakeWhatsApp, tmp_path: Path, code: int
+) -> None:
+    async with account(fake, tmp_path, strangers(1)[0], recipient_addressing="pn") as mine:
+        fake.fault("refuse_post", mine.device, times=1, code=code)
+        post = text("refused")
+        for _ in range(2):
+            with pytest.raises(EngineRejected) as refusal:
+                await mine.engine.post_status(post, None)
+            assert refusal.value.code == code
+        assert len(fake.posts(device=mine.device)) == 1
+
+
+async def test_recipients_are_named_by_lid_once_the_phone_is_refused(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    me, friend = strangers(2)
+    fake.account(friend)
+    async with account(fake, tmp_path, me, knows=[friend]) as mine:
+        await mine.expect(ContactsChanged)
+        fake.fault("require", mine.device, addressing="lid")
+        sent = await mine.engine.post_status(text("by lid"), None)
+        assert sent.recipients == (whole(friend),)
+        assert len(fake.posts(device=mine.device)) == 2
+        await mine.engine.post_status(text("at once"), None)
+        assert len(fake.posts(device=mine.device)) == 3
+        fake.clear_faults()
+
+
+async def test_without_an_answer_a_post_is_uncertain_and_stays_so(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    timing = msgspec.structs.replace(FAST, send=2.0)
+    async with account(fake, tmp_path, strangers(1)[0], timing=timing) as mine:
+        fake.fault("ack_never", mine.device, times=1)
+        post = text("perhaps")
+        for _ in range(2):
+            with pytest.raises(EngineUncertain) as doubt:
+                await mine.engine.post_status(post, None)
+            assert doubt.value.key == post.key
+            mine.heard.clear()
+            if not _:
+                await mine.expect_state(EngineState.OPEN)
+        assert await mine.engine.unfinished_posts() == [post.key]
+        assert len(fake.posts(device=mine.device)) == 1
+        fake.violations(take=True)
+
+
+async def test_an_answer_without_time_is_an_answer(fake: FakeWhatsApp, mine: Account) -> None:
+    fake.fault("ack_no_t", mine.device, times=1)
+    sent = await mine.engine.post_status(text("when?"), None)
+    assert sent.sent_ms is None
+
+
+async def test_unconnected_nothing_is_posted(mine: Account) -> None:
+    await mine.engine.stop()
+    with pytest.raises(EngineUnavailable):
+        await mine.engine.post_status(text("no"), None)
+
+
+# -- crashes
+
+
+async def test_killed_at_any_time_the_worker_loses_nothing_it_has_spooled(
+    fake: FakeWhatsApp, mine: Account, author: Account
+) -> None:
+    """What was told once is told again, in order, as long as it is not acknowledged."""
+    mine.acknowledging = False
+    cursor = mine.cursor
+    ids = []
+    for round_number in range(4):
+        mine.heard.clear()
+        ids += [await published(author, mine, f"{round_number}.{n}") for n in range(3)]
+        await asyncio.sleep(0.004 * round_number)
+        pid = mine.engine.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await mine.expect(EngineDied)
+        await mine.expect_state(EngineState.OPEN)
+    told = {one for one in mine.numbers if one > cursor}
+    await mine.stop()
+    mine.acknowledging = True
+    mine.numbers.clear()
+    await mine.restart()
+    await mine.expect(StatusReceived, wire_id=ids[-1])
+    await eventually(lambda: told <= set(mine.numbers))
+    assert mine.numbers == sorted(set(mine.numbers))
+    got = [status.wire_id for status in mine.all_of(StatusReceived)]
+    assert len(got) == len(set(got))
+    assert set(got) <= set(ids)
+    assert len(ids) - len(got) <= 1, "the window before the spool is milliseconds wide"
+    fake.violations(take=True)  # killed with stanzas in hand
+
+
+async def test_names_changed_for_a_post_are_put_back_after_a_crash(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    me, chosen, other = strangers(3)
+    for person in (chosen, other):
+        fake.account(person)
+    async with account(fake, tmp_path, me, knows=[chosen, other]) as mine:
+        await mine.expect(ContactsChanged)
+        fake.fault("ack_never", mine.device, times=1)
+        post = text("cut short")
+        posting = asyncio.create_task(mine.engine.post_status(post, [by_phone(chosen)]))
+        await eventually(lambda: fake.posts(device=mine.device))
+        mine.heard.clear()
+        pid = mine.engine.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(EngineUncertain):
+            await posting
+        await mine.expect_state(EngineState.OPEN)
+        news = await mine.expect(ContactsChanged)
+        assert all(contact.contact_name for contact in news.contacts)
+        sent = await mine.engine.post_status(text("to all"), None)
+        assert {one.phone for one in sent.recipients} == {chosen.phone, other.phone}
+
+
+async def test_a_stopped_worker_is_replaced(mine: Account) -> None:
+    mine.heard.clear()
+    pid = mine.engine.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    await mine.expect(EngineDied)
+    await mine.expect_state(EngineState.OPEN)
+
+
+async def test_a_worker_whose_gateway_dies_drains_and_ends(
+    fake: FakeWhatsApp, mine: Account
+) -> None:
+    await mine.stop()
+    setup = Setup(version=VERSION, directory=str(mine.folder), proxy=fake.proxy, timing=FAST)
+    worker = await WorkerProcess.launch(
+        setup, module="tests.whatsapp.worker", environment=fake.environment()
+    )
+    assert isinstance(await anext(worker.frames()), Hello)
+    worker.send(From(seq=mine.cursor, acked=mine.cursor))
+    await eventually(lambda: fake.connected(mine.device))
+    async with asyncio.timeout(8):
+        assert await worker.wait() == Exit.DRAINED  # closes the socket
+
+
+async def test_two_workers_never_share_an_account(fake: FakeWhatsApp, mine: Account) -> None:
+    second = Account(fake, mine.person, mine.folder)
+    try:
+        await second.start()
+        await second.expect(EngineDied, exit_code=Exit.LOCKED)
+        wire = await mine.engine.post_status(text("undisturbed"), None)
+        assert wire.wire_id
+    finally:
+        await second.stop()
+
+
+@pytest.mark.parametrize("damage", ["missing", "garbage", "older"])
+async def test_a_lost_session_is_told_and_never_replaced_by_a_new_one(
+    fake: FakeWhatsApp, mine: Account, damage: str
+) -> None:
+    store = mine.folder / "session.db"
+    first = store.read_bytes()
+    await mine.restart()
+    await mine.expect_state(EngineState.OPEN)
+    await mine.engine.post_status(text("moves the ratchet"), None)
+    await mine.stop()
+    if damage == "missing":
+        store.unlink()
+    else:
+        store.write_bytes(b"?" * 5000 if damage == "garbage" else first)
+    mine.heard.clear()
+    await mine.restart()
+    closed = await mine.expect_state(EngineState.CLOSED)
+    assert "session store" in closed.reason
+    died = await mine.expect(EngineDied, exit_code=Exit.STORE_LOST)
+    assert died.alarm
+    with pytest.raises(EngineUnavailable, match="log out"):
+        await mine.engine.begin_linking()
+    assert not mine.all_of(QrCode)
+
+    await mine.engine.logout()
+    await mine.expect_state(EngineState.LOGGED_OUT)
+    if damage != "missing":
+        assert list(mine.folder.glob("session.db.aside-*"))
+    mine.heard.clear()
+    await mine.pair()
+    fake.violations(take=True)
+
+
+# -- what others send
+
+
+async def test_an_unreadable_status_is_a_gap_and_holds_nothing_back(
+    fake: FakeWhatsApp, mine: Account, author: Account
+) -> None:
+    await mine.stop()
+    wire_id = await published(author, mine, "behind it")
+    fake.undecryptable(mine.device, author.device, "3EB0BAD0BAD0", front=True)
+    await mine.restart()
+    gap = await mine.expect(StatusUndecryptable)
+    assert gap.wire_id == "3EB0BAD0BAD0"
+    assert gap.author.meets(whole(author.person))
+    await mine.expect(StatusReceived, 2, wire_id=wire_id)
+
+
+async def test_receipts_come_as_they_like(fake: FakeWhatsApp, mine: Account) -> None:
+    viewers = fake.generate_contacts(880_000, 6)
+    fake.fault(
+        "early_receipt",
+        mine.device,
+        times=1,
+        viewers=[viewers[0].address()],
+        kind="",
+    )
+    sent = await mine.engine.post_status(text("seen"), [by_phone(one) for one in viewers])
+    early = await mine.expect_receipt(Progress.DELIVERED)
+    assert early.wire_ids == (sent.wire_id,)
+    mine.heard.clear()
+    fake.fault("duplicate", mine.device, copies=2)
+    fake.receipts(mine.device, sent.wire_id, viewers[1:2], "inactive")
+    fake.receipts(mine.device, sent.wire_id, viewers[2:3], "read", by="lid", both=True)
+    fake.receipts(mine.device, sent.wire_id, viewers[3:4], "played", by="lid", both=False)
+    fake.receipts(mine.device, sent.wire_id, viewers[4:], "read", grouped=True)
+    fake.receipts(mine.device, sent.wire_id, [mine.person], "read-self")
+    fake.receipts(mine.device, sent.wire_id, [mine.person], "sender")
+    for viewer, progress in zip(
+        viewers[1:], [Progress.DELIVERED] + 4 * [Progress.READ], strict=True
+    ):
+        told = await eventually(
+            lambda viewer=viewer: [  # type: ignore[misc]
+                receipt
+                for receipt in mine.all_of(StatusReceipt)
+                if receipt.viewer.meets(whole(viewer))
+            ],
+            what=str(viewer),
+        )
+        assert {receipt.kind for receipt in told} == {progress}
+    assert not [
+        one for one in mine.all_of(StatusReceipt) if one.viewer.meets(whole(mine.person))
+    ]
+    learned = {event.address for event in mine.all_of(IdentityLearned)}
+    assert whole(viewers[2]) in learned
+
+
+async def test_the_phone_of_a_viewer_told_by_lid_is_looked_up(
+    fake: FakeWhatsApp, mine: Account, author: Account
+) -> None:
+    await mine.expect(StatusReceived, wire_id=await published(author, mine, "we met"))
+    await mine.restart()
+    await mine.expect_state(EngineState.OPEN)
+    fake.receipts(mine.device, "3EB0SOMETHING", [author.person], "read", by="lid", both=False)
+    receipt = await mine.expect(StatusReceipt)
+    assert receipt.viewer.meets(whole(author.person))
+    await mine.expect(IdentityLearned, address=whole(author.person))
+
+
+async def test_hostile_names_are_cut_and_cleaned(
+    fake: FakeWhatsApp, mine: Account, author: Account
+) -> None:
+    fake.fault("notify", author.device, text="\x00\x1b" + "A" * 300_000)
+    wire_id = await published(author, mine, "hello")
+    got = await mine.expect(StatusReceived, wire_id=wire_id)
+    assert len(got.push_name) == 256
+    assert got.push_name.startswith("\ufffd\ufffdA")
+
+
+async def test_a_flood_of_receipts_loses_none(fake: FakeWhatsApp, mine: Account) -> None:
+    viewers = fake.generate_contacts(890_000, 500)
+    sent = await mine.engine.post_status(text("popular"), [])
+    mine.heard.clear()
+    fake.receipts(mine.device, sent.wire_id, viewers, "read")
+    await eventually(lambda: len(mine.all_of(StatusReceipt)) >= len(viewers))
+    assert {one.viewer for one in mine.all_of(StatusReceipt)} == set(map(whole, viewers))

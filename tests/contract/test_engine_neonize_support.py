@@ -1,0 +1,206 @@
+"""What the tests of the real engine share: accounts that run on the fake WhatsApp server."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from statusgate.domain.address import Address
+from statusgate.domain.events import (
+    EngineEvent,
+    EngineState,
+    QrCode,
+    StateChanged,
+    StatusReceipt,
+)
+from statusgate.domain.posting import StatusPost
+from statusgate.domain.receipt import Progress
+from statusgate.domain.status import Kind
+from statusgate.engines.neonize.config import Timing
+from statusgate.engines.neonize.supervisor import NeonizeEngine
+from statusgate.ports import Engine
+from tests.whatsapp.client import FakeWhatsApp, Person, people
+
+FAST = Timing(
+    beat=1.0,
+    kill_after=3.0,
+    restart_first=0.1,
+    restart_most=1.0,
+    replaced_hold=2.0,
+    connecting=15.0,
+    failing=10.0,
+    linger=0.3,
+    request=10.0,
+    send=20.0,
+)
+
+Found = TypeVar("Found")
+Kept = TypeVar("Kept", bound=EngineEvent)
+_numbers = itertools.count(1, 10)
+_keys = itertools.count(1)
+
+
+def strangers(count: int) -> list[Person]:
+    """People whom no other test uses."""
+    return people(next(_numbers), count)
+
+
+def whole(person: Person) -> Address:
+    """The person as known by both addresses."""
+    return Address(phone=person.phone, lid=person.lid)
+
+
+def by_phone(person: Person) -> Address:
+    return Address(phone=person.phone)
+
+
+def text(words: str, **details: Any) -> StatusPost:
+    """A text status with a key of its own."""
+    return StatusPost(key=f"KEY{next(_keys)}", kind=Kind.TEXT, text=words, **details)
+
+
+class Account:
+    """A person's companion: an engine, and a reader that keeps what it tells."""
+
+    def __init__(
+        self, fake: FakeWhatsApp, person: Person, folder: Path, device: int = 1, **options: Any
+    ) -> None:
+        self.fake = fake
+        self.person = person
+        self.number = device
+        self.folder = folder
+        self.device = person.device(device)
+        self.heard: list[EngineEvent] = []
+        self.numbers: list[int] = []
+        self.cursor = 0
+        self.acknowledging = True
+        self._contacts = folder.with_suffix(".contacts")
+        self.know()
+        self._options = {
+            "proxy": fake.proxy,
+            "worker_module": "tests.whatsapp.worker",
+            "environment": fake.environment(self._contacts),
+            "timing": FAST,
+            "min_free_bytes": 1024 * 1024,
+            **options,
+        }
+        self.engine = NeonizeEngine(folder, **self._options)
+        _: Engine = self.engine  # it is one
+        self._reading: asyncio.Task[None] | None = None
+
+    def know(self, *contacts: Person, by: str = "phone") -> None:
+        """Have these people, and only these, in the address book."""
+        rows = [{by: getattr(one, by), "name": f"Name {one.phone[-3:]}"} for one in contacts]
+        fresh = self._contacts.with_suffix(".new")
+        fresh.write_text(json.dumps(rows))
+        fresh.replace(self._contacts)
+
+    async def start(self) -> None:
+        await self.engine.start()
+        self._reading = asyncio.create_task(self._read())
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        await self.engine.stop()
+        if self._reading is not None:
+            await self._reading
+
+    async def restart(self, **options: Any) -> None:
+        """Stop, and go on as a new process of the gateway would."""
+        await self.stop()
+        self._options |= options
+        self.engine = NeonizeEngine(self.folder, **self._options)
+        self.heard.clear()
+        await self.start()
+
+    async def pair(self) -> None:
+        """Link by QR code; returns once connected."""
+        await self.engine.begin_linking()
+        code = await self.expect(QrCode)
+        await asyncio.to_thread(
+            self.fake.scan, code.payload, self.person, self.number, f"Push {self.person.phone}"
+        )
+        await self.expect_state(EngineState.OPEN)
+
+    async def expect(self, kind: type[Kept], deadline: float = 20.0, **fields: Any) -> Kept:
+        """Return the first event of that kind with those fields, heard or still to come."""
+
+        def fits(event: EngineEvent) -> bool:
+            return isinstance(event, kind) and all(
+                getattr(event, name) == value for name, value in fields.items()
+            )
+
+        end = time.monotonic() + deadline
+        while time.monotonic() < end:
+            for event in self.heard:
+                if fits(event):
+                    return event  # type: ignore[return-value]
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"no {kind.__name__} {fields} within {deadline} s: {self.heard}")
+
+    async def expect_state(self, state: EngineState, deadline: float = 20.0) -> StateChanged:
+        return await self.expect(StateChanged, deadline, state=state)
+
+    async def expect_receipt(self, progress: Progress, deadline: float = 20.0) -> StatusReceipt:
+        """Return the first receipt of that kind."""
+        return await eventually(
+            lambda: next(
+                (one for one in self.all_of(StatusReceipt) if one.kind is progress), None
+            ),
+            deadline,
+            f"a receipt {progress.name}",
+        )
+
+    def all_of(self, kind: type[Kept]) -> list[Kept]:
+        return [event for event in self.heard if isinstance(event, kind)]
+
+    def states(self) -> list[EngineState]:
+        return [event.state for event in self.all_of(StateChanged)]
+
+    async def _read(self) -> None:
+        async for found in self.engine.events(self.cursor):
+            self.heard.extend(found.events)
+            if found.seq:
+                self.numbers.append(found.seq)
+                if self.acknowledging:
+                    await self.engine.ack(found.seq)
+                    self.cursor = found.seq
+
+
+@asynccontextmanager
+async def account(
+    fake: FakeWhatsApp,
+    tmp_path: Path,
+    person: Person,
+    *,
+    knows: Iterable[Person] = (),
+    device: int = 1,
+    paired: bool = True,
+    **options: Any,
+) -> AsyncIterator[Account]:
+    """A running account; paired and connected unless told otherwise."""
+    made = Account(fake, person, tmp_path / f"{person.phone}-{device}", device, **options)
+    made.know(*knows)
+    try:
+        await made.start()
+        if paired:
+            await made.pair()
+        yield made
+    finally:
+        await made.stop()
+
+
+async def eventually(
+    check: Callable[[], Found | None], deadline: float = 20.0, what: str = ""
+) -> Found:
+    """Return the first true result of *check*; AssertionError after *deadline* seconds."""
+    end = time.monotonic() + deadline
+    while time.monotonic() < end:
+        if found := await asyncio.to_thread(check):
+            return found
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"not within {deadline} s: {what}")

@@ -1,0 +1,49 @@
+"""The JSON examples of the contract, copied here, against the shapes that the gateway has.
+
+Answers: every example is exactly one of ours, key for key. Requests: every example is taken.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from statusgate.api.methods import METHODS, PARTNER_METHODS
+from statusgate.domain.script import Met, Moved, Posted, Viewed, Withdrawn
+from statusgate.services.linking import AccountData
+from statusgate.wire.errors import ErrorBody
+from statusgate.wire.settings import read_settings_change
+from statusgate.wire.simulation import script_from_json
+
+FOLDER = Path(__file__).parent / "examples"
+EXAMPLES = {path.stem: path.read_bytes() for path in sorted(FOLDER.glob("*.json"))}
+ANSWERS: dict[str, Any] = {
+    **{method.name: method.answer for method in (*METHODS, *PARTNER_METHODS)},
+    "error": ErrorBody,
+    "scanqrcode.accountData": AccountData,
+}
+REQUESTS = {"setSettings.request", "simulate.request"}
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in REQUESTS])
+def test_an_example_of_an_answer_is_one_of_ours(name: str) -> None:
+    told = msgspec.json.decode(EXAMPLES[name])
+    ours = msgspec.convert(told, ANSWERS[name])
+    assert msgspec.json.decode(msgspec.json.encode(ours)) == told
+
+
+def test_the_example_of_settings_is_taken() -> None:
+    assert read_settings_change(msgspec.json.decode(EXAMPLES["setSettings.request"])) == {
+        "webhook_url": "https://app.example.org/hook",
+        "webhook_url_token": "s3cret",
+        "outgoing_webhook": True,
+        "state_webhook": True,
+        "status_webhook": True,
+        "delay_send_messages_milliseconds": 1000,
+    }
+
+
+def test_the_example_of_a_script_is_taken() -> None:
+    events = script_from_json(msgspec.json.decode(EXAMPLES["simulate.request"]))
+    assert [type(event) for event in events] == [Moved, Met, Posted, Posted, Viewed, Withdrawn]

@@ -1,0 +1,150 @@
+"""A gateway in this process, on a free port, and a small client that sends exactly what it is
+told."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from statusgate.api.server import Server, make_server
+from statusgate.settings import Settings
+from statusgate.wiring import Gateway, gateway
+
+ADMIN = "canary-admin-token-0123456789abcdefghij"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a server answered; header names in lower case."""
+
+    code: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def message(self) -> str:
+        """The text of an error body, whose code must be that of the answer."""
+        told = self.json()
+        assert told["statusCode"] == self.code
+        return str(told["message"])
+
+
+class Running:
+    """A gateway that serves."""
+
+    def __init__(self, built: Gateway, server: Server) -> None:
+        self.built = built
+        self.server = server
+        self.port: int = server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    async def raw(self, request: bytes, *, seconds: float = 5.0) -> bytes:
+        """Send bytes on a connection of their own; everything that comes back."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(request)
+            async with asyncio.timeout(seconds):
+                return await reader.read()
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def request(
+        self,
+        verb: str,
+        target: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        """One request; *target* goes out as it is."""
+        lines = {"Host": "127.0.0.1", "Connection": "close", **(headers or {})}
+        if body is not None:
+            lines["Content-Length"] = str(len(body))
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        text = f"{verb} {target} HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+        return parse(await self.raw(text + (body or b"")))
+
+    async def partner(self, method: str, body: Any, token: str = ADMIN) -> Reply:
+        return await self.request(
+            "POST", f"/partner/{method}/{token}", json.dumps(body).encode()
+        )
+
+    async def create(self, **wanted: Any) -> "Tenant":
+        """A new sandbox instance."""
+        reply = await self.partner("createInstance", {"engine": "simulated"} | wanted)
+        made = reply.json()
+        assert reply.code == 200, made
+        return Tenant(self, made["idInstance"], made["apiTokenInstance"])
+
+
+class Tenant:
+    """One instance and its token."""
+
+    def __init__(self, running: Running, instance_id: int, token: str) -> None:
+        self.running = running
+        self.id = instance_id
+        self.token = token
+
+    def path(self, method: str) -> str:
+        return f"/waInstance{self.id}/{method}/{self.token}"
+
+    async def get(self, method: str, query: str = "", body: bytes | None = None) -> Reply:
+        target = self.path(method) + (f"?{query}" if query else "")
+        return await self.running.request("GET", target, body)
+
+    async def post(self, method: str, body: Any) -> Reply:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.running.request("POST", self.path(method), raw)
+
+    async def simulate(self, *events: dict[str, Any]) -> None:
+        reply = await self.post("simulate", list(events))
+        assert reply.code == 200, reply.body
+
+    async def state(self, wanted: str) -> None:
+        """Wait until the instance is in a state."""
+        async with asyncio.timeout(5):
+            while (await self.get("getStateInstance")).json() != {"stateInstance": wanted}:
+                await asyncio.sleep(0.01)
+
+
+def parse(raw: bytes) -> Reply:
+    """Read one answer with Content-Length or without body."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    return Reply(int(first.split()[1]), headers, body)
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(
+    folder: Path, database: str = "sqlite:///:memory:", **settings: Any
+) -> AsyncIterator[Running]:
+    """Run a gateway over *database* until the block ends."""
+    options = Settings(
+        database=database, data=str(folder), admin_token=ADMIN, port=0, **settings
+    )
+    async with gateway(options, "https://status.example.org") as built:
+        server = make_server(built.app, "127.0.0.1", 0)
+        roles = [asyncio.create_task(role()) for role in built.roles]
+        serving = asyncio.create_task(server.serve())
+        try:
+            while not server.started:
+                await asyncio.sleep(0.005)
+            built.app.ready = True
+            yield Running(built, server)
+        finally:
+            server.should_exit = True
+            await serving
+            for role in roles:
+                role.cancel()
+            await asyncio.gather(*roles, return_exceptions=True)

@@ -1,0 +1,117 @@
+"""Opening the record: what is refused, and who may come second."""
+
+from pathlib import Path
+
+import apsw
+import psycopg
+import pytest
+
+from statusgate.domain.errors import JournalUnavailable
+from statusgate.journal import JournalRefused, open_journal
+from statusgate.journal import sqlite as sqlite_module
+from statusgate.journal.sqlite import Health, SqliteSession
+from tests.databases import new_instance
+from tests.factories import INSTANCE, new_status
+
+
+async def test_a_second_server_on_one_file_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/journal.db"
+    first = open_journal(url)
+    with pytest.raises(JournalRefused, match="served by another process"):
+        open_journal(url)
+    await first.close()
+    await open_journal(url).close()
+
+
+async def test_a_visitor_may_read_and_write_beside_the_server(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/journal.db"
+    server, visitor = open_journal(url), open_journal(url, exclusive=False)
+    created = await visitor.write(None, lambda tx: tx.create_instance(new_instance()))
+    assert await server.read(lambda record: record.instances()) == [created]
+    await server.write(INSTANCE, lambda tx: tx.record_status(INSTANCE, new_status(1)))
+    seen = await visitor.read(
+        lambda record: record.statuses(INSTANCE, outgoing=False, since_ms=0)
+    )
+    assert len(seen) == 1
+    await visitor.close()
+    await server.close()
+
+
+async def test_a_visitor_leaves_checkpoints_to_the_server(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/journal.db"
+    visitor = open_journal(url, exclusive=False)
+    await visitor.write(None, lambda tx: tx.create_instance(new_instance()))
+    await visitor.close()
+    assert (tmp_path / "journal.db-wal").stat().st_size > 0
+    await open_journal(url).close()
+    assert not (tmp_path / "journal.db-wal").exists()
+
+
+def test_the_promises_to_the_disk_are_read_back(tmp_path: Path) -> None:
+    session = SqliteSession(str(tmp_path / "journal.db"), Health())
+    pragmas = ("journal_mode", "synchronous", "wal_autocheckpoint")
+    found = [session.run_script(f"PRAGMA {name}")[0][0] for name in pragmas]
+    session.close()
+    assert found == ["wal", 2, 0]
+
+
+async def test_the_record_is_for_its_owner_alone(tmp_path: Path) -> None:
+    journal = open_journal(f"sqlite:///{tmp_path}/journal.db")
+    await journal.write(None, lambda tx: tx.create_instance(new_instance()))
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    await journal.close()
+    assert set(modes.values()) == {0o600}
+    assert modes.keys() >= {"journal.db", "journal.db-wal", "journal.db.lock"}
+
+
+def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    with pytest.raises(JournalRefused, match=r"3\.51\.3"):
+        open_journal("sqlite:///:memory:")
+    assert sqlite_module.OLDEST_SQLITE == (3, 51, 3)
+
+
+@pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///", "mysql://x/y", "journal.db"])
+def test_other_addresses_are_refused(url: str) -> None:
+    with pytest.raises(JournalRefused):
+        open_journal(url)
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(JournalRefused, match="No such file"):
+        open_journal(f"sqlite:///{tmp_path}/nowhere/journal.db")
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"something else entirely" * 1000)
+    with pytest.raises(JournalRefused, match="not a database"):
+        open_journal(f"sqlite:///{tmp_path}/journal.db")
+    with pytest.raises(JournalRefused, match="not a database"):
+        open_journal(f"sqlite:///{tmp_path}/journal.db")
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with pytest.raises(JournalUnavailable, match="cannot be reached"):
+        open_journal("postgresql://127.0.0.1:1/none?connect_timeout=1")
+
+
+async def test_a_closed_journal_takes_nothing(database_url: str) -> None:
+    journal = open_journal(database_url)
+    await journal.close()
+    await journal.close()
+    with pytest.raises(JournalUnavailable, match="closed"):
+        await journal.write(None, lambda tx: tx.instances())
+    with pytest.raises(JournalUnavailable, match="closed"):
+        await journal.read(lambda record: record.instances())
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", ["synchronous_commit"])
+def test_a_server_that_may_forget_is_refused(postgres_server: str, name: str) -> None:
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"ALTER ROLE postgres SET {name} = off")
+        try:
+            with pytest.raises(JournalRefused, match=name):
+                open_journal(postgres_server)
+        finally:
+            connection.execute(f"ALTER ROLE postgres RESET {name}")

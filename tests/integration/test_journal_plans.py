@@ -1,0 +1,143 @@
+"""Plans of the statements that carry the load: an index each, whatever the statistics say."""
+
+import re
+
+import psycopg
+import pytest
+
+from statusgate.journal.session import Value, bound
+from statusgate.journal.sql import statements
+from statusgate.journal.sqlite import SqliteSession
+from tests.databases import fresh_schema, new_instance, record_in, transaction
+from tests.factories import INSTANCE, NOON_MS, new_status, person
+
+PARAMETERS: dict[str, Value] = {
+    "instance_id": INSTANCE,
+    "outgoing": 0,
+    "contacts_only": 1,
+    "since_ms": NOON_MS - 110 * 60_000,
+    "before_ms": NOON_MS,
+    "status_no": 3,
+    "status_id": "A",
+    "wire_id": "A",
+    "key": "k",
+    "now_ms": NOON_MS,
+    "held_before_ms": NOON_MS,
+    "limit": 10,
+    "since_version": 3,
+    "wire_ids": [["W1"], ["W2"]],
+    "status_nos": [[1], [2]],
+    "pairs": [[1, 1], [1, 2]],
+    "phones": [["1"]],
+    "lids": [["1"]],
+    "numbers": [[1]],
+    "author_no": 4,
+    "into_no": 3,
+    "from_no": 4,
+}
+HOT = {
+    "statuses_in_window": {"statuses_window"},
+    "statuses_by_id": {"statuses_by_id"},
+    "status_by_no": {"statuses_pkey"},
+    "recipients": {"receipts_pkey", "people_pkey"},
+    "outgoing_by_wire_id": {"statuses_by_wire_id"},
+    "tallies": {"statuses_pkey"},
+    "rows_of_pairs": {"receipts_pkey"},
+    "newest_receipt": {"receipts_pkey"},
+    "people_by_address": {"people_by_phone", "people_by_lid"},
+    "people_by_number": {"people_pkey"},
+    "file": {"files_pkey"},
+    "due_downloads": {"downloads_due"},
+    "expired_statuses": {"statuses_window"},
+    "give_statuses": {"statuses_by_author"},
+}
+
+
+def sqlite_plan(session: SqliteSession, name: str) -> list[str]:
+    sql = statements("sqlite")[name].sql
+    named = {key: one for key, one in bound(PARAMETERS).items() if f":{key}" in sql}
+    rows = session._db.execute("EXPLAIN QUERY PLAN " + sql, named)
+    return [row[3] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> SqliteSession:
+    path = tmp_path_factory.mktemp("plans") / "journal.db"
+    session, _ = record_in(f"sqlite:///{path}")
+    assert isinstance(session, SqliteSession)
+    return session
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_sqlite_looks_by_index(sqlite: SqliteSession, name: str) -> None:
+    plan = sqlite_plan(sqlite, name)
+    tables = [line for line in plan if re.match("(SCAN|SEARCH) (?!told|expired|\\(sub)", line)]
+    assert tables
+    assert all(line.startswith("SEARCH") for line in tables), plan
+    named = {index for index in HOT[name] if not index.endswith("_pkey")}
+    assert all(any(index in line for line in tables) for index in named), plan
+
+
+def test_a_window_is_a_range_in_the_order_of_the_answer(sqlite: SqliteSession) -> None:
+    plan = sqlite_plan(sqlite, "statuses_in_window")
+    assert any(
+        "statuses_window (instance_id=? AND outgoing=? AND posted_ms>? AND posted_ms<?)" in line
+        for line in plan
+    ), plan
+    assert not any("TEMP B-TREE" in line for line in plan), plan
+
+
+def test_retention_looks_by_index_in_every_table(sqlite: SqliteSession) -> None:
+    plan = sqlite_plan(sqlite, "instance_with_expired")
+    searched = [line for line in plan if line.startswith("SEARCH")]
+    assert len(searched) == 6, plan
+    assert all("INDEX" in line and "_ms" in line for line in searched), plan
+
+
+@pytest.fixture(scope="module")
+def postgres(postgres_server: str) -> str:
+    """A schema with some rows and without statistics."""
+    url = fresh_schema(postgres_server)
+    session, record = record_in(url)
+    with transaction(session):
+        record.create_instance(new_instance())
+        for number in range(300):
+            made = record.record_status(
+                INSTANCE, new_status(number, author=None, wire_id=f"W{number}")
+            )
+            assert made is not None
+            if number < 3:
+                record.add_recipients(INSTANCE, made.no, [person(no) for no in range(300)])
+    session.close()
+    return url
+
+
+def postgres_plan(url: str, name: str, *, analyzed: bool) -> str:
+    with psycopg.connect(url) as connection:
+        if analyzed:
+            connection.execute("ANALYZE")
+        # Tables this small are read whole for good reasons; the question is what comes next.
+        connection.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        sql = statements("postgres")[name].sql
+        plan = [row[0] for row in connection.execute("EXPLAIN " + sql, bound(PARAMETERS))]
+        connection.rollback()
+    return "\n".join(plan)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", HOT)
+def test_postgres_looks_by_index(postgres: str, name: str) -> None:
+    plan = postgres_plan(postgres, name, analyzed=True)
+    assert "Seq Scan" not in plan, plan
+    for index in HOT[name]:
+        assert index in plan, plan
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", HOT)
+def test_postgres_compares_no_whole_tables_before_it_has_statistics(
+    postgres: str, name: str
+) -> None:
+    plan = postgres_plan(postgres, name, analyzed=False)
+    for word in ("Seq Scan", "Join Filter", "Hash Join", "Merge Join"):
+        assert word not in plan, plan

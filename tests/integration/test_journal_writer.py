@@ -1,0 +1,201 @@
+"""The writer and its inbox: groups, retries, bounds — with a database that is a list."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from statusgate.domain.errors import JournalFull, JournalUnavailable
+from statusgate.domain.ids import InstanceId
+from statusgate.journal.session import Collision, Lost, Session, Value
+from statusgate.journal.tasks import Inbox
+from statusgate.journal.writer import Readers, Writer
+
+ONE = InstanceId(1)
+
+
+class Tape:
+    """A session that writes down what it is asked; works append to it through ``run``."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+        self.told: list[str] = []
+        self.commits = 0
+        self.tidied = 0
+        self.closed = False
+        self.at_commit: list[Exception] = []
+        self.at_begin: list[Exception] = []
+        self._new: list[str] = []
+
+    def run(self, name: str, /, **parameters: Value) -> list[Any]:
+        self._new.append(name)
+        return []
+
+    def own(self, instance_id: InstanceId) -> None:
+        self.told.append(f"own {instance_id}")
+
+    def begin(self) -> None:
+        self._new = []
+        if self.at_begin:
+            raise self.at_begin.pop(0)
+
+    def commit(self) -> None:
+        if self.at_commit:
+            raise self.at_commit.pop(0)
+        self.commits += 1
+        self.kept += self._new
+
+    def rollback(self) -> None:
+        self.told.append("rollback")
+
+    def tidy(self) -> None:
+        self.tidied += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def note(text: str) -> Callable[[Any], str]:
+    def work(record: Any) -> str:
+        record._db.run(text)
+        return text
+
+    return work
+
+
+def failing(text: str) -> Callable[[Any], str]:
+    def work(record: Any) -> str:
+        record._db.run(text)
+        raise LookupError(text)
+
+    return work
+
+
+class Held:
+    """A writer that starts only when everything is submitted, so that groups are certain."""
+
+    def __init__(
+        self, *works: Callable[[Any], Any], bound: int = 1000, most: int = 512
+    ) -> None:
+        self.tape = Tape()
+        self.inbox = Inbox(bound)
+        self._works = works
+        self._most = most
+
+    async def results(self) -> list[Any]:
+        calls = [asyncio.create_task(self.inbox.submit(ONE, work)) for work in self._works]
+        await asyncio.sleep(0)
+        writer = Writer(self.tape, self.inbox, "writer", self._most)
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        self.inbox.end(1)
+        await asyncio.to_thread(writer.join)
+        return results
+
+
+async def test_those_who_wait_together_commit_together() -> None:
+    held = Held(*(note(f"{no}") for no in range(100)))
+    assert await held.results() == [f"{no}" for no in range(100)]
+    assert held.tape.commits == 1
+    assert held.tape.kept == [f"{no}" for no in range(100)]
+    assert held.tape.closed
+
+
+async def test_a_group_has_a_bound() -> None:
+    held = Held(*(note(f"{no}") for no in range(100)), most=10)
+    await held.results()
+    assert held.tape.commits == 10
+
+
+async def test_a_group_does_not_wait_for_ever() -> None:
+    def slow(_: Any) -> None:
+        time.sleep(0.02)
+
+    held = Held(*[slow] * 10)
+    await held.results()
+    assert 2 <= held.tape.commits <= 6
+
+
+async def test_a_failing_work_leaves_the_others_in_order() -> None:
+    held = Held(note("a"), failing("b"), note("c"))
+    results = await held.results()
+    assert results[0] == "a"
+    assert isinstance(results[1], LookupError)
+    assert results[2] == "c"
+    assert held.tape.kept == ["a", "c"]
+
+
+@pytest.mark.parametrize("error", [JournalFull("full"), JournalUnavailable("in doubt")])
+async def test_a_failed_commit_is_told_to_all_of_the_group(error: Exception) -> None:
+    held = Held(note("a"), note("b"))
+    held.tape.at_commit = [error]
+    assert await held.results() == [error, error]
+    assert held.tape.kept == []
+
+
+@pytest.mark.parametrize("error", [Lost("gone"), Collision("deadlock")])
+async def test_what_surely_changed_nothing_is_tried_again(error: Exception) -> None:
+    held = Held(note("a"), note("b"))
+    held.tape.at_commit = [error, error]
+    assert await held.results() == ["a", "b"]
+    assert held.tape.kept == ["a", "b"]
+
+
+async def test_trying_again_has_an_end() -> None:
+    held = Held(note("a"))
+    held.tape.at_begin = [Lost("gone")] * 20
+    results = await held.results()
+    assert isinstance(results[0], Lost)
+
+
+async def test_a_full_inbox_makes_callers_wait_in_order() -> None:
+    ran: list[int] = []
+    held = Held(*(lambda _, no=no: ran.append(no) for no in range(50)), bound=4)
+    await held.results()
+    assert ran == list(range(50))
+
+
+async def test_a_call_that_was_cancelled_frees_its_place() -> None:
+    inbox, tape = Inbox(2), Tape()
+    calls = [asyncio.create_task(inbox.submit(ONE, note(f"{no}"))) for no in range(4)]
+    await asyncio.sleep(0)
+    for call in calls[:3]:
+        call.cancel()
+    writer = Writer(tape, inbox, "writer")
+    assert await calls[3] == "3"
+    assert [await inbox.submit(ONE, note("x")) for _ in range(3)] == ["x"] * 3
+    inbox.end(1)
+    await asyncio.to_thread(writer.join)
+
+
+def test_answers_to_a_loop_that_ended_harm_nobody() -> None:
+    inbox, tape = Inbox(5), Tape()
+    release = threading.Event()
+
+    async def ask() -> None:
+        call = asyncio.create_task(inbox.submit(ONE, lambda _: release.wait(5)))
+        await asyncio.sleep(0.01)
+        call.cancel()
+
+    writer = Writer(tape, inbox, "writer")
+    asyncio.run(ask())
+    release.set()
+    inbox.end(1)
+    writer.join()
+    assert tape.commits == 1
+
+
+async def test_a_reader_asks_a_lost_connection_again() -> None:
+    inbox, tape = Inbox(5), Tape()
+    tape.at_begin = [Lost("gone")]
+    sessions: list[Session] = [tape]
+    readers = Readers(sessions, inbox)
+    assert await inbox.submit(None, note("a")) == "a"
+    tape.at_begin = [Lost("gone")] * 2
+    with pytest.raises(Lost):
+        await inbox.submit(None, note("b"))
+    inbox.end(1)
+    await asyncio.to_thread(readers.join)
+    assert tape.closed

@@ -1,0 +1,54 @@
+"""The table of methods against the contract, and what is made from it."""
+
+import json
+from pathlib import Path
+
+from statusgate.api.methods import METHODS, PARTNER_METHODS
+from statusgate.api.openapi import openapi_document
+from statusgate.api.reference import reference
+
+CONTRACT_RATES = {
+    "getStatusStatistic": 1, "getIncomingStatuses": 1, "getOutgoingStatuses": 1,
+    "getSettings": 1, "setSettings": 1, "getStateInstance": 1, "getStatusInstance": 1,
+    "getStateInstanceHistory": None, "getWaSettings": 1, "getAccountSettings": None,
+    "reboot": 1, "logout": 1, "updateApiToken": None, "qr": 3, "scanqrcode": 1,
+    "getAuthorizationCode": None, "downloadFile": 5, "getMessage": 10, "getContacts": 1,
+    "getContactInfo": 1, "getAvatar": 10, "checkWhatsapp": 10, "addContact": None,
+    "editContact": None, "deleteContact": None, "simulate": None,
+}  # fmt: skip
+POSTS = {
+    "setSettings", "getAuthorizationCode", "downloadFile", "getMessage", "getContactInfo",
+    "getAvatar", "checkWhatsapp", "addContact", "editContact", "deleteContact", "simulate",
+}  # fmt: skip
+STATUS_METHODS = {
+    "getStatusStatistic", "getIncomingStatuses", "getOutgoingStatuses", "downloadFile",
+    "getMessage",
+}  # fmt: skip
+DOCUMENT = Path(__file__).parents[3] / "docs/reference/methods.md"
+
+
+def test_the_table_holds_the_methods_of_the_contract() -> None:
+    assert {method.name: method.rate for method in METHODS} == CONTRACT_RATES
+    assert {method.name for method in METHODS if method.verb == "POST"} == POSTS
+    assert {method.name for method in METHODS if method.status_access} == STATUS_METHODS
+    assert {method.name for method in METHODS if method.changes} == {
+        "reboot", "logout", "updateApiToken",
+    }  # fmt: skip
+    assert {method.name for method in METHODS if method.live} == {
+        "getContactInfo", "getAvatar", "checkWhatsapp",
+    }  # fmt: skip
+
+
+def test_the_reference_is_the_one_made_from_the_table() -> None:
+    assert DOCUMENT.read_text() == reference(), "run python -m statusgate.api.reference"
+
+
+def test_the_openapi_document_names_every_method() -> None:
+    document = json.loads(openapi_document("1"))
+    named = {
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+    }
+    tables = {method.name for method in (*METHODS, *PARTNER_METHODS)}
+    assert named == (tables | {"media"}) - {"scanqrcode"}
