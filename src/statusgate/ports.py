@@ -4,16 +4,18 @@ Nothing gets a port before it has two implementations: the journal (SQLite, Post
 engine (simulated, neonize), the media store (folder, memory, S3), the clock (system, virtual).
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact, KnownContact
+from statusgate.domain.conversion import ConversionFailed, Converted, Wanted
 from statusgate.domain.events import Sequenced
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, StateChange
 from statusgate.domain.media import Download, MediaRef, StoredFile
+from statusgate.domain.outgoing import Fetched, PushOutcome
 from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
 from statusgate.domain.receipt import Receipt, ReceiptChange, Recipient
 from statusgate.domain.script import ScriptEvent
@@ -334,4 +336,36 @@ class Thumbnailer(Protocol):
 
     async def thumbnail(self, source: Path, mimetype: str) -> bytes:
         """A small JPEG of an image or of a video's first frame; ``b""`` if none can be made."""
+        ...
+
+
+class Converter(Protocol):
+    """Makes files what phones show, in a process of its own with limits."""
+
+    async def convert(
+        self, source: Path, wanted: Wanted, target: Path
+    ) -> Converted | ConversionFailed:
+        """Convert *source*; writes *target* unless the source is fine as it is."""
+        ...
+
+
+class Fetcher(Protocol):
+    """Fetches files from foreign URLs, under guard."""
+
+    async def fetch(self, url: str, to: Path, limit_bytes: int, deadline: float) -> Fetched:
+        """Write the file at *url* to *to*, within *deadline* seconds in all.
+
+        Raises FileTooLarge, FetchFailed or MediaFull; there is no file then.
+        """
+        ...
+
+
+class Sender(Protocol):
+    """Pushes notifications to foreign URLs, under guard."""
+
+    async def push(
+        self, url: str, body: bytes, headers: Mapping[str, str], deadline: float
+    ) -> PushOutcome:
+        """POST *body*; PushAnswer if a complete status line came within *deadline* seconds,
+        else PushFailed."""
         ...

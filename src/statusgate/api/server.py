@@ -116,8 +116,7 @@ class Connection(HttpToolsProtocol):
         self.transport.write(
             b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
             b"content-length: %d\r\ncache-control: no-store\r\nreferrer-policy: no-referrer\r\n"
-            b"connection: close\r\n\r\n%s"
-            % (len(body), body)
+            b"connection: close\r\n\r\n%s" % (len(body), body)
         )
         self.transport.close()
 

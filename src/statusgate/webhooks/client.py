@@ -17,10 +17,7 @@ import aiohttp
 from yarl import URL
 
 from statusgate.domain.errors import MediaFull
-from statusgate.webhooks.connector import Exchange, GuardedConnector, listening
-from statusgate.webhooks.guard import GuardedResolver, Refused, check_url
-from statusgate.webhooks.headers import FIXED, check_headers, parse_retry_after
-from statusgate.webhooks.outcomes import (
+from statusgate.domain.outgoing import (
     Fault,
     Fetched,
     FetchFailed,
@@ -29,6 +26,9 @@ from statusgate.webhooks.outcomes import (
     PushFailed,
     PushOutcome,
 )
+from statusgate.webhooks.connector import Exchange, GuardedConnector, listening
+from statusgate.webhooks.guard import GuardedResolver, Refused, check_url
+from statusgate.webhooks.headers import FIXED, check_headers, parse_retry_after
 
 CONNECT_SECONDS: Final = 10.0
 MOST_OF_AN_ANSWER: Final = 64 * 1024

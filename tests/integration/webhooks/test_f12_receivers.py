@@ -9,11 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from statusgate.webhooks import client as client_module
-from statusgate.webhooks.client import MOST_OF_AN_ANSWER, GuardedClient
-from statusgate.webhooks.connector import Exchange
-from statusgate.webhooks.guard import GuardedResolver
-from statusgate.webhooks.outcomes import (
+from statusgate.domain.outgoing import (
     Delivered,
     Fault,
     Gone,
@@ -24,6 +20,10 @@ from statusgate.webhooks.outcomes import (
     Step,
     next_step,
 )
+from statusgate.webhooks import client as client_module
+from statusgate.webhooks.client import MOST_OF_AN_ANSWER, GuardedClient
+from statusgate.webhooks.connector import Exchange
+from statusgate.webhooks.guard import GuardedResolver
 from tests.integration.webhooks.conftest import LOCAL
 from tests.integration.webhooks.servers import (
     Behaviour,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from statusgate.domain.errors import MediaFull
+from statusgate.domain.outgoing import Fetched, FetchFailed, FileTooLarge
 from statusgate.webhooks.client import GuardedClient
-from statusgate.webhooks.outcomes import Fetched, FetchFailed, FileTooLarge
 from tests.integration.webhooks.servers import (
     Behaviour,
     answer,

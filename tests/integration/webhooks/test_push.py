@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from statusgate.domain.outgoing import Fault, PushAnswer, PushFailed
 from statusgate.webhooks import client as client_module
 from statusgate.webhooks.client import GuardedClient
 from statusgate.webhooks.guard import GuardedResolver
 from statusgate.webhooks.headers import push_headers
-from statusgate.webhooks.outcomes import Fault, PushAnswer, PushFailed
 from statusgate.webhooks.signing import Secret
 from tests.integration.webhooks.conftest import LOCAL
 from tests.integration.webhooks.servers import (

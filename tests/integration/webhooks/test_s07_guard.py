@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from statusgate.webhooks.addresses import parse_ranges
-from statusgate.webhooks.client import GuardedClient
-from statusgate.webhooks.guard import GuardedResolver
-from statusgate.webhooks.outcomes import (
+from statusgate.domain.outgoing import (
     Fault,
     Fetched,
     FetchFailed,
@@ -18,6 +15,9 @@ from statusgate.webhooks.outcomes import (
     PushFailed,
     next_step,
 )
+from statusgate.webhooks.addresses import parse_ranges
+from statusgate.webhooks.client import GuardedClient
+from statusgate.webhooks.guard import GuardedResolver
 from tests.integration.webhooks.conftest import LOCAL
 from tests.integration.webhooks.servers import (
     Names,

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from statusgate.domain.outgoing import Fault, FetchFailed, PushAnswer, PushFailed
 from statusgate.webhooks.client import GuardedClient
 from statusgate.webhooks.guard import GuardedResolver
-from statusgate.webhooks.outcomes import Fault, FetchFailed, PushAnswer, PushFailed
 from tests.integration.webhooks.conftest import LOCAL
 from tests.integration.webhooks.servers import Names, answer, receiver, reply
 

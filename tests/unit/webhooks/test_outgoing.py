@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statusgate.webhooks.headers import check_headers, parse_retry_after, push_headers
-from statusgate.webhooks.outcomes import (
+from statusgate.domain.outgoing import (
     Delivered,
     Fault,
     Gone,
@@ -15,6 +14,7 @@ from statusgate.webhooks.outcomes import (
     Step,
     next_step,
 )
+from statusgate.webhooks.headers import check_headers, parse_retry_after, push_headers
 
 NOW_MS = 1_710_134_000_000
 REJECTED = Retry(60, "webhook.rejected")
