@@ -178,13 +178,21 @@ async def gateway(
     )
     built: Gateway | None = None
     try:
-        built = _build(settings, public_url, journal, clock, data, key, make_neonize)
+        built = _build_or_tell(settings, public_url, journal, clock, data, key, make_neonize)
         await built.instances.refresh()
         yield built
     finally:
         if built is not None:
             await built.thumbnailer.close()
         await opened.close()
+
+
+def _build_or_tell(settings: Settings, *parts: Any) -> Gateway:
+    """As ``_build``; what a setting says wrongly is told in one line."""
+    try:
+        return _build(settings, *parts)
+    except ValueError as error:
+        raise StartError(f"wrong setting: {error}") from None
 
 
 def _build(
