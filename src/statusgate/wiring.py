@@ -48,6 +48,7 @@ _MIB = 1 << 20
 _REFRESH_SECONDS = 1.0
 _HEALTH_SECONDS = 0.5
 _SANDBOX_SECONDS = 10.0
+_STARTS_AT_ONCE = 4
 EXIT_BROKEN = 70
 
 
@@ -69,10 +70,19 @@ NeonizeMaker = Callable[[Path, Settings], Engine]
 """Makes the real engine of an account over its folder."""
 
 
-def _neonize(folder: Path, settings: Settings) -> Engine:
-    return NeonizeEngine(
-        folder, proxy=settings.proxy, min_free_bytes=settings.min_free_mb * _MIB
-    )
+def _neonize_maker() -> NeonizeMaker:
+    """Make real engines of which only a few start their processes at the same time."""
+    launching = asyncio.Semaphore(_STARTS_AT_ONCE)
+
+    def make(folder: Path, settings: Settings) -> Engine:
+        return NeonizeEngine(
+            folder.absolute(),
+            proxy=settings.proxy,
+            min_free_bytes=settings.min_free_mb * _MIB,
+            launching=launching,
+        )
+
+    return make
 
 
 class Gateway(msgspec.Struct, kw_only=True):
@@ -159,13 +169,14 @@ def _is_loopback(host: str) -> bool:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    settings: Settings, public_url: str, make_neonize: NeonizeMaker = _neonize
+    settings: Settings, public_url: str, make_neonize: NeonizeMaker | None = None
 ) -> AsyncIterator[Gateway]:
     """Build everything over an open journal; close it at the end."""
     data = private_folder(settings.data_folder)
     key = server_key(data)
     _make_parent(settings.database)
     clock = SystemClock()
+    make_neonize = make_neonize or _neonize_maker()
     try:
         opened = open_journal(settings.database, exclusive=True)
     except JournalUnavailable as error:
@@ -247,7 +258,12 @@ def _build(
         private_folder(data / "staging"),
     )
     retention = Retention(
-        journal, store, instances, clock, retention_days=settings.retention_days
+        journal,
+        store,
+        instances,
+        clock,
+        lambda owner: shutil.rmtree(data / "accounts" / str(owner), ignore_errors=True),
+        retention_days=settings.retention_days,
     )
     history = History(
         journal,
@@ -295,7 +311,7 @@ async def serve(
     settings: Settings,
     *,
     on_ready: Callable[[Gateway, str], Coroutine[Any, Any, None]] | None = None,
-    make_neonize: NeonizeMaker = _neonize,
+    make_neonize: NeonizeMaker | None = None,
     stopped: asyncio.Event | None = None,
 ) -> int:
     """Run the gateway until *stopped* is set; returns the exit code."""
