@@ -5,6 +5,7 @@
 
 import asyncio
 import math
+import resource
 import tempfile
 import time
 import wave
@@ -46,6 +47,7 @@ class Run(msgspec.Struct, frozen=True, order=True):
     peak_mb: float
     """the child's highest resident size"""
     result_mb: float
+    cpu_seconds: float
 
 
 def measure(seconds: int = SECONDS, runs: int = _RUNS) -> list[Figure]:
@@ -73,6 +75,7 @@ def _figures(name: str, source: Path, wanted: Wanted, runs: int) -> list[Figure]
             "highest": round(found[-1].seconds, 2),
             "source MB": round(source.stat().st_size / _MEBIBYTE, 1),
             "result MB": round(median.result_mb, 2),
+            "CPU s": round(median.cpu_seconds, 2),
         },
     )
     memory = Figure(
@@ -88,6 +91,7 @@ async def _convert(source: Path, wanted: Wanted) -> Run:
     child = MediaChild(command=COMMAND, takes_files=True)
     converter = ChildConverter(quick=child, films=child)
     target = source.with_suffix(".converted")
+    cpu_before = _cpu_seconds_of_children()
     async with _peak_of(child) as peaks:
         begun = time.perf_counter()
         made = await converter.convert(source, wanted, target)
@@ -97,7 +101,14 @@ async def _convert(source: Path, wanted: Wanted) -> Run:
         raise RuntimeError(f"not converted: {made}")
     size = target.stat().st_size / _MEBIBYTE
     target.unlink()
-    return Run(taken, max(peaks), size)
+    cpu_seconds = _cpu_seconds_of_children() - cpu_before
+    return Run(taken, max(peaks), size, cpu_seconds)
+
+
+def _cpu_seconds_of_children() -> float:
+    """Of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @asynccontextmanager
