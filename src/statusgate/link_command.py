@@ -11,7 +11,7 @@ from statusgate.command_client import Target, target_options
 
 _POLL_SECONDS = 1.0
 _HALVES = {(0, 0): "█", (0, 1): "▀", (1, 0): "▄", (1, 1): " "}
-"""upper and lower module (1: dark) as one character; light ones are drawn, for dark terminals"""
+"""upper and lower module (1: dark) in a character; light ones are drawn: terminals are dark"""
 
 
 @click.command()
@@ -28,8 +28,8 @@ _HALVES = {(0, 0): "█", (0, 1): "▀", (1, 0): "▄", (1, 1): " "}
 def link(url: str, instance: str, token: str, phone: str | None, seconds: int) -> None:
     """Link a WhatsApp account to an instance of a running server.
 
-    Shows QR codes, each until the next one comes: scan with Linked devices → Link a device. With
-    --phone it prints a code to type there instead. Ends with exit code 0 once linked.
+    Shows QR codes, each until the next one comes: scan with Linked devices → Link a device.
+    With --phone it prints a code to type there instead. Ends with exit code 0 once linked.
     """
     target = Target(url, instance, token)
     if phone is not None:
