@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from statusgate.domain.outbox import Draft, Method
 from statusgate.domain.status import BLACK, Font, Kind
 from statusgate.wire import fields
+from statusgate.wire.reports import Interval
 from statusgate.wire.requests import Request, StatusId
 from statusgate.wire.statuses import FontName
 from statusgate.wire.urls import LONGEST, http_url
@@ -19,6 +20,7 @@ MAX_FILE_NAME = 255
 IMAGES = frozenset({"jpg", "jpeg", "png", "webp", "gif"})
 VIDEOS = frozenset({"mp4", "mov", "m4v", "3gp", "webm", "mkv", "avi"})
 _LARGEST_TIME = 10**11
+FONTS = ("SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "OSWALD_HEAVY")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
@@ -86,6 +88,8 @@ def _read(read: Callable[[str, object], Any], **more: Any) -> Any:
 Colour = Annotated[
     str, _read(_colour, pattern="^#[0-9A-Fa-f]{6}$", description="`#RRGGBB`, any case")
 ]
+PostedFont = Annotated[FontName, _read(fields.choice(FONTS), description="exact spelling")]
+Steps = Annotated[Interval, _read(fields.choice(("minute", "hour")))]
 Participants = Annotated[
     tuple[str, ...],
     _read(
@@ -109,7 +113,7 @@ class SendTextRequest(Request, frozen=True, kw_only=True):
         _read(_message, max_length=MAX_TEXT, description="1-500 code points"),
     ]
     background_color: Colour = "#000000"
-    font: FontName = "SANS_SERIF"
+    font: PostedFont = "SANS_SERIF"
     participants: Participants = ()
     send_at: SendAt | None = None
 
@@ -201,7 +205,7 @@ class ReportRequest(Request, frozen=True, kw_only=True):
     """Which status, in which steps of time."""
 
     id_message: StatusId
-    interval: Literal["minute", "hour"] = "hour"
+    interval: Steps = "hour"
 
 
 def _rgb(colour: str) -> int:
