@@ -79,7 +79,12 @@ def until(check: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
 
 def test_f01_a_sandbox_post_survives_every_step(tmp_path: Path) -> None:
     crash = tmp_path / "crash"
-    server = ServerProcess(tmp_path, module="tests.acceptance.crashing", CRASH_FILE=str(crash))
+    server = ServerProcess(
+        tmp_path,
+        module="tests.acceptance.crashing",
+        CRASH_FILE=str(crash),
+        STATUSGATE_PUBLIC_URL="https://status.example.org",
+    )
     with server:
         victim = Victim(server, crash)
         victim.account = server.create_instance()
@@ -126,8 +131,7 @@ def test_f01_on_the_wire_at_most_once(tmp_path: Path) -> None:
         with server:
             victim = Victim(server, crash)
             victim.account = server.create_instance(engine="neonize")
-            victim.client.get("qr")
-            until(codes.exists, "a QR code")
+            until(lambda: victim.client.get("qr").json()["type"] == "qrCode", "a QR code")
             device = fake.scan(codes.read_text(), me, 1, "Me")
             until(lambda: len(victim.client.get("getContacts").json()) == 3, "contacts")
             victim.client.post("setSettings", {"delaySendMessagesMilliseconds": 500})
