@@ -43,8 +43,8 @@ class Victim:
             status_id = str(self.client.post(method, wish).json()["idMessage"])
         except (OSError, http.client.HTTPException):
             status_id = None
-        self.server.wait(30)
-        assert not self._crash.exists(), f"never came to {moment}"
+        until(lambda: not self._crash.exists(), f"crash {moment}")
+        self.server.wait(10)
         self.server.start()
         return status_id
 

@@ -34,7 +34,7 @@ _DUE_AT_ONCE = 100
 _LOOK_SECONDS = 30.0
 _START_SECONDS = 0.25
 _FIRST_PAUSE_SECONDS = 1.0
-_LONGEST_PAUSE_SECONDS = 60.0
+_LONGEST_PAUSE_SECONDS = 10.0
 _SPACING_LOOK_SECONDS = 1.0
 _TRANSIENT = (JournalUnavailable, EngineUnavailable, NotAuthorized, MediaFull, OSError)
 
@@ -193,7 +193,8 @@ class Queue:
         log.info("queue.waits", instance=self._id, reason=str(error)[:200])
         self.wake.clear()
         await woken(self.wake, self._clock, self._pause)
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
+        again = _FIRST_PAUSE_SECONDS if self.wake.is_set() else self._pause * 2
+        self._pause = min(again, _LONGEST_PAUSE_SECONDS)
 
     async def _publish_all(self) -> None:
         """Publish from the head until nothing is there, or the head has to wait."""
