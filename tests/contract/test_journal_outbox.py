@@ -1,5 +1,6 @@
 """The outbox on every kind of database: what is promised in ``ports``."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -217,9 +218,13 @@ async def test_the_first_look_counts(account: Account) -> None:
     status = await account.write(lambda tx: tx.record_status(INSTANCE, new_status(1)))
     assert status is not None
     for at_ms in (NOON_MS + 1, NOON_MS + 2):
-        seen = await account.write(lambda tx, at=at_ms: tx.mark_viewed(INSTANCE, status.no, at))
+        seen = await account.write(partial(_mark_viewed, status.no, at_ms))
         assert seen is not None
         assert seen.viewed_ms == NOON_MS + 1
+
+
+def _mark_viewed(status_no: int, at_ms: int, tx: Transaction) -> Status | None:
+    return tx.mark_viewed(INSTANCE, status_no, at_ms)
 
 
 async def test_a_deleted_instance_leaves_nothing(account: Account) -> None:

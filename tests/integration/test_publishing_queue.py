@@ -128,7 +128,7 @@ class Queue(RuleBasedStateMachine):
         self.start()
 
     def run(self, work: Awaitable[T]) -> T:
-        return self.loop.run_until_complete(asyncio.wait_for(work, 20))  # type: ignore[arg-type]
+        return self.loop.run_until_complete(asyncio.wait_for(work, 20))
 
     def start(self) -> None:
         by: Any = {
