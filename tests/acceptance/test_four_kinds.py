@@ -2,11 +2,13 @@
 shows, and the sandbox does the same through the same methods."""
 
 import hashlib
+import json
 from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 import requests
 
@@ -20,21 +22,28 @@ KINDS = {"image": "imageMessage", "video": "videoMessage", "voice": "audioMessag
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Account, Account]]:
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
+    with FakeWhatsApp(tmp_path_factory.mktemp("whatsapp")) as server:
+        server.quick_pairing()
+        yield server
+        assert server.violations() == []
+
+
+@pytest.fixture(scope="module")
+def pair(
+    fake: FakeWhatsApp, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Account, Account]]:
     """Two linked accounts that have each other as contacts."""
     one, other = people(900, 2)
     folder = tmp_path_factory.mktemp("gateway")
-    with FakeWhatsApp(tmp_path_factory.mktemp("whatsapp")) as fake:
-        fake.quick_pairing()
-        with Running(fake, folder) as running:
-            a, b = make_account(running, one), make_account(running, other)
-            a.link(fake, [other])
-            b.link(fake, [one])
-            until(lambda: a.contacts().get(f"{other.phone}@c.us"), "contact of A")
-            until(lambda: b.contacts().get(f"{one.phone}@c.us"), "contact of B")
-            a.client.account.setSettings({"delaySendMessagesMilliseconds": 500})
-            yield a, b
-        assert fake.violations() == []
+    with Running(fake, folder) as running:
+        a, b = make_account(running, one), make_account(running, other)
+        a.link(fake, [other])
+        b.link(fake, [one])
+        until(lambda: a.contacts().get(f"{other.phone}@c.us"), "contact of A")
+        until(lambda: b.contacts().get(f"{one.phone}@c.us"), "contact of B")
+        a.client.account.setSettings({"delaySendMessagesMilliseconds": 500})
+        yield a, b
 
 
 def received(account: Account, caption_or_text: str, kind: str) -> dict[str, Any]:
@@ -66,7 +75,9 @@ def test_a_text_arrives_with_colour_and_font(pair: tuple[Account, Account], font
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("kind", FILES)
-def test_a_file_arrives_byte_for_byte(pair: tuple[Account, Account], kind: str) -> None:
+def test_a_file_arrives_byte_for_byte(
+    fake: FakeWhatsApp, pair: tuple[Account, Account], kind: str
+) -> None:
     a, b = pair
     caption = "" if kind == "voice" else f"A {kind} 🐎"
     mine = publish(a, kind, caption)
@@ -78,6 +89,22 @@ def test_a_file_arrives_byte_for_byte(pair: tuple[Account, Account], kind: str) 
         assert item["jpegThumbnail"] == mine["jpegThumbnail"]
     detail = b.ask("GET", "getStatus", item["idMessage"])
     assert detail["viewed"] is False
+    check_measures(json.loads(fake.received.read_text().splitlines()[-1]), kind, item)
+
+
+def check_measures(told: dict[str, Any], kind: str, item: dict[str, Any]) -> None:
+    """What B decrypted says the same of the file as the file itself."""
+    with av.open(item["downloadUrl"]) as container:
+        if kind == "voice":
+            assert told["seconds"] == max(1, round(float(container.duration or 0) / 1e6))
+            assert (told["PTT"], told["backgroundArgb"]) == (True, 0xFF228B22)
+            assert len(bytes.fromhex(told["waveform"])) == 64
+            assert container.streams.audio[0].codec_context.name in ("opus", "libopus")
+            return
+        stream = container.streams.video[0]
+        assert (told["width"], told["height"]) == (stream.width, stream.height)
+        if kind == "video":
+            assert told["seconds"] == max(1, round(float(container.duration or 0) / 1e6))
 
 
 def publish(account: Account, kind: str, caption: str) -> dict[str, Any]:
