@@ -286,6 +286,7 @@ def _build(
             converter=converter,
             public_url=public_url,
             staging=data / "staging",
+            least_free_bytes=settings.min_free_media_mb * _MIB,
             max_audience=settings.max_audience,
             max_voice_seconds=settings.max_voice_seconds,
             max_video_seconds=settings.max_video_seconds,

@@ -29,8 +29,9 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 class Staged:
     """A file on its way in."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BinaryIO, least_free_bytes: int) -> None:
         self.path = path
+        self._least_free_bytes = least_free_bytes
         self.size = 0
         self._file = file
         self._buffer: list[bytes] = []
@@ -60,6 +61,8 @@ class Staged:
             await asyncio.to_thread(self._cut, start, size)
 
     def _write(self, chunks: list[bytes]) -> None:
+        if shutil.disk_usage(self.path.parent).free < self._least_free_bytes:
+            raise MediaFull("free disk space is below the low-water mark")
         self._file.writelines(chunks)
         self._file.flush()
 
@@ -86,8 +89,10 @@ class Uploads:
         *,
         public_url: str,
         staging: Path,
+        least_free_bytes: int,
     ) -> None:
-        """*staging*: a private folder for files on their way."""
+        """*staging*: a private folder for files on their way; *least_free_bytes* stay free."""
+        self._least_free_bytes = least_free_bytes
         self._journal = journal
         self._store = store
         self._clock = clock
@@ -101,7 +106,7 @@ class Uploads:
         folder.mkdir(parents=True, mode=0o700)
         try:
             with (folder / "file").open("wb") as file:
-                yield Staged(folder / "file", file)
+                yield Staged(folder / "file", file, self._least_free_bytes)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

@@ -215,7 +215,7 @@ async def test_a_scheduled_status_joins_when_it_is_due(on_each: Tenant) -> None:
     assert (item["sendAt"], item["statusMessage"]) == (due, "sent")
     assert item["acceptedAt"] <= due
     past = await ended(on_each, await post(on_each, sendAt=1))
-    assert past["statusMessage"] == "sent"
+    assert (past["statusMessage"], past["sendAt"]) == ("sent", None)
 
 
 async def test_a_published_status_is_taken_back_while_authorized(on_each: Tenant) -> None:
@@ -442,6 +442,14 @@ async def test_an_upload_that_is_too_large_is_told(tenant: Tenant) -> None:
         answer = await reader.read()
     writer.close()
     assert answer.startswith(b"HTTP/1.1 413"), answer[:100]
+
+
+async def test_an_upload_that_does_not_fit_is_told(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, min_free_media_mb=1 << 40) as gateway:
+        tenant = await gateway.create()
+        reply = await tenant.running.request("POST", tenant.path("uploadFile"), b"abc")
+        assert (reply.code, reply.message) == (507, "Insufficient Storage")
+        assert int(reply.headers["retry-after"]) >= 1
 
 
 async def test_an_upload_lives_15_days(tenant: Tenant) -> None:

@@ -1,5 +1,7 @@
 """Accepting a status, and letting it join the queue."""
 
+import msgspec
+
 from statusgate.domain.address import Address, parse_chat_id
 from statusgate.domain.audience import Choice, choose_contacts, choose_named, summary
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest
@@ -38,7 +40,9 @@ class Publishing:
         now_ms = self._clock.now_ms()
         if (draft.send_at_ms or 0) > now_ms + FARTHEST_MS:
             raise InvalidRequest("'sendAt' must be at most 365 days ahead")
-        later = draft.send_at_ms is not None and draft.send_at_ms > now_ms
+        later = (draft.send_at_ms or 0) > now_ms
+        if not later:
+            draft = msgspec.structs.replace(draft, send_at_ms=None)
         outgoing = Outgoing(
             instance_id=instance.id,
             status_id=new_status_id(),

@@ -33,6 +33,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str
     staging: Path
     """a private folder for files on their way"""
+    least_free_bytes: int
+    """disk space below which no uploads are taken"""
     max_audience: int | None
     max_voice_seconds: int
     max_video_seconds: int
@@ -66,7 +68,12 @@ def assemble(by: Surroundings) -> Parts:
             max_audience=by.max_audience,
         ),
         uploads=Uploads(
-            by.journal, by.store, by.clock, public_url=by.public_url, staging=by.staging
+            by.journal,
+            by.store,
+            by.clock,
+            public_url=by.public_url,
+            staging=by.staging,
+            least_free_bytes=by.least_free_bytes,
         ),
         preparing=Preparing(
             by.journal,

@@ -3,7 +3,7 @@
 import asyncio
 
 from statusgate.domain.address import Address
-from statusgate.domain.errors import MessageNotFound
+from statusgate.domain.errors import EngineUnavailable, MessageNotFound
 from statusgate.domain.instance import Instance
 from statusgate.domain.outbox import Outgoing, Phase
 from statusgate.domain.status import Status
@@ -14,6 +14,7 @@ from statusgate.services.ownership import Ownership
 from statusgate.services.publishing.wakes import Wakes
 
 _LOOK_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 120.0
 
 
 class Deleting:
@@ -38,12 +39,13 @@ class Deleting:
 
         Raises MessageNotFound; of a published one NotAuthorized, and what the engine says.
         """
-        while True:
-            taken = await self._take_back(instance, status_id)
-            if taken is not None:
-                break
+        waited = 0.0
+        while (taken := await self._take_back(instance, status_id)) is None:
             self._ownership.live_engine(instance)
+            if waited >= _LONGEST_WAIT_SECONDS:
+                raise EngineUnavailable("the engine does not say what became of the status")
             await asyncio.sleep(_LOOK_SECONDS)
+            waited += _LOOK_SECONDS
         if isinstance(taken, Status):
             await self._revoke(instance, taken)
         self._wakes.queue(instance.id)
