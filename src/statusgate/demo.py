@@ -11,11 +11,11 @@ from statusgate.domain.address import Address
 from statusgate.domain.errors import StatusgateError
 from statusgate.domain.ids import InstanceId, new_status_id
 from statusgate.domain.instance import Instance
+from statusgate.domain.outbox import Draft
 from statusgate.domain.receipt import Progress
 from statusgate.domain.script import Met, Posted, ScriptEvent, Viewed
 from statusgate.domain.status import Font, Kind
 from statusgate.services.instances import NewInstance
-from statusgate.services.publishing import TextPost
 from statusgate.settings import Settings
 from statusgate.wiring import Gateway
 
@@ -135,11 +135,10 @@ class Demo:
                 instance, [self._post(_person(self._chance.randrange(len(PEOPLE))), None)]
             )
         elif draw < 0.4:
-            post = TextPost(
+            draft = Draft(
                 text=self._chance.choice(SAYINGS), background=self._chance.choice(COLOURS)
             )
-            status = await self._built.publishing.accept(current, post)
-            await self._built.publishing.publish(current, status)
+            await self._built.publishing.accept(current, draft)
         else:
             await self._happen(instance, [self._view()])
 

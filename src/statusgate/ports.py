@@ -15,6 +15,7 @@ from statusgate.domain.events import Sequenced
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, StateChange
 from statusgate.domain.media import Download, MediaRef, StoredFile
+from statusgate.domain.outbox import Outgoing, Phase, Prepared, Publication
 from statusgate.domain.outgoing import Fetched, PushOutcome
 from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
 from statusgate.domain.receipt import Receipt, ReceiptChange, Recipient
@@ -96,6 +97,48 @@ class Reader(Protocol):
 
     def file(self, instance_id: InstanceId, key: str, now_ms: int) -> StoredFile | None:
         """A stored file that is alive."""
+        ...
+
+    # -- publishing: the operator's
+    def instances_with_outgoing(self) -> list[InstanceId]:
+        """Instances that have anything to publish, now or later."""
+        ...
+
+    def outgoing_to_prepare(self, now_ms: int, limit: int) -> list[Outgoing]:
+        """Statuses whose files have to be fetched now, the longest due first."""
+        ...
+
+    def outgoing_due(self, now_ms: int, limit: int) -> list[tuple[InstanceId, str]]:
+        """Scheduled statuses whose time has come, the earliest first."""
+        ...
+
+    def next_send_at_ms(self) -> int | None:
+        """When the next scheduled status is due; None if there is none."""
+        ...
+
+    # -- publishing: an instance's
+    def outgoing(self, instance_id: InstanceId) -> list[Outgoing]:
+        """The queue in its order, then what is scheduled, the earliest first."""
+        ...
+
+    def outgoing_one(self, instance_id: InstanceId, status_id: str) -> Outgoing | None: ...
+
+    def next_outgoing(self, instance_id: InstanceId) -> Outgoing | None:
+        """The head of the queue."""
+        ...
+
+    def count_outgoing(self, instance_id: InstanceId) -> int:
+        """How many wait or are scheduled; what the engine has is not counted."""
+        ...
+
+    def publication(self, instance_id: InstanceId, status_no: int) -> Publication | None:
+        """What is remembered of a status that the API accepted; None for others."""
+        ...
+
+    def known_people(
+        self, instance_id: InstanceId, addresses: Sequence[Address]
+    ) -> dict[Address, KnownContact]:
+        """Those of *addresses* who have been met."""
         ...
 
 
@@ -211,6 +254,63 @@ class Transaction(Reader, Protocol):
 
     def add_file(self, instance_id: InstanceId, file: StoredFile) -> None:
         """Record a stored file that belongs to no status (an upload)."""
+        ...
+
+    # -- publishing
+    def add_outgoing(self, outgoing: Outgoing) -> None:
+        """Keep an accepted status; it has no place in the queue yet."""
+        ...
+
+    def enqueue(
+        self, instance_id: InstanceId, status_id: str, status_no: int, expires_ms: int
+    ) -> None:
+        """Give it the last place of the queue; *status_no* is its row in the journal."""
+        ...
+
+    def set_phase(self, instance_id: InstanceId, status_id: str, phase: Phase) -> bool:
+        """False: it is gone."""
+        ...
+
+    def postpone_outgoing(self, instance_id: InstanceId, status_id: str, due_ms: int) -> None:
+        """Try to fetch its file at *due_ms*."""
+        ...
+
+    def prepare_outgoing(
+        self, instance_id: InstanceId, status_id: str, prepared: Prepared
+    ) -> tuple[bool, Status | None]:
+        """Its file is stored: it is ready. False: it is gone. The status, if it has one."""
+        ...
+
+    def forget_outgoing(self, instance_id: InstanceId, status_id: str) -> bool:
+        """Its outcome is recorded, or it is cancelled; the file of a scheduled one ends."""
+        ...
+
+    def record_publication(
+        self, instance_id: InstanceId, status_no: int, publication: Publication
+    ) -> None:
+        """Remember; a repeat replaces *resolved* and *skipped* alone."""
+        ...
+
+    def add_rows(
+        self, instance_id: InstanceId, status_no: int, people: Sequence[KnownContact]
+    ) -> None:
+        """Give a status rows; strangers (number 0) become known."""
+        ...
+
+    def leave_out(
+        self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
+    ) -> None:
+        """Take rows away from those who will not get it; a row with a receipt stays."""
+        ...
+
+    def refuse(
+        self, instance_id: InstanceId, status_no: int, codes: Sequence[tuple[Address, int]]
+    ) -> None:
+        """WhatsApp refused these recipients, with its codes: their rows are failed."""
+        ...
+
+    def mark_viewed(self, instance_id: InstanceId, status_no: int, at_ms: int) -> Status | None:
+        """The account looked at a status; the first time counts."""
         ...
 
     # -- the operator's

@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cors_allow_origin: str = "*"
     trusted_proxies: str = ""
     """addresses (comma-separated, CIDR) whose X-Forwarded-For counts"""
+    outbound_allow: str = ""
+    """private networks (comma-separated, CIDR) that files may be fetched from"""
     proxy: str = ""
     """proxy URL for WhatsApp connections"""
     recent_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 64

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import os
 import secrets
 import shutil
@@ -26,6 +27,7 @@ from statusgate.domain.status import Status
 from statusgate.engines.neonize.supervisor import NeonizeEngine
 from statusgate.engines.simulated import SimulatedEngine
 from statusgate.journal import open_journal
+from statusgate.media.converter import ChildConverter
 from statusgate.media.store import open_media_store
 from statusgate.media.thumbnails import ChildThumbnailer
 from statusgate.ports import Engine, Journal
@@ -36,11 +38,13 @@ from statusgate.services.instances import Instances
 from statusgate.services.linking import Linking
 from statusgate.services.media import Downloads
 from statusgate.services.ownership import Ownership
-from statusgate.services.publishing import Publishing
+from statusgate.services.publishing import Publishing, Surroundings, assemble
 from statusgate.services.recent import Recent
 from statusgate.services.retention import Retention
 from statusgate.services.space import SpaceGuard
 from statusgate.settings import Settings
+from statusgate.webhooks.client import GuardedClient
+from statusgate.webhooks.guard import GuardedResolver
 from statusgate.wire.journal_items import encode_item
 
 log = structlog.get_logger()
@@ -97,9 +101,18 @@ class Gateway(msgspec.Struct, kw_only=True):
     publishing: Publishing
     retention: Retention
     thumbnailer: ChildThumbnailer
+    converter: ChildConverter
+    client: GuardedClient
     app: Any
     services: Services
     roles: list[Callable[[], Coroutine[Any, Any, None]]]
+
+
+def guarded_client(settings: Settings) -> GuardedClient:
+    """The one client for foreign URLs; to be made inside the running loop. ValueError."""
+    texts = (text.strip() for text in settings.outbound_allow.split(","))
+    allowed = [ipaddress.ip_network(text, strict=False) for text in texts if text]
+    return GuardedClient(GuardedResolver(allowed))
 
 
 def private_folder(folder: Path) -> Path:
@@ -195,6 +208,8 @@ async def gateway(
     finally:
         if built is not None:
             await built.thumbnailer.close()
+            await built.converter.close()
+            await built.client.close()
         await opened.close()
 
 
@@ -239,6 +254,8 @@ def _build(
         str(settings.media_folder), low_water_bytes=settings.min_free_media_mb * _MIB
     )
     thumbnailer = ChildThumbnailer()
+    converter = ChildConverter()
+    client = guarded_client(settings)
     instances = Instances(journal, clock, key)
     commits = Commits(journal)
     recent = Recent(encode, shown=shown, limit=settings.recent_memory_mb * _MIB)
@@ -256,6 +273,24 @@ def _build(
         clock,
         ownership.engine,
         private_folder(data / "staging"),
+    )
+    parts = assemble(
+        Surroundings(
+            journal=journal,
+            commits=commits,
+            instances=instances,
+            ownership=ownership,
+            clock=clock,
+            store=store,
+            fetcher=client,
+            converter=converter,
+            public_url=public_url,
+            staging=data / "staging",
+            least_free_bytes=settings.min_free_media_mb * _MIB,
+            max_audience=settings.max_audience,
+            max_voice_seconds=settings.max_voice_seconds,
+            max_video_seconds=settings.max_video_seconds,
+        )
     )
     retention = Retention(
         journal,
@@ -279,6 +314,10 @@ def _build(
         linking=linking,
         history=history,
         contacts=Contacts(journal, commits, ownership),
+        publishing=parts.publishing,
+        deleting=parts.deleting,
+        reports=parts.reports,
+        uploads=parts.uploads,
         media=store,
         journal=journal,
         clock=clock,
@@ -298,12 +337,20 @@ def _build(
         commits=commits,
         instances=instances,
         ownership=ownership,
-        publishing=Publishing(journal, commits, ownership, clock),
+        publishing=parts.publishing,
         retention=retention,
         thumbnailer=thumbnailer,
+        converter=converter,
+        client=client,
         app=build_app(services, options),
         services=services,
-        roles=[ownership.run, downloads.run, retention.run],
+        roles=[
+            ownership.run,
+            downloads.run,
+            retention.run,
+            parts.preparing.run,
+            parts.queues.run,
+        ],
     )
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from whatsapp_api_client_python.API import GreenApi, GreenApiPartner
 
 from tests.acceptance.processes import ADMIN_TOKEN, ServerProcess
 
+SAMPLES = Path(__file__).parents[2] / "src/statusgate/engines/simulated/samples"
 ANNA = "79001234567@c.us"
 EVENTS: list[dict[str, Any]] = [
     {"event": "contact", "id": ANNA, "name": "Anna", "contactName": "Anna K"},
@@ -58,6 +61,60 @@ def test_statuses(client: GreenApi) -> None:
         assert [item["statusMessage"] for item in ok(answer)] == ["read"]
     rows = ok(statuses.getStatusStatistic("B1"))
     assert [(row["participant"], row["status"]) for row in rows] == [(ANNA, "read")]
+
+
+def settled(client: GreenApi, status_id: str) -> str:
+    """What the journal says of a status once it is known what became of it."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        items = {one["idMessage"]: one for one in ok(client.statuses.getOutgoingStatuses())}
+        if items[status_id]["statusMessage"] != "pending":
+            return str(items[status_id]["statusMessage"])
+        time.sleep(0.05)
+    raise AssertionError("still pending")
+
+
+def test_posting(client: GreenApi) -> None:
+    statuses = client.statuses
+    ok(client.account.setSettings({"delaySendMessagesMilliseconds": 500}))
+    sent = ok(statuses.sendTextStatus("Hi", "#228B22", "SERIF", [ANNA]))["idMessage"]
+    assert settled(client, sent) == "sent"
+    assert [row["participant"] for row in ok(statuses.getStatusStatistic(sent))] == [ANNA]
+    url = ok(client.sending.uploadFile(str(SAMPLES / "image.jpg")))["urlFile"]
+    media = ok(statuses.sendMediaStatus(url, "horse.jpg", "Little horse"))["idMessage"]
+    assert settled(client, media) == "sent"
+    url = ok(client.sending.uploadFile(str(SAMPLES / "audio.ogg")))["urlFile"]
+    voice = ok(statuses.sendVoiceStatus(url, "neigh.ogg", "#228B22"))["idMessage"]
+    assert settled(client, voice) == "sent"
+    for status_id in (sent, media, voice):
+        assert statuses.deleteStatus(status_id).code == 200
+    assert statuses.deleteStatus(sent).code == 400
+    assert [one["idMessage"] for one in ok(statuses.getOutgoingStatuses())] == ["B1"]
+
+
+def test_the_sending_queue(client: GreenApi) -> None:
+    queues = client.queues
+    ok(client.account.logout())
+    waiting = ok(client.statuses.sendTextStatus("Waits"))["idMessage"]
+    assert [one["messageID"] for one in ok(queues.showMessagesQueue())] == [waiting]
+    assert ok(queues.getMessagesCount()) == {"count": 1}
+    assert ok(queues.clearMessagesQueue()) == {"isCleared": True}
+    assert ok(queues.getMessagesCount()) == {"count": 0}
+
+
+async def test_posting_with_the_asynchronous_client(client: GreenApi) -> None:
+    statuses, queues = client.statuses, client.queues
+    await client.account.logoutAsync()
+    text = ok(await statuses.sendTextStatusAsync("Hi", participants=[ANNA]))["idMessage"]
+    wish = ("https://example.org/a.mp3", "a.mp3")
+    voice = ok(await statuses.sendVoiceStatusAsync(*wish))["idMessage"]
+    media = ok(await statuses.sendMediaStatusAsync(wish[0], "a.mp4"))["idMessage"]
+    shown = ok(await queues.showMessagesQueueAsync())
+    assert shown[0]["messageID"] == text
+    assert ok(await queues.getMessagesCountAsync())["count"] == len(shown)
+    for status_id in (text, voice, media):
+        assert (await statuses.deleteStatusAsync(status_id)).code == 200
+    assert ok(await queues.clearMessagesQueueAsync()) == {"isCleared": True}
 
 
 def test_account(client: GreenApi) -> None:

@@ -10,9 +10,13 @@ import msgspec
 import pytest
 
 from statusgate.api.methods import METHODS, PARTNER_METHODS
+from statusgate.domain.outbox import Draft, Method
 from statusgate.domain.script import Met, Moved, Posted, Viewed, Withdrawn
+from statusgate.domain.status import Font, Kind
 from statusgate.services.linking import AccountData
 from statusgate.wire.errors import ErrorBody
+from statusgate.wire.fields import reader
+from statusgate.wire.publishing import SendMediaRequest, SendTextRequest
 from statusgate.wire.settings import read_settings_change
 from statusgate.wire.simulation import script_from_json
 
@@ -23,7 +27,12 @@ ANSWERS: dict[str, Any] = {
     "error": ErrorBody,
     "scanqrcode.accountData": AccountData,
 }
-REQUESTS = {"setSettings.request", "simulate.request"}
+REQUESTS = {
+    "setSettings.request",
+    "simulate.request",
+    "sendTextStatus.request",
+    "sendMediaStatus.request",
+}
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in REQUESTS])
@@ -42,6 +51,24 @@ def test_the_example_of_settings_is_taken() -> None:
         "status_webhook": True,
         "delay_send_messages_milliseconds": 1000,
     }
+
+
+def test_the_examples_of_statuses_are_taken() -> None:
+    text = reader(SendTextRequest)(msgspec.json.decode(EXAMPLES["sendTextStatus.request"]))
+    assert text.draft == Draft(
+        text="I use statusgate!",
+        background=0x228B22,
+        font=Font.SERIF.value,
+        participants=("70000001234@c.us", "440000001234@c.us"),
+    )
+    media = reader(SendMediaRequest)(msgspec.json.decode(EXAMPLES["sendMediaStatus.request"]))
+    assert media.draft == Draft(
+        method=Method.MEDIA,
+        kind=Kind.IMAGE,
+        text="Little horse",
+        url="https://my.example.org/img/horse.png",
+        file_name="horse.png",
+    )
 
 
 def test_the_example_of_a_script_is_taken() -> None:

@@ -34,6 +34,7 @@ PARAMETERS: dict[str, Value] = {
     "author_no": 4,
     "into_no": 3,
     "from_no": 4,
+    "refusals": [[1, 479]],
 }
 HOT = {
     "statuses_in_window": {"statuses_window"},
@@ -50,6 +51,12 @@ HOT = {
     "due_downloads": {"downloads_due"},
     "expired_statuses": {"statuses_window"},
     "give_statuses": {"statuses_by_author"},
+    "next_outgoing": {"outbox_in_order"},
+    "queued": {"outbox_in_order"},
+    "outgoing_to_prepare": {"outbox_to_prepare"},
+    "outgoing_due": {"outbox_scheduled"},
+    "publication": {"publications_pkey"},
+    "leave_out": {"receipts_pkey"},
 }
 
 

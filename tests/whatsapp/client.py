@@ -22,6 +22,7 @@ from tests.whatsapp.history import Record
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT_KEY = "STATUSGATE_TEST_ROOT_KEY"
 CONTACTS = "STATUSGATE_TEST_CONTACTS"
+RECEIVED = "STATUSGATE_TEST_RECEIVED"
 
 Addressing = Literal["pn", "lid"]
 End = Literal["close", "rst", "midframe", "silent"]
@@ -61,6 +62,8 @@ class FakeWhatsApp:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.received = directory / "received.jsonl"
+        """what workers decrypted of media, beyond what the gateway keeps"""
         with (directory / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.whatsapp.server", "--directory", str(directory)],
@@ -103,6 +106,7 @@ class FakeWhatsApp:
     def environment(self, contacts: Path | None = None) -> dict[str, str]:
         """What a worker process needs to trust this server, and whom it shall know."""
         env = {"SSL_CERT_FILE": str(self.ca), ROOT_KEY: self.root_key}
+        env[RECEIVED] = str(self.received)
         path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
         env["PYTHONPATH"] = path
         if contacts is not None:

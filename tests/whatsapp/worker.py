@@ -1,18 +1,21 @@
 """The engine worker under test: trusts the fake server, then runs the production worker.
 
 `python -m tests.whatsapp.worker ARGUMENTS` takes the same arguments as the production worker.
-Environment: STATUSGATE_TEST_ROOT_KEY (hex), SSL_CERT_FILE, and STATUSGATE_TEST_CONTACTS
-(a JSON file, see `seeding.py`); `FakeWhatsApp.environment()` gives all of them.
+Environment: STATUSGATE_TEST_ROOT_KEY (hex), SSL_CERT_FILE, STATUSGATE_TEST_CONTACTS (a JSON
+file, see `seeding.py`) and STATUSGATE_TEST_RECEIVED (where to note
+received media); `FakeWhatsApp.environment()` gives all of them.
 """
 
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from tests.whatsapp.client import CONTACTS, ROOT_KEY
+from tests.whatsapp.client import CONTACTS, RECEIVED, ROOT_KEY
 from tests.whatsapp.rootkey import replace_root_key
 
 _PRODUCTION = "statusgate.engines.neonize.worker"
@@ -28,6 +31,26 @@ def prepare() -> None:
         from tests.whatsapp import seeding
 
         seeding.install(Path(contacts))
+    received = os.environ.get(RECEIVED)
+    if received:
+        note_media(Path(received))
+
+
+def note_media(file: Path) -> None:
+    """Write down what each decrypted media message says and the gateway does not keep."""
+    convert: Any = importlib.import_module("statusgate.engines.neonize.convert")
+    reference = convert._reference
+
+    def noting(kind: Any, media: Any, made: Any) -> Any:
+        told = {"kind": kind.name, "size": media.fileLength, "mimetype": media.mimetype}
+        for name in ("seconds", "width", "height", "PTT", "backgroundArgb", "caption"):
+            told[name] = getattr(media, name, None)
+        told["waveform"] = bytes(getattr(media, "waveform", b"")).hex()
+        with file.open("a") as notes:
+            notes.write(json.dumps(told) + "\n")
+        return reference(kind, media, made)
+
+    convert._reference = noting
 
 
 def main() -> None:

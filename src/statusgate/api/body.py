@@ -1,7 +1,7 @@
 """Request bodies: bounded in size and in time, and never cut off by a reset."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any
 
 from statusgate.api.problems import BAD_DATA, TOO_LARGE, Disconnected, Refused
@@ -52,6 +52,20 @@ class Body:
         except TimeoutError:
             raise Refused(400, BAD_DATA) from None
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def chunks(self, limit: int) -> AsyncIterator[bytes]:
+        """The body as it comes; 413 beyond *limit* bytes, 400 after too long a silence."""
+        size = 0
+        try:
+            async with asyncio.timeout(_WHOLE_SECONDS):
+                while not self.ended:
+                    chunk = await self._next(self._idle_seconds)
+                    size += len(chunk)
+                    if size > limit:
+                        raise Refused(413, TOO_LARGE)
+                    yield chunk
+        except TimeoutError:
+            raise Refused(400, BAD_DATA) from None
 
     async def drain(self, limit: int) -> None:
         """Take in what the client still sends, within bounds, so that it hears the answer."""

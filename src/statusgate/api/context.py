@@ -10,6 +10,8 @@ from statusgate.services.history import History
 from statusgate.services.instances import Instances
 from statusgate.services.linking import Linking
 from statusgate.services.ownership import Ownership
+from statusgate.services.publishing import Deleting, Publishing, Reports
+from statusgate.services.uploads import Uploads
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     linking: Linking
     history: History
     contacts: Contacts
+    publishing: Publishing
+    deleting: Deleting
+    reports: Reports
+    uploads: Uploads
     media: MediaStore
     journal: Journal
     clock: Clock

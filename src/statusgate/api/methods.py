@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 import msgspec
 
-from statusgate.api import account, contacts, linking, partner, statuses
+from statusgate.api import account, contacts, linking, partner, publishing, statuses, uploads
 from statusgate.api.decode import json_from, object_from
 from statusgate.domain.instance import EngineName
 from statusgate.wire import account as account_wire
 from statusgate.wire import contacts as contacts_wire
 from statusgate.wire import partner as partner_wire
+from statusgate.wire import publishing as publishing_wire
+from statusgate.wire import reports as reports_wire
 from statusgate.wire import requests
 from statusgate.wire import statuses as statuses_wire
 from statusgate.wire.fields import Given, reader
@@ -34,7 +36,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     verb: Verb
     handler: Handler
     answer: Any
-    """the type that describes the answer"""
+    """the type that describes the answer; None: its body is empty"""
     about: str
     """one sentence for the documentation"""
     section: str
@@ -54,6 +56,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """needs the open WhatsApp connection (contract 8)"""
     engine: EngineName | None = None
     """exists only for instances of this engine; 404 for others"""
+    takes_file: bool = False
+    """the body is a file, which the handler takes as it comes"""
     body_limit: int = MIB
     """bytes"""
     bare_integer: str = ""
@@ -70,6 +74,50 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 def _methods() -> tuple[Method, ...]:
     return (
+        Method(
+            name="sendTextStatus",
+            verb="POST",
+            handler=publishing.send_status,
+            request=publishing_wire.SendTextRequest,
+            answer=reports_wire.SentAnswer,
+            rate=5,
+            status_access=True,
+            about="Publishes a text; the answer comes once it is durably recorded.",
+            section="3.3",
+        ),
+        Method(
+            name="sendVoiceStatus",
+            verb="POST",
+            handler=publishing.send_status,
+            request=publishing_wire.SendVoiceRequest,
+            answer=reports_wire.SentAnswer,
+            rate=5,
+            status_access=True,
+            about="Publishes a sound file as a voice note.",
+            section="3.3",
+        ),
+        Method(
+            name="sendMediaStatus",
+            verb="POST",
+            handler=publishing.send_status,
+            request=publishing_wire.SendMediaRequest,
+            answer=reports_wire.SentAnswer,
+            rate=5,
+            status_access=True,
+            about="Publishes a picture or a video.",
+            section="3.3",
+        ),
+        Method(
+            name="deleteStatus",
+            verb="POST",
+            handler=publishing.delete_status,
+            request=requests.StatusRequest,
+            answer=None,
+            rate=10,
+            status_access=True,
+            about="Takes a status back; a published one needs the open connection, else 400.",
+            section="3.6",
+        ),
         Method(
             name="getStatusStatistic",
             verb="GET",
@@ -226,6 +274,43 @@ def _methods() -> tuple[Method, ...]:
             section="5",
         ),
         Method(
+            name="showMessagesQueue",
+            verb="GET",
+            handler=publishing.show_messages_queue,
+            answer=list[reports_wire.QueueItem],
+            rate=1,
+            about="Statuses that wait or are scheduled, next first.",
+            section="7.3",
+        ),
+        Method(
+            name="getMessagesCount",
+            verb="GET",
+            handler=publishing.get_messages_count,
+            answer=reports_wire.CountAnswer,
+            about="How many statuses wait or are scheduled.",
+            section="7.3",
+        ),
+        Method(
+            name="clearMessagesQueue",
+            verb="GET",
+            handler=publishing.clear_messages_queue,
+            answer=reports_wire.ClearedAnswer,
+            rate=1,
+            changes=True,
+            about="Removes all statuses that wait or are scheduled.",
+            section="7.3",
+        ),
+        Method(
+            name="uploadFile",
+            verb="POST",
+            handler=uploads.upload_file,
+            answer=reports_wire.UploadAnswer,
+            takes_file=True,
+            body_limit=uploads.LARGEST_BODY,
+            about="Stores a file of at most 100 MB for 15 days: the body, or the part `file`.",
+            section="7.1",
+        ),
+        Method(
             name="downloadFile",
             verb="POST",
             handler=statuses.download_file,
@@ -316,6 +401,51 @@ def _methods() -> tuple[Method, ...]:
             answer=contacts_wire.DeleteContactAnswer,
             about="Takes a person's name out of the contact book.",
             section="7.4",
+        ),
+        Method(
+            name="getStatus",
+            verb="GET",
+            handler=publishing.get_status,
+            request=publishing_wire.StatusOfRequest,
+            answer=reports_wire.OutgoingStatus | reports_wire.IncomingStatus,
+            kind="extension",
+            status_access=True,
+            about="One status of either direction, and what became of it.",
+            section="12.3",
+        ),
+        Method(
+            name="getStatusReport",
+            verb="GET",
+            handler=publishing.get_status_report,
+            request=publishing_wire.ReportRequest,
+            answer=reports_wire.StatusReport,
+            kind="extension",
+            status_access=True,
+            about="Who got an outgoing status and when, and who did not and why.",
+            section="12.4",
+        ),
+        Method(
+            name="getStatusAudience",
+            verb="POST",
+            handler=publishing.get_status_audience,
+            request=publishing_wire.AudienceRequest,
+            answer=reports_wire.AudienceAnswer,
+            kind="extension",
+            status_access=True,
+            about="Who would get a status now, and who would not and why; nothing is sent.",
+            section="12.5",
+        ),
+        Method(
+            name="readStatus",
+            verb="POST",
+            handler=publishing.read_status,
+            request=publishing_wire.StatusOfRequest,
+            answer=reports_wire.ReadAnswer,
+            kind="extension",
+            status_access=True,
+            live=True,
+            about="Marks an incoming status as viewed, for its author to see.",
+            section="12.8",
         ),
         Method(
             name="simulate",

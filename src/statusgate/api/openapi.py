@@ -21,6 +21,15 @@ _REFUSALS = {
 }
 _INFO = """Wire-compatible with the status methods of GREEN-API.
 The token may also be sent as `Authorization: Bearer` instead of the last path segment."""
+_FILE = {
+    "*/*": {"schema": {"type": "string", "format": "binary"}},
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "properties": {"file": {"type": "string", "format": "binary"}},
+        }
+    },
+}
 _REF = "#/components/schemas/{name}"
 
 
@@ -56,7 +65,7 @@ def parameter_schemas(method: Method) -> list[tuple[str, bool, dict[str, Any]]]:
 
 
 def _kinds(method: Method) -> list[Any]:
-    return [method.answer] if method.request is None else [method.request, method.answer]
+    return [kind for kind in (method.request, method.answer) if kind is not None]
 
 
 def _operation(method: Method, schemas: dict[str, Any]) -> tuple[str, Any]:
@@ -67,7 +76,8 @@ def _operation(method: Method, schemas: dict[str, Any]) -> tuple[str, Any]:
         _path_parameter("apiTokenInstance", {"type": "string", "minLength": 1}),
         *_query(method),
     ]
-    operation["responses"]["200"]["content"] = _json(schemas[repr(method.answer)])
+    if method.answer is not None:
+        operation["responses"]["200"]["content"] = _json(schemas[repr(method.answer)])
     path = f"/waInstance{{idInstance}}/{method.name}/{{apiTokenInstance}}"
     return path, {method.verb.lower(): operation}
 
@@ -114,6 +124,8 @@ def _common(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
     if method.verb == "POST" and method.request is not None:
         schema = schemas[repr(method.request)]
         operation["requestBody"] = {"required": True, "content": _json(schema)}
+    if method.takes_file:
+        operation["requestBody"] = {"required": True, "content": _FILE}
     return operation
 
 

@@ -67,6 +67,8 @@ def _verb(method: Method) -> str:
 def _parameters(method: Method) -> str:
     if method.name == "simulate":
         return "array of events"
+    if method.takes_file:
+        return "the file"
     names = [
         name if required else f"{name}?" for name, required, _ in parameter_schemas(method)
     ]

@@ -18,6 +18,7 @@ from statusgate.api.problems import (
     UNAUTHORIZED,
     Refused,
 )
+from statusgate.api.uploads import Upload
 from statusgate.domain.errors import BadRequestData
 from statusgate.domain.instance import Instance
 from statusgate.services.instances import Denied
@@ -141,6 +142,8 @@ class MethodRoute(Route):
 
     async def _request(self, call: Call, query: bytes) -> Any:
         """Read the parameters; Refused or InvalidRequest for the first fault."""
+        if self.method.takes_file:
+            return Upload(call.scope["headers"], call.body, self.body_limit)
         if self._read is None:
             if call.body is not None:
                 call.body.check(self.body_limit)

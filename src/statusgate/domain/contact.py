@@ -22,3 +22,5 @@ class KnownContact(msgspec.Struct, frozen=True, kw_only=True):
     address: Address
     name: str
     contact_name: str
+    rank: int | None = None
+    """place in the order of ``getContacts``; None: met, but no contact"""

@@ -40,6 +40,8 @@ class SentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """WhatsApp's time; None if it gave none"""
     recipients: tuple[Address, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    refused: tuple[tuple[Address, int], ...] = ()
+    """recipients whom WhatsApp refused, with its codes, as far as the engine can tell"""
 
 
 class ContactInfo(msgspec.Struct, frozen=True, kw_only=True):

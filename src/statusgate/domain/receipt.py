@@ -93,6 +93,8 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     """when the row reached *progress*"""
     row: Row
+    refused: int | None = None
+    """the code with which WhatsApp refused this recipient"""
 
 
 def _earliest(one: int | None, other: int | None) -> int | None:

@@ -1,12 +1,12 @@
 """The record: one implementation of the ports' Reader and Transaction for both databases."""
 
 from .instances import Instances
-from .media import Media
 from .merging import Merging
+from .outbox import Outbox
 from .retention import Retention
 
 
-class Record(Instances, Media, Retention, Merging):
+class Record(Instances, Outbox, Retention, Merging):
     """Everything that can be asked of the record and done to it, over one session.
 
     What the methods mean is said where they are promised (``ports.Reader`` and

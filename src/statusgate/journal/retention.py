@@ -56,6 +56,7 @@ class Retention(Statuses):
         step = Step(instance_id, limit)
         self._remove_statuses(step, self._some(step, "any_statuses"))
         self._expire_notes(step, _END_OF_TIME, _END_OF_TIME)
+        step.gone += len(self._some(step, "purge_outbox"))
         step.gone += len(self._some(step, "purge_people"))
         self._take_paths(step, self._some(step, "purge_files"))
         if step.left:

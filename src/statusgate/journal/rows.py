@@ -16,7 +16,7 @@ from .session import Value, clean
 
 _OPTIONS = msgspec.json.Decoder(dict[str, str | int | float | bool])
 _SETTINGS = msgspec.json.Decoder(InstanceSettings)
-_CHAT_IDS = msgspec.json.Decoder(tuple[str, ...])
+CHAT_IDS = msgspec.json.Decoder(tuple[str, ...])
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -43,7 +43,11 @@ class Person(msgspec.Struct, frozen=True):
     def contact(self) -> KnownContact:
         """The person as told to the world."""
         return KnownContact(
-            no=self.no, address=self.address, name=self.name, contact_name=self.shown_name
+            no=self.no,
+            address=self.address,
+            name=self.name,
+            contact_name=self.shown_name,
+            rank=self.known_no,
         )
 
 
@@ -112,7 +116,7 @@ def status_of(row: Any) -> Status:
         text=row[7],
         background=row[8],
         font=row[9],
-        participants=_CHAT_IDS.decode(row[10]),
+        participants=CHAT_IDS.decode(row[10]),
         posted_ms=row[11],
         sent_ms=row[12],
         failed_ms=row[13],
@@ -156,6 +160,7 @@ def recipient_of(row: Any, base: Progress, base_ms: int) -> Recipient:
         progress=progress,
         at_ms=at_ms,
         row=Row(delivered_ms, read_ms),
+        refused=refused,
     )
 
 

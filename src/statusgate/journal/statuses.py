@@ -147,6 +147,8 @@ class Statuses(Receipts):
         key = {"instance_id": instance_id, "status_no": status_no}
         self._db.run("forget_rows_of_status", **key)
         self._db.run("drop_download", **key)
+        self._db.run("forget_outgoing_of_status", **key)
+        self._db.run("forget_publication", **key)
         for (file_key,) in self._db.run("forget_status", **key):
             if file_key is not None:
                 self._db.run("end_file", instance_id=instance_id, key=file_key)

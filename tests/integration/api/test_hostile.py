@@ -20,7 +20,9 @@ from tests.integration.api.running import ADMIN, Reply, Tenant, parse, running_g
 from tests.integration.api.test_tenants import REQUESTS
 
 POSTS = [method for method in METHODS if method.verb == "POST"]
-OBJECT_POSTS = [method for method in POSTS if method.name != "simulate"]
+OBJECT_POSTS = [
+    method for method in POSTS if method.name != "simulate" and not method.takes_file
+]
 BAD = "bad request data"
 HOSTILE: list[tuple[bytes, str | None]] = [
     (b'{"a":"\\u0000"}', BAD),
@@ -98,7 +100,8 @@ async def test_s08_the_content_type_changes_nothing(tenant: Tenant) -> None:
             reply = await tenant.running.request(
                 "POST", tenant.path(method.name), raw, {"Content-Type": CONTENT_TYPES[3]}
             )
-            assert reply.code == 400, (method.name, raw)
+            optional = method.name == "getStatusAudience" and raw.startswith(b"{")
+            assert reply.code == (200 if optional else 400), (method.name, raw)
             assert b"root:" not in reply.body
 
 

@@ -42,6 +42,18 @@ REQUESTS: dict[str, Any] = {
     "addContact": CHAT | {"firstName": "A"},
     "editContact": CHAT | {"firstName": "A"},
     "deleteContact": CHAT,
+    "sendTextStatus": {"message": "Hi"},
+    "sendVoiceStatus": {"urlFile": "https://example.org/a.mp3", "fileName": "a.mp3"},
+    "sendMediaStatus": {"urlFile": "https://example.org/a.png", "fileName": "a.png"},
+    "deleteStatus": {"idMessage": "B1"},
+    "showMessagesQueue": "",
+    "getMessagesCount": "",
+    "clearMessagesQueue": "",
+    "uploadFile": {"any": "bytes"},
+    "getStatus": "idMessage=B1",
+    "getStatusReport": "idMessage=B1",
+    "getStatusAudience": {"participants": ["70000000002@c.us"]},
+    "readStatus": {"idMessage": "A1"},
     "simulate": [{"event": "state", "state": "authorized"}],
 }
 CHANGING = ("setSettings", "reboot", "logout", "updateApiToken", "addContact", "simulate")

@@ -15,14 +15,21 @@ CONTRACT_RATES = {
     "getAuthorizationCode": None, "downloadFile": 5, "getMessage": 10, "getContacts": 1,
     "getContactInfo": 1, "getAvatar": 10, "checkWhatsapp": 10, "addContact": None,
     "editContact": None, "deleteContact": None, "simulate": None,
+    "sendTextStatus": 5, "sendVoiceStatus": 5, "sendMediaStatus": 5, "deleteStatus": 10,
+    "showMessagesQueue": 1, "getMessagesCount": None, "clearMessagesQueue": 1,
+    "uploadFile": None, "getStatus": None, "getStatusReport": None,
+    "getStatusAudience": None, "readStatus": None,
 }  # fmt: skip
 POSTS = {
     "setSettings", "getAuthorizationCode", "downloadFile", "getMessage", "getContactInfo",
     "getAvatar", "checkWhatsapp", "addContact", "editContact", "deleteContact", "simulate",
+    "sendTextStatus", "sendVoiceStatus", "sendMediaStatus", "deleteStatus", "uploadFile",
+    "getStatusAudience", "readStatus",
 }  # fmt: skip
 STATUS_METHODS = {
     "getStatusStatistic", "getIncomingStatuses", "getOutgoingStatuses", "downloadFile",
-    "getMessage",
+    "getMessage", "sendTextStatus", "sendVoiceStatus", "sendMediaStatus", "deleteStatus",
+    "getStatus", "getStatusReport", "getStatusAudience", "readStatus",
 }  # fmt: skip
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/methods.md"
 
@@ -32,10 +39,10 @@ def test_the_table_holds_the_methods_of_the_contract() -> None:
     assert {method.name for method in METHODS if method.verb == "POST"} == POSTS
     assert {method.name for method in METHODS if method.status_access} == STATUS_METHODS
     assert {method.name for method in METHODS if method.changes} == {
-        "reboot", "logout", "updateApiToken",
+        "reboot", "logout", "updateApiToken", "clearMessagesQueue",
     }  # fmt: skip
     assert {method.name for method in METHODS if method.live} == {
-        "getContactInfo", "getAvatar", "checkWhatsapp",
+        "getContactInfo", "getAvatar", "checkWhatsapp", "readStatus",
     }  # fmt: skip
 
 

@@ -1,0 +1,72 @@
+"""``uploadFile``: a file to disk as it comes, whatever form the client gives it (7.1)."""
+
+import asyncio
+from collections.abc import Iterable
+from urllib.parse import unquote
+
+import msgspec
+
+from statusgate.api.body import Body
+from statusgate.api.context import Services
+from statusgate.api.multipart import Part, find_file
+from statusgate.api.problems import TOO_LARGE, Refused
+from statusgate.domain.errors import BadRequestData
+from statusgate.domain.instance import Instance
+from statusgate.services.uploads import LARGEST_FILE, Staged
+from statusgate.wire.reports import UploadAnswer
+
+_ENVELOPE = 64 * 1024
+"""what a form may add to the file"""
+LARGEST_BODY = LARGEST_FILE + _ENVELOPE
+_NO_FILE_TYPES = frozenset(
+    {"application/x-www-form-urlencoded", "application/octet-stream", "multipart/form-data"}
+)
+"""sent by clients that do not know what they send"""
+_encode = msgspec.json.Encoder().encode
+
+
+class Upload:
+    """A body on its way in, and what the headers tell of it."""
+
+    def __init__(
+        self, headers: Iterable[tuple[bytes, bytes]], body: Body | None, limit: int
+    ) -> None:
+        told = dict(headers)
+        self.mimetype = _plain(told.get(b"content-type", b"").decode("latin-1"))
+        self.name = unquote(told.get(b"ga-filename", b"").decode("utf-8", "replace"))
+        self._body = body
+        self._limit = limit
+
+    async def save(self, staged: Staged) -> None:
+        """Write the body; Refused 413 if it is too large."""
+        if self._body is None:
+            return
+        self._body.check(self._limit)
+        async for chunk in self._body.chunks(self._limit):
+            await staged.write(chunk)
+        await staged.flush()
+
+
+async def upload_file(services: Services, instance: Instance, request: Upload) -> bytes:
+    """Answer only after the file is durably stored and recorded."""
+    async with services.uploads.stage() as staged:
+        await request.save(staged)
+        part = await asyncio.to_thread(find_file, staged.path)
+        if part is None:
+            part = Part(0, staged.size, request.name, request.mimetype)
+        if part.size > LARGEST_FILE:
+            raise Refused(413, TOO_LARGE)
+        if part.size == 0:
+            raise BadRequestData("an empty file")
+        await staged.cut(part.start, part.size)
+        url = await services.uploads.keep(
+            instance.id,
+            staged,
+            mimetype="" if _plain(part.mimetype) in _NO_FILE_TYPES else _plain(part.mimetype),
+            name=part.name or request.name,
+        )
+    return _encode(UploadAnswer(url_file=url))
+
+
+def _plain(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()

@@ -1,0 +1,109 @@
+"""Statuses of ours on their way out: what was accepted, and how far each has come."""
+
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.media import StoredFile
+from statusgate.domain.status import Kind
+
+KEPT_MS = 24 * 3600 * 1000
+"""how long a status waits in the queue (contract 3.1)"""
+MOST_LISTED = 100
+"""recipients that a report lists for each reason (contract 12.4)"""
+
+
+class Method(StrEnum):
+    """The method that accepted a status (contract 3.3)."""
+
+    TEXT = "sendTextStatus"
+    VOICE = "sendVoiceStatus"
+    MEDIA = "sendMediaStatus"
+
+
+class Phase(IntEnum):
+    """How far a status has come; journaled as a small number.
+
+    One that waits for its time has no place in the queue yet, whatever its phase.
+    """
+
+    FETCHING = 1
+    """its file has still to be fetched and converted"""
+    READY = 2
+    SENDING = 3
+    """handed to the engine: it may be out"""
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller wants to publish, validated, with defaults filled in (contract 3.3)."""
+
+    method: Method = Method.TEXT
+    kind: Kind = Kind.TEXT
+    text: str = ""
+    """the text, or the caption"""
+    background: int | None = None
+    """0xRRGGBB"""
+    font: int | None = None
+    """WhatsApp's number"""
+    participants: tuple[str, ...] = ()
+    """chat ids as given; empty: every contact with a contact name"""
+    url: str = ""
+    file_name: str = ""
+    send_at_ms: int | None = None
+    """None, or a time that has passed: at once"""
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A file as phones show it, stored."""
+
+    file: StoredFile
+    seconds: int = 0
+    width: int = 0
+    height: int = 0
+    thumbnail: bytes = b""
+    waveform: bytes = b""
+
+
+class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted status until its outcome is recorded. Times are milliseconds UTC."""
+
+    instance_id: InstanceId
+    status_id: str
+    draft: Draft
+    accepted_ms: int
+    phase: Phase
+    queue_no: int | None = None
+    """its place; None: it waits for its time"""
+    status_no: int | None = None
+    """its number in the journal, once it is in the queue"""
+    expires_ms: int | None = None
+    """24 h after it joined the queue"""
+    prepared: Prepared | None = None
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it waits for its time."""
+        return self.queue_no is None
+
+
+class LeftOut(msgspec.Struct, frozen=True):
+    """Recipients who were left out for one reason, all counted, the first 100 listed."""
+
+    reason: str
+    count: int
+    participants: tuple[str, ...]
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of an accepted status beyond what the journals show."""
+
+    accepted_ms: int
+    send_at_ms: int | None = None
+    file_name: str = ""
+    """as given at sending"""
+    requested: int | None = None
+    """participants given; None: all contacts"""
+    resolved: int = 0
+    """recipients after all exclusions"""
+    skipped: tuple[LeftOut, ...] = ()

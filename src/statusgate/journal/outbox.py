@@ -1,0 +1,257 @@
+"""The outbox: statuses of ours until it is known what became of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from statusgate.domain.address import Address
+from statusgate.domain.contact import KnownContact
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.outbox import (
+    Draft,
+    LeftOut,
+    Method,
+    Outgoing,
+    Phase,
+    Prepared,
+    Publication,
+)
+from statusgate.domain.status import Kind, Status
+
+from .media import Media
+from .rows import CHAT_IDS, chat_ids_json, file_of
+
+_SKIPPED = msgspec.json.Decoder(tuple[LeftOut, ...])
+
+
+class Outbox(Media):
+    # -- questions
+
+    def outgoing(self, instance_id: InstanceId) -> list[Outgoing]:
+        rows = [
+            *self._db.run("queued", instance_id=instance_id),
+            *self._db.run("scheduled", instance_id=instance_id),
+        ]
+        return [outgoing_of(row) for row in rows]
+
+    def outgoing_one(self, instance_id: InstanceId, status_id: str) -> Outgoing | None:
+        rows = self._db.run("outgoing_by_id", instance_id=instance_id, status_id=status_id)
+        return outgoing_of(rows[0]) if rows else None
+
+    def next_outgoing(self, instance_id: InstanceId) -> Outgoing | None:
+        rows = self._db.run("next_outgoing", instance_id=instance_id)
+        return outgoing_of(rows[0]) if rows else None
+
+    def count_outgoing(self, instance_id: InstanceId) -> int:
+        return int(self._db.run("count_outgoing", instance_id=instance_id)[0][0])
+
+    def publication(self, instance_id: InstanceId, status_no: int) -> Publication | None:
+        rows = self._db.run("publication", instance_id=instance_id, status_no=status_no)
+        if not rows:
+            return None
+        accepted_ms, send_at_ms, file_name, requested, resolved, skipped = rows[0]
+        return Publication(
+            accepted_ms=accepted_ms,
+            send_at_ms=send_at_ms,
+            file_name=file_name,
+            requested=requested,
+            resolved=resolved,
+            skipped=_SKIPPED.decode(skipped),
+        )
+
+    def known_people(
+        self, instance_id: InstanceId, addresses: Sequence[Address]
+    ) -> dict[Address, KnownContact]:
+        directory = self._look_up(instance_id, list(dict.fromkeys(addresses)))
+        found = {one: person for one in addresses if (person := directory.person(one))}
+        people = self._people(instance_id, {person.no for person in found.values()})
+        return {one: people[person.no].contact for one, person in found.items()}
+
+    # -- questions of the operator
+
+    def instances_with_outgoing(self) -> list[InstanceId]:
+        return [InstanceId(row[0]) for row in self._db.run("instances_with_outgoing")]
+
+    def outgoing_to_prepare(self, now_ms: int, limit: int) -> list[Outgoing]:
+        rows = self._db.run("outgoing_to_prepare", now_ms=now_ms, limit=limit)
+        return [outgoing_of(row) for row in rows]
+
+    def outgoing_due(self, now_ms: int, limit: int) -> list[tuple[InstanceId, str]]:
+        rows = self._db.run("outgoing_due", now_ms=now_ms, limit=limit)
+        return [(InstanceId(row[0]), row[1]) for row in rows]
+
+    def next_send_at_ms(self) -> int | None:
+        found: int | None = self._db.run("next_send_at")[0][0]
+        return found
+
+    # -- changes
+
+    def add_outgoing(self, outgoing: Outgoing) -> None:
+        draft = outgoing.draft
+        self._db.run(
+            "add_outgoing",
+            instance_id=outgoing.instance_id,
+            status_id=outgoing.status_id,
+            phase=outgoing.phase,
+            accepted_ms=outgoing.accepted_ms,
+            send_at_ms=draft.send_at_ms,
+            method=str(draft.method),
+            kind=draft.kind,
+            background=draft.background,
+            font=draft.font,
+            text=draft.text,
+            participants=chat_ids_json(draft.participants),
+            url=draft.url,
+            file_name=draft.file_name,
+        )
+
+    def enqueue(
+        self, instance_id: InstanceId, status_id: str, status_no: int, expires_ms: int
+    ) -> None:
+        self._db.run(
+            "enqueue",
+            instance_id=instance_id,
+            status_id=status_id,
+            status_no=status_no,
+            expires_ms=expires_ms,
+            queue_no=self._take_numbers(instance_id, "queue_no"),
+        )
+
+    def set_phase(self, instance_id: InstanceId, status_id: str, phase: Phase) -> bool:
+        return bool(
+            self._db.run("set_phase", instance_id=instance_id, status_id=status_id, phase=phase)
+        )
+
+    def postpone_outgoing(self, instance_id: InstanceId, status_id: str, due_ms: int) -> None:
+        self._db.run(
+            "postpone_outgoing", instance_id=instance_id, status_id=status_id, due_ms=due_ms
+        )
+
+    def prepare_outgoing(
+        self, instance_id: InstanceId, status_id: str, prepared: Prepared
+    ) -> tuple[bool, Status | None]:
+        found = self._db.run(
+            "prepare_outgoing",
+            instance_id=instance_id,
+            status_id=status_id,
+            key=prepared.file.key,
+            seconds=prepared.seconds,
+            width=prepared.width,
+            height=prepared.height,
+            thumbnail=prepared.thumbnail,
+            waveform=prepared.waveform,
+        )
+        if not found:
+            return False, None
+        if found[0][0] is None:
+            self.add_file(instance_id, prepared.file)
+            return True, None
+        return True, self.attach_file(
+            instance_id, found[0][0], prepared.file, prepared.thumbnail
+        )
+
+    def forget_outgoing(self, instance_id: InstanceId, status_id: str) -> bool:
+        found = self._db.run("forget_outgoing", instance_id=instance_id, status_id=status_id)
+        for status_no, file_key in found:
+            if status_no is None and file_key is not None:
+                self._db.run("end_file", instance_id=instance_id, key=file_key)
+        return bool(found)
+
+    def record_publication(
+        self, instance_id: InstanceId, status_no: int, publication: Publication
+    ) -> None:
+        self._db.run(
+            "record_publication",
+            instance_id=instance_id,
+            status_no=status_no,
+            accepted_ms=publication.accepted_ms,
+            send_at_ms=publication.send_at_ms,
+            file_name=publication.file_name,
+            requested=publication.requested,
+            resolved=publication.resolved,
+            skipped=msgspec.json.encode(publication.skipped).decode(),
+        )
+
+    def add_rows(
+        self, instance_id: InstanceId, status_no: int, people: Sequence[KnownContact]
+    ) -> None:
+        known = sorted({person.no for person in people if person.no})
+        if known:
+            self._db.run(
+                "add_rows",
+                instance_id=instance_id,
+                status_no=status_no,
+                person_nos=[[number] for number in known],
+            )
+        strangers = [person.address for person in people if not person.no]
+        if strangers:
+            self.add_recipients(instance_id, status_no, strangers)
+
+    def leave_out(
+        self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
+    ) -> None:
+        directory = self._look_up(instance_id, addresses)
+        found = {person.no for one in addresses if (person := directory.person(one))}
+        if found:
+            self._db.run(
+                "leave_out",
+                instance_id=instance_id,
+                status_no=status_no,
+                numbers=[[number] for number in sorted(found)],
+            )
+
+    def refuse(
+        self, instance_id: InstanceId, status_no: int, codes: Sequence[tuple[Address, int]]
+    ) -> None:
+        numbers = self._numbers(instance_id, [address for address, _ in codes])
+        rows = {numbers[one]: code for one, code in codes if one in numbers}
+        if rows:
+            self._db.run(
+                "refuse_rows",
+                instance_id=instance_id,
+                status_no=status_no,
+                refusals=[[number, code] for number, code in sorted(rows.items())],
+            )
+
+    def mark_viewed(self, instance_id: InstanceId, status_no: int, at_ms: int) -> Status | None:
+        self._db.run("set_viewed", instance_id=instance_id, status_no=status_no, at_ms=at_ms)
+        return self.status_by_no(instance_id, status_no)
+
+
+def outgoing_of(row: Any) -> Outgoing:
+    """Make an outgoing status of a row of the part ``outgoing_item``."""
+    return Outgoing(
+        instance_id=InstanceId(row[0]),
+        status_id=row[1],
+        queue_no=row[2],
+        status_no=row[3],
+        phase=Phase(row[4]),
+        accepted_ms=row[5],
+        expires_ms=row[7],
+        draft=Draft(
+            method=Method(row[8]),
+            kind=Kind(row[9]),
+            background=row[10],
+            font=row[11],
+            text=row[12],
+            participants=CHAT_IDS.decode(row[13]),
+            url=row[14],
+            file_name=row[15],
+            send_at_ms=row[6],
+        ),
+        prepared=_prepared_of(row),
+    )
+
+
+def _prepared_of(row: Any) -> Prepared | None:
+    if row[21] is None:
+        return None
+    return Prepared(
+        file=file_of(row[21:27]),
+        seconds=row[16],
+        width=row[17],
+        height=row[18],
+        thumbnail=row[19] or b"",
+        waveform=row[20] or b"",
+    )

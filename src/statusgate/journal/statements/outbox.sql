@@ -1,0 +1,135 @@
+-- part: outgoing_item
+SELECT o.instance_id, o.status_id, o.queue_no, o.status_no, o.phase, o.accepted_ms,
+       o.send_at_ms, o.expires_ms, o.method, o.kind, o.background, o.font, o.text,
+       o.participants, o.url, o.file_name, o.seconds, o.width, o.height, o.thumbnail,
+       o.waveform, f.key, f.extension, f.mimetype, f.size, f.created_ms, f.expires_ms
+FROM outbox o
+LEFT JOIN files f ON (
+    f.instance_id = o.instance_id AND f.key = o.file_key
+)
+
+-- name: add_outgoing
+INSERT INTO outbox (
+    instance_id, status_id, phase, accepted_ms, send_at_ms, due_ms, method, kind, background,
+    font, text, participants, url, file_name
+) VALUES (
+    :instance_id, :status_id, :phase, :accepted_ms, :send_at_ms, :accepted_ms, :method, :kind,
+    :background, :font, :text, :participants, :url, :file_name
+);
+
+-- name: queued
+-- use: outgoing_item
+WHERE o.instance_id = :instance_id AND o.queue_no IS NOT NULL
+ORDER BY o.queue_no;
+
+-- name: scheduled
+-- use: outgoing_item
+WHERE o.instance_id = :instance_id AND o.queue_no IS NULL
+ORDER BY o.send_at_ms, o.accepted_ms, o.status_id;
+
+-- name: next_outgoing
+-- use: outgoing_item
+WHERE o.instance_id = :instance_id AND o.queue_no IS NOT NULL
+ORDER BY o.queue_no
+LIMIT 1;
+
+-- name: outgoing_by_id
+-- use: outgoing_item
+WHERE o.instance_id = :instance_id AND o.status_id = :status_id;
+
+-- name: count_outgoing
+-- What the engine has already is not counted.
+SELECT count(*) FROM outbox WHERE instance_id = :instance_id AND phase <> 3;
+
+-- name: instances_with_outgoing
+-- The operator's: whose queues have to be worked on.
+SELECT DISTINCT instance_id FROM outbox;
+
+-- name: outgoing_to_prepare
+-- The operator's: files of all instances that have to be fetched now.
+-- use: outgoing_item
+WHERE o.phase = 1 AND o.due_ms <= :now_ms
+ORDER BY o.due_ms, o.instance_id, o.status_id
+LIMIT :limit;
+
+-- name: outgoing_due
+-- The operator's: statuses of all instances whose time has come.
+SELECT instance_id, status_id FROM outbox
+WHERE queue_no IS NULL AND send_at_ms <= :now_ms
+ORDER BY send_at_ms, instance_id, status_id
+LIMIT :limit;
+
+-- name: next_send_at
+-- The operator's: when the next status has its time.
+SELECT min(send_at_ms) FROM outbox WHERE queue_no IS NULL;
+
+-- name: enqueue
+UPDATE outbox SET queue_no = :queue_no, status_no = :status_no, expires_ms = :expires_ms
+WHERE instance_id = :instance_id AND status_id = :status_id;
+
+-- name: set_phase
+UPDATE outbox SET phase = :phase
+WHERE instance_id = :instance_id AND status_id = :status_id
+RETURNING 1;
+
+-- name: postpone_outgoing
+UPDATE outbox SET due_ms = :due_ms
+WHERE instance_id = :instance_id AND status_id = :status_id;
+
+-- name: prepare_outgoing
+UPDATE outbox SET
+    phase = 2, file_key = :key, seconds = :seconds, width = :width, height = :height,
+    thumbnail = :thumbnail, waveform = :waveform
+WHERE instance_id = :instance_id AND status_id = :status_id AND phase = 1
+RETURNING status_no;
+
+-- name: forget_outgoing
+DELETE FROM outbox
+WHERE instance_id = :instance_id AND status_id = :status_id
+RETURNING status_no, file_key;
+
+-- name: forget_outgoing_of_status
+DELETE FROM outbox WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: purge_outbox
+DELETE FROM outbox WHERE instance_id = :instance_id AND status_id IN (
+    SELECT status_id FROM outbox WHERE instance_id = :instance_id LIMIT :limit
+)
+RETURNING 1;
+
+-- name: publication
+SELECT accepted_ms, send_at_ms, file_name, requested, resolved, skipped
+FROM publications
+WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: record_publication
+INSERT INTO publications (
+    instance_id, status_no, accepted_ms, send_at_ms, file_name, requested, resolved, skipped
+) VALUES (
+    :instance_id, :status_no, :accepted_ms, :send_at_ms, :file_name, :requested, :resolved,
+    :skipped
+)
+ON CONFLICT (instance_id, status_no) DO UPDATE SET
+    resolved = excluded.resolved, skipped = excluded.skipped;
+
+-- name: forget_publication
+DELETE FROM publications WHERE instance_id = :instance_id AND status_no = :status_no;
+
+-- name: leave_out
+-- Only who has no receipt: a receipt proves that it arrived.
+DELETE FROM receipts
+WHERE instance_id = :instance_id AND status_no = :status_no
+    AND delivered_ms IS NULL AND read_ms IS NULL
+    AND person_no IN (SELECT CAST(told.value ->> 0 AS INTEGER) FROM json_each(:numbers) AS told);
+
+-- name: refuse_rows
+INSERT INTO receipts (instance_id, status_no, person_no, refused)
+SELECT :instance_id, :status_no, CAST(told.value ->> 0 AS INTEGER),
+       CAST(told.value ->> 1 AS SMALLINT)
+FROM json_each(:refusals) AS told
+WHERE true
+ON CONFLICT (instance_id, status_no, person_no) DO UPDATE SET refused = excluded.refused;
+
+-- name: set_viewed
+UPDATE statuses SET viewed_ms = coalesce(viewed_ms, :at_ms)
+WHERE instance_id = :instance_id AND status_no = :status_no;

@@ -1,0 +1,216 @@
+"""Parameters of the methods that publish (contract 3.3, 12)."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+
+from statusgate.domain.outbox import Draft, Method
+from statusgate.domain.status import BLACK, Font, Kind
+from statusgate.wire import fields
+from statusgate.wire.reports import Interval
+from statusgate.wire.requests import Request, StatusId
+from statusgate.wire.statuses import FontName
+from statusgate.wire.urls import LONGEST, http_url
+
+MAX_TEXT = 500
+MAX_CAPTION = 1024
+MAX_FILE_NAME = 255
+IMAGES = frozenset({"jpg", "jpeg", "png", "webp", "gif"})
+VIDEOS = frozenset({"mp4", "mov", "m4v", "3gp", "webm", "mkv", "avi"})
+_LARGEST_TIME = 10**11
+FONTS = ("SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "OSWALD_HEAVY")
+_COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
+
+
+def _message(name: str, value: object) -> str:
+    """1-500 code points; only white space counts as empty."""
+    told: str = fields.text(MAX_TEXT)(name, value)
+    if not told.strip():
+        fields.fail(name, "is not allowed to be empty")
+    return told
+
+
+def _url(name: str, value: object) -> str:
+    told: str = fields.text(LONGEST)(name, value)
+    found = http_url(told)
+    if found is None:
+        fields.fail(name, "must be a valid uri")
+    return found
+
+
+def _file_name(name: str, value: object) -> str:
+    told: str = fields.text(MAX_FILE_NAME)(name, value)
+    if not _extension(told):
+        fields.fail(name, "must include a file extension")
+    return told
+
+
+def _media_name(name: str, value: object) -> str:
+    told = _file_name(name, value)
+    if _extension(told) not in IMAGES | VIDEOS:
+        fields.fail(name, "must have an image or video extension")
+    return told
+
+
+def _colour(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        fields.fail(name, "must be a string")
+    if _COLOUR.fullmatch(value) is None:
+        fields.fail(name, "must be in the format '#RRGGBB'")
+    return value
+
+
+def _participants(name: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        fields.fail(name, "must be an array")
+    return tuple(fields.chat_id(f"{name}[{no}]", one) for no, one in enumerate(value))
+
+
+def _send_at(name: str, value: object) -> int:
+    number = fields.whole_number(value)
+    if number is None:
+        fields.fail(name, "must be a number")
+    return number
+
+
+def _extension(file_name: str) -> str:
+    """What follows the last dot, lower case; ``""`` if there is none, or nothing before it."""
+    stem, dot, extension = file_name.rpartition(".")
+    return extension.strip().lower() if dot and stem else ""
+
+
+def _read(read: Callable[[str, object], Any], **more: Any) -> Any:
+    return msgspec.Meta(extra={"read": read}, **more)
+
+
+Colour = Annotated[
+    str, _read(_colour, pattern="^#[0-9A-Fa-f]{6}$", description="`#RRGGBB`, any case")
+]
+PostedFont = Annotated[FontName, _read(fields.choice(FONTS), description="exact spelling")]
+Steps = Annotated[Interval, _read(fields.choice(("minute", "hour")))]
+Participants = Annotated[
+    tuple[str, ...],
+    _read(
+        _participants,
+        description="`phone_number@c.us` or `chat_id@lid`; none: all contacts with a name",
+    ),
+]
+SendAt = Annotated[
+    int, _read(_send_at, description="unix seconds, at most 365 days ahead; past: at once")
+]
+UrlFile = Annotated[
+    str, _read(_url, max_length=LONGEST, description="http(s) URL of the file itself")
+]
+
+
+class SendTextRequest(Request, frozen=True, kw_only=True):
+    """A text status."""
+
+    message: Annotated[
+        str,
+        _read(_message, max_length=MAX_TEXT, description="1-500 code points"),
+    ]
+    background_color: Colour = "#000000"
+    font: PostedFont = "SANS_SERIF"
+    participants: Participants = ()
+    send_at: SendAt | None = None
+
+    @property
+    def draft(self) -> Draft:
+        """What is to be published."""
+        return Draft(
+            method=Method.TEXT,
+            kind=Kind.TEXT,
+            text=self.message,
+            background=_rgb(self.background_color),
+            font=Font[self.font].value,
+            participants=self.participants,
+            send_at_ms=_milliseconds(self.send_at),
+        )
+
+
+class SendVoiceRequest(Request, frozen=True, kw_only=True):
+    """A voice status."""
+
+    url_file: UrlFile
+    file_name: Annotated[
+        str,
+        _read(_file_name, max_length=MAX_FILE_NAME, description="with an extension"),
+    ]
+    background_color: Colour = "#000000"
+    participants: Participants = ()
+    send_at: SendAt | None = None
+
+    @property
+    def draft(self) -> Draft:
+        """What is to be published."""
+        return Draft(
+            method=Method.VOICE,
+            kind=Kind.AUDIO,
+            background=_rgb(self.background_color),
+            url=self.url_file,
+            file_name=self.file_name,
+            participants=self.participants,
+            send_at_ms=_milliseconds(self.send_at),
+        )
+
+
+class SendMediaRequest(Request, frozen=True, kw_only=True):
+    """A picture or video status; the extension of *fileName* decides which."""
+
+    url_file: UrlFile
+    file_name: Annotated[
+        str,
+        _read(
+            _media_name,
+            max_length=MAX_FILE_NAME,
+            description=f"with one of the extensions {', '.join(sorted(IMAGES | VIDEOS))}",
+        ),
+    ]
+    caption: Annotated[str, msgspec.Meta(max_length=MAX_CAPTION)] = ""
+    participants: Participants = ()
+    send_at: SendAt | None = None
+
+    @property
+    def draft(self) -> Draft:
+        """What is to be published."""
+        is_image = _extension(self.file_name) in IMAGES
+        return Draft(
+            method=Method.MEDIA,
+            kind=Kind.IMAGE if is_image else Kind.VIDEO,
+            text=self.caption,
+            url=self.url_file,
+            file_name=self.file_name,
+            participants=self.participants,
+            send_at_ms=_milliseconds(self.send_at),
+        )
+
+
+class AudienceRequest(Request, frozen=True, kw_only=True):
+    """For whom."""
+
+    participants: Participants = ()
+
+
+class StatusOfRequest(Request, frozen=True, kw_only=True):
+    """Which status, if need be of whom."""
+
+    id_message: StatusId
+    chat_id: Annotated[str, msgspec.Meta(description="the author")] | None = None
+
+
+class ReportRequest(Request, frozen=True, kw_only=True):
+    """Which status, in which steps of time."""
+
+    id_message: StatusId
+    interval: Steps = "hour"
+
+
+def _rgb(colour: str) -> int:
+    return int(colour[1:], 16) if colour else BLACK
+
+
+def _milliseconds(seconds: int | None) -> int | None:
+    return None if seconds is None else max(0, min(seconds, _LARGEST_TIME)) * 1000

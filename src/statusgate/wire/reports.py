@@ -1,0 +1,323 @@
+"""Answers about single statuses, the queue, and audiences (contract 7.3, 12.3-12.5)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from statusgate.domain.audience import Choice
+from statusgate.domain.outbox import LeftOut, Method, Outgoing, Publication
+from statusgate.domain.receipt import Progress, Recipient
+from statusgate.domain.status import Failure, Kind, Status, colour, font_name
+from statusgate.wire.journal_items import item
+from statusgate.wire.statuses import IncomingItem, OutgoingItem, StatusMessage
+
+Interval = Literal["minute", "hour"]
+_SECONDS = {"minute": 60, "hour": 3600}
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Root of the shapes; times are unix seconds, null: not (yet)."""
+
+
+class QueueItem(_Shape, frozen=True, kw_only=True):
+    """A status that waits or is scheduled."""
+
+    message_id: str = msgspec.field(name="messageID")
+    type: str
+    body: dict[str, Any]
+
+
+class CountAnswer(_Shape, frozen=True, kw_only=True):
+    count: int
+
+
+class ClearedAnswer(_Shape, frozen=True, kw_only=True):
+    is_cleared: Literal[True] = True
+
+
+class SentAnswer(_Shape, frozen=True, kw_only=True):
+    """The id of an accepted status; it never changes."""
+
+    id_message: str
+
+
+class UploadAnswer(_Shape, frozen=True, kw_only=True):
+    """Where the file is, for 15 days."""
+
+    url_file: str
+
+
+class ReadAnswer(_Shape, frozen=True, kw_only=True):
+    read_status: Literal[True] = True
+
+
+class Counts(_Shape, frozen=True, kw_only=True):
+    """Rows by their present status."""
+
+    pending: int
+    sent: int
+    delivered: int
+    read: int
+    failed: int
+    total: int
+
+
+class FailureAnswer(_Shape, frozen=True, kw_only=True):
+    """Why a status was not published (contract 3.5)."""
+
+    reason: str
+    description: str
+
+
+class OutgoingStatus(OutgoingItem, frozen=True, kw_only=True, tag="outgoing"):
+    """An outgoing item, and what became of it."""
+
+    accepted_at: int
+    send_at: int | None
+    sent_at: int | None
+    background_color: str | msgspec.UnsetType = msgspec.UNSET
+    original_file_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    counts: Counts
+    failure: FailureAnswer | None
+
+
+class IncomingStatus(IncomingItem, frozen=True, kw_only=True, tag="incoming"):
+    """An incoming item, and whether the account looked at it."""
+
+    viewed: bool
+    viewed_at: int | None
+
+
+class AudienceCount(_Shape, frozen=True, kw_only=True):
+    requested: int | None
+    resolved: int | None
+    complete: bool
+
+
+class Reached(_Shape, frozen=True, kw_only=True):
+    """Rows that got at least that far."""
+
+    delivered: int
+    read: int
+
+
+class Moment(_Shape, frozen=True, kw_only=True):
+    """First deliveries and first views in one interval."""
+
+    time: int
+    delivered: int
+    read: int
+
+
+class Omitted(_Shape, frozen=True, kw_only=True):
+    """Recipients that share a reason; at most 100 are listed."""
+
+    reason: str
+    count: int
+    participants: Sequence[str]
+
+
+class FanOut(_Shape, frozen=True, kw_only=True):
+    skipped: list[Omitted]
+    refused: list[Omitted]
+    failure: FailureAnswer | None
+
+
+class StatusReport(_Shape, frozen=True, kw_only=True):
+    """Who got a status, who saw it, and who did not and why."""
+
+    id_message: str
+    status_message: StatusMessage
+    send_by_api: bool
+    accepted_at: int
+    send_at: int | None
+    sent_at: int | None
+    audience: AudienceCount
+    counts: Counts
+    reached: Reached
+    first_delivered: int | None
+    first_view: int | None
+    last_view: int | None
+    interval: Interval
+    timeline: list[Moment]
+    fan_out: FanOut
+
+
+class AudienceMember(_Shape, frozen=True, kw_only=True):
+    id: str
+    name: str
+    contact_name: str
+
+
+class ExcludedMember(_Shape, frozen=True, kw_only=True):
+    id: str
+    reason: str
+
+
+class AudienceAnswer(_Shape, frozen=True, kw_only=True):
+    """Who would get a status now, and who would not and why."""
+
+    mode: Literal["contacts", "participants"]
+    total: int
+    max_audience: int | None
+    participants: list[AudienceMember]
+    excluded: list[ExcludedMember]
+
+
+def queue_item(outgoing: Outgoing) -> QueueItem:
+    """The accepted parameters, defaults filled in."""
+    draft = outgoing.draft
+    body: dict[str, Any] = {}
+    if draft.method is Method.TEXT:
+        body["message"] = draft.text
+    else:
+        body |= {"urlFile": draft.url, "fileName": draft.file_name}
+    if draft.method is Method.MEDIA:
+        body["caption"] = draft.text
+    else:
+        body["backgroundColor"] = colour(draft.background)
+    if draft.method is Method.TEXT:
+        body["font"] = font_name(draft.font)
+    body["participants"] = draft.participants
+    if draft.send_at_ms is not None:
+        body["sendAt"] = draft.send_at_ms // 1000
+    return QueueItem(message_id=outgoing.status_id, type=str(draft.method), body=body)
+
+
+def status_answer(
+    status: Status,
+    publication: Publication | None,
+    recipients: Iterable[Recipient],
+    public_url: str,
+) -> dict[str, Any]:
+    """What ``getStatus`` answers: the journal's item and what more is known."""
+    told = item(status, public_url)
+    if not status.outgoing:
+        seen = status.viewed_ms
+        return told | {"viewed": seen is not None, "viewedAt": _seconds(seen)}
+    told |= _times(status, publication)
+    if status.kind in (Kind.TEXT, Kind.AUDIO):
+        told["backgroundColor"] = colour(status.background)
+    if status.kind is not Kind.TEXT:
+        told["originalFileName"] = publication.file_name if publication else None
+    return told | {"counts": counts(recipients), "failure": _failure(status.failure)}
+
+
+def status_report(
+    status: Status,
+    publication: Publication | None,
+    recipients: Sequence[Recipient],
+    *,
+    interval: str,
+    scheduled: bool,
+) -> StatusReport:
+    """What ``getStatusReport`` answers."""
+    delivered = [at for one in recipients if (at := _delivered_ms(one)) is not None]
+    read = [at for one in recipients if (at := one.row.read_ms) is not None]
+    times = _times(status, publication)
+    return StatusReport(
+        id_message=status.status_id,
+        status_message=status.progress.name.lower(),  # type: ignore[arg-type]
+        send_by_api=status.by_api,
+        accepted_at=times["acceptedAt"],
+        send_at=times["sendAt"],
+        sent_at=times["sentAt"],
+        audience=AudienceCount(
+            requested=publication.requested if publication else None,
+            resolved=None if publication is None or scheduled else publication.resolved,
+            complete=status.by_api,
+        ),
+        counts=counts(recipients),
+        reached=Reached(delivered=len(delivered), read=len(read)),
+        first_delivered=_seconds(min(delivered, default=None)),
+        first_view=_seconds(min(read, default=None)),
+        last_view=_seconds(max(read, default=None)),
+        interval=interval,  # type: ignore[arg-type]
+        timeline=_timeline(delivered, read, _SECONDS[interval]),
+        fan_out=FanOut(
+            skipped=[_omitted(one) for one in publication.skipped] if publication else [],
+            refused=_refused(recipients),
+            failure=_failure(status.failure),
+        ),
+    )
+
+
+def audience_answer(choice: Choice, *, named: bool, max_audience: int | None) -> AudienceAnswer:
+    """What ``getStatusAudience`` answers."""
+    return AudienceAnswer(
+        mode="participants" if named else "contacts",
+        total=len(choice.people),
+        max_audience=max_audience,
+        participants=[
+            AudienceMember(id=one.address.chat_id, name=one.name, contact_name=one.contact_name)
+            for one in choice.people
+        ],
+        excluded=[
+            ExcludedMember(id=one.chat_id, reason=str(one.reason)) for one in choice.excluded
+        ],
+    )
+
+
+def counts(recipients: Iterable[Recipient]) -> Counts:
+    """Rows by their present status."""
+    found = Counter(one.progress for one in recipients)
+    return Counts(
+        pending=found[Progress.PENDING],
+        sent=found[Progress.SENT],
+        delivered=found[Progress.DELIVERED],
+        read=found[Progress.READ],
+        failed=found[Progress.FAILED],
+        total=found.total(),
+    )
+
+
+def _times(status: Status, publication: Publication | None) -> dict[str, Any]:
+    accepted_ms = publication.accepted_ms if publication else status.posted_ms
+    return {
+        "acceptedAt": accepted_ms // 1000,
+        "sendAt": _seconds(publication.send_at_ms if publication else None),
+        "sentAt": _seconds(status.sent_ms),
+    }
+
+
+def _delivered_ms(recipient: Recipient) -> int | None:
+    """When it was there at the latest: who has read it has got it."""
+    row = recipient.row
+    times = [at_ms for at_ms in (row.delivered_ms, row.read_ms) if at_ms is not None]
+    return min(times, default=None)
+
+
+def _timeline(delivered: list[int], read: list[int], seconds: int) -> list[Moment]:
+    got = Counter(at_ms // 1000 // seconds for at_ms in delivered)
+    seen = Counter(at_ms // 1000 // seconds for at_ms in read)
+    return [
+        Moment(time=bucket * seconds, delivered=got[bucket], read=seen[bucket])
+        for bucket in sorted(got.keys() | seen.keys())
+    ]
+
+
+def _refused(recipients: Iterable[Recipient]) -> list[Omitted]:
+    by_code: dict[int, list[str]] = {}
+    for one in recipients:
+        if one.refused is not None:
+            by_code.setdefault(one.refused, []).append(one.address.chat_id)
+    return [
+        Omitted(reason=str(code), count=len(ids), participants=sorted(ids)[:100])
+        for code, ids in sorted(by_code.items())
+    ]
+
+
+def _omitted(one: LeftOut) -> Omitted:
+    return Omitted(reason=one.reason, count=one.count, participants=one.participants)
+
+
+def _failure(failure: Failure | None) -> FailureAnswer | None:
+    if failure is None:
+        return None
+    return FailureAnswer(reason=str(failure.reason), description=failure.description)
+
+
+def _seconds(at_ms: int | None) -> int | None:
+    return None if at_ms is None else at_ms // 1000

@@ -1,0 +1,94 @@
+"""``statusgate`` that is killed at a named step of publishing, once, when told to.
+
+``python -m tests.acceptance.crashing serve``; the file named by CRASH_FILE holds the step. With
+FAKE_WHATSAPP (JSON: proxy, environment, contacts) accounts of the real engine talk to our own
+protocol server; the codes they show are kept in ``codes`` beside the contacts.
+"""
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from statusgate import wiring
+from statusgate.cli import main
+from statusgate.domain.events import QrCode, Sequenced
+from statusgate.engines.neonize.supervisor import NeonizeEngine
+from statusgate.engines.simulated import SimulatedEngine
+from statusgate.services.publishing.accepting import Publishing
+from statusgate.services.publishing.outcomes import Outcomes
+from statusgate.services.publishing.posting import Poster
+from statusgate.services.publishing.preparing import Preparing
+from statusgate.settings import Settings
+
+CRASH = Path(os.environ.get("CRASH_FILE", "never"))
+STEPS: dict[str, list[tuple[type, str]]] = {
+    "accept": [(Publishing, "accept")],
+    "fetch": [(Preparing, "_fetch")],
+    "keep": [(Preparing, "_keep")],
+    "hand over": [(Poster, "post")],
+    "phase": [(Poster, "_set_phase")],
+    "publish": [(SimulatedEngine, "post_status"), (NeonizeEngine, "post_status")],
+    "outcome": [(Outcomes, "sent")],
+}
+"""Each has a ``before`` and an ``after``."""
+
+
+def die_if_told(moment: str) -> None:
+    """SIGKILL this process if the file names this moment; the file is gone then."""
+    if CRASH.exists() and CRASH.read_text() == moment:
+        CRASH.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def mined(step: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    async def run(*arguments: Any, **named: Any) -> Any:
+        die_if_told(f"before {step}")
+        result = await work(*arguments, **named)
+        die_if_told(f"after {step}")
+        return result
+
+    return run
+
+
+def lay_mines() -> None:
+    for step, places in STEPS.items():
+        for owner, name in places:
+            setattr(owner, name, mined(step, getattr(owner, name)))
+
+
+class ShownEngine(NeonizeEngine):
+    """The real engine; the codes it shows are written down."""
+
+    shown: Path
+
+    async def events(self, after: int) -> AsyncIterator[Sequenced]:
+        async for sequenced in super().events(after):
+            for event in sequenced.events:
+                if isinstance(event, QrCode) and event.payload:
+                    self.shown.write_text(event.payload)
+            yield sequenced
+
+
+def use_fake(told: dict[str, Any]) -> None:
+    def make(folder: Path, _settings: Settings) -> NeonizeEngine:
+        engine = ShownEngine(
+            folder.absolute(),
+            proxy=told["proxy"],
+            worker_module="tests.whatsapp.worker",
+            environment=told["environment"],
+            min_free_bytes=1 << 20,
+        )
+        engine.shown = Path(told["codes"])
+        return engine
+
+    wiring._neonize_maker = lambda: make
+
+
+if __name__ == "__main__":
+    lay_mines()
+    if "FAKE_WHATSAPP" in os.environ:
+        use_fake(json.loads(os.environ["FAKE_WHATSAPP"]))
+    main()

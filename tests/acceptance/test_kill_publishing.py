@@ -1,0 +1,150 @@
+"""kill -9 at every step of publishing: nothing accepted is lost, nothing is out twice."""
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.crashing import STEPS
+from tests.acceptance.processes import InstanceClient, ServerProcess
+from tests.whatsapp.client import FakeWhatsApp, people
+
+MOMENTS = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
+FILE_STEPS = ("fetch", "keep")
+SAMPLE = Path(__file__).parents[2] / "src/statusgate/engines/simulated/samples/image.jpg"
+
+
+class Victim:
+    """An account of a server that is killed and started again."""
+
+    def __init__(self, server: ServerProcess, crash: Path) -> None:
+        self.server = server
+        self._crash = crash
+        self.account: InstanceClient | None = None
+
+    @property
+    def client(self) -> InstanceClient:
+        assert self.account is not None
+        return self.account
+
+    def post_and_die(self, moment: str) -> str | None:
+        """Post a picture or a text, die at *moment*, start again. The id, if it was told."""
+        method, wish = "sendTextStatus", {"message": moment}
+        if moment.endswith(FILE_STEPS):
+            url = self.client.post("uploadFile", SAMPLE.read_bytes()).json()["urlFile"]
+            method, wish = "sendMediaStatus", {"urlFile": url, "fileName": "a.jpg"}
+            wish["caption"] = moment
+        self._crash.write_text(moment)
+        try:
+            status_id = str(self.client.post(method, wish).json()["idMessage"])
+        except (OSError, http.client.HTTPException):
+            status_id = None
+        until(lambda: not self._crash.exists(), f"crash {moment}")
+        self.server.wait(10)
+        self.server.start()
+        return status_id
+
+    def outgoing(self, words: str) -> list[dict[str, Any]]:
+        items = self.client.get("getOutgoingStatuses").json()
+        return [one for one in items if words in (one.get("textMessage"), one.get("caption"))]
+
+    def settled(self, words: str) -> dict[str, Any]:
+        """The one status with these words, once it is known what became of it."""
+        (found,) = until(
+            lambda: [one for one in self.outgoing(words) if one["statusMessage"] != "pending"],
+            words,
+        )
+        report = self.client.get("getStatusReport", f"idMessage={found['idMessage']}").json()
+        assert report["statusMessage"] == found["statusMessage"]
+        assert len(self.outgoing(words)) == 1
+        assert self.client.get("getMessagesCount").json() == {"count": 0}
+        return dict(report)
+
+
+def until(check: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if found := check():
+                return found
+        except (OSError, http.client.HTTPException):
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"no {what} within {seconds} s")
+
+
+def test_f01_a_sandbox_post_survives_every_step(tmp_path: Path) -> None:
+    crash = tmp_path / "crash"
+    server = ServerProcess(
+        tmp_path,
+        module="tests.acceptance.crashing",
+        CRASH_FILE=str(crash),
+        STATUSGATE_PUBLIC_URL="https://status.example.org",
+    )
+    with server:
+        victim = Victim(server, crash)
+        victim.account = server.create_instance()
+        victim.client.post("setSettings", {"delaySendMessagesMilliseconds": 500})
+        victim.client.simulate(
+            {"event": "contact", "id": "79000000001@c.us", "name": "A", "contactName": "A"}
+        )
+        for moment in MOMENTS:
+            status_id = victim.post_and_die(moment)
+            victim.client.server = server
+            if moment == "before accept":
+                assert victim.outgoing(moment) == []
+                continue
+            report = victim.settled(moment)
+            assert report["idMessage"] == status_id or status_id is None
+            assert report["statusMessage"] == "sent", moment
+            assert report["counts"]["sent"] == report["audience"]["resolved"] == 1
+        assert server.stop() == 0
+
+
+@pytest.mark.e2e
+def test_f01_on_the_wire_at_most_once(tmp_path: Path) -> None:
+    """The real engine against our protocol server, which counts what it is sent."""
+    me, *friends = people(950, 4)
+    with FakeWhatsApp(tmp_path / "whatsapp") as fake:
+        fake.quick_pairing()
+        fake.generate_contacts(951, 3)
+        contacts, crash, codes = (tmp_path / name for name in ("contacts", "crash", "codes"))
+        contacts.write_text(
+            json.dumps([{"phone": one.phone, "name": f"N {one.phone}"} for one in friends])
+        )
+        told = {
+            "proxy": fake.proxy,
+            "environment": fake.environment(contacts),
+            "codes": str(codes),
+        }
+        server = ServerProcess(
+            tmp_path,
+            module="tests.acceptance.crashing",
+            CRASH_FILE=str(crash),
+            FAKE_WHATSAPP=json.dumps(told),
+            STATUSGATE_MIN_FREE_MB="1",
+        )
+        with server:
+            victim = Victim(server, crash)
+            victim.account = server.create_instance(engine="neonize")
+            until(lambda: victim.client.get("qr").json()["type"] == "qrCode", "a QR code")
+            device = fake.scan(codes.read_text(), me, 1, "Me")
+            until(lambda: len(victim.client.get("getContacts").json()) == 3, "contacts")
+            victim.client.post("setSettings", {"delaySendMessagesMilliseconds": 500})
+            for moment in MOMENTS:
+                if moment.endswith(("accept", *FILE_STEPS)):
+                    continue
+                before = len(fake.posts(device=device))
+                victim.post_and_die(moment)
+                report = victim.settled(moment)
+                sent = len(fake.posts(device=device)) - before
+                assert sent <= 1, moment
+                if report["statusMessage"] == "failed":
+                    assert report["fanOut"]["failure"]["reason"] == "engineError", moment
+                else:
+                    assert (sent, report["counts"]["total"]) == (1, 3), moment
+            assert server.stop() == 0

@@ -1,0 +1,58 @@
+"""10,000 contacts: accepted at once, sent in the background, told recipient by recipient."""
+
+import time
+from pathlib import Path
+
+from tests.acceptance.processes import ServerProcess
+
+CONTACTS = 10_000
+NAMELESS = 500
+
+
+def resident_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no VmRSS")
+
+
+def test_ten_thousand_contacts(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path) as server:
+        account = server.create_instance()
+        account.post("setSettings", {"delaySendMessagesMilliseconds": 500})
+        people = [f"7900{number:07d}@c.us" for number in range(CONTACTS)]
+        account.simulate(
+            *({"event": "contact", "id": one, "name": "N", "contactName": "" if no < NAMELESS
+               else f"C {no}"} for no, one in enumerate(people))
+        )  # fmt: skip
+        before = resident_mb(server.pid)
+        began = time.monotonic()
+        posted = [account.post("sendTextStatus", {"message": f"text {no}"}) for no in range(5)]
+        accepting = (time.monotonic() - began) / len(posted)
+        began = time.monotonic()
+        named = account.post(
+            "sendTextStatus", {"message": "named", "participants": people[-5000:]}
+        )
+        accepting_named = time.monotonic() - began
+        assert accepting < 1
+        assert accepting_named < 2
+        for answer in (*posted, named):
+            status_id = answer.json()["idMessage"]
+            deadline = time.monotonic() + 60
+            while True:
+                report = account.get("getStatusReport", f"idMessage={status_id}").json()
+                if report["statusMessage"] != "pending":
+                    break
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            expected = 5000 if answer is named else CONTACTS - NAMELESS
+            assert report["statusMessage"] == "sent"
+            assert report["counts"]["sent"] == report["audience"]["resolved"] == expected
+            if answer is not named:
+                (left_out,) = report["fanOut"]["skipped"]
+                assert (left_out["count"], len(left_out["participants"])) == (NAMELESS, 100)
+        print(f"accepting {accepting * 1000:.0f} ms, named {accepting_named * 1000:.0f} ms,",
+              f"{resident_mb(server.pid) - before:.0f} MB more")  # fmt: skip
+        assert resident_mb(server.pid) - before < 150
+        gone = account.post("deleteStatus", {"idMessage": named.json()["idMessage"]})
+        assert gone.status == 200

@@ -1,0 +1,97 @@
+"""``statusgate post`` and ``statusgate status`` beside a running server."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.processes import InstanceClient, ServerProcess, run
+
+ANNA = "79001234567@c.us"
+SAMPLES = Path(__file__).parents[2] / "src/statusgate/engines/simulated/samples"
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InstanceClient]:
+    with ServerProcess(tmp_path_factory.mktemp("post")) as server:
+        made = server.create_instance()
+        made.post("setSettings", {"delaySendMessagesMilliseconds": 500})
+        made.simulate({"event": "contact", "id": ANNA, "name": "Anna", "contactName": "Anna K"})
+        yield made
+
+
+def command(account: InstanceClient, *arguments: str) -> Any:
+    """Run with the account in the environment, as people do."""
+    return run(
+        *arguments,
+        environment={
+            "STATUSGATE_URL": f"http://127.0.0.1:{account.server.port}",
+            "STATUSGATE_INSTANCE": str(account.id),
+            "STATUSGATE_TOKEN": account.token,
+        },
+    )
+
+
+def report(account: InstanceClient, *arguments: str) -> dict[str, Any]:
+    done = command(account, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_text_prints_its_id(account: InstanceClient) -> None:
+    done = command(account, "post", "text", "We open at nine", "--background", "#228B22")
+    assert done.returncode == 0, done.stderr
+    status_id = done.stdout.strip()
+    assert status_id.startswith("3EB0")
+    shown = command(account, "status", "show", status_id)
+    assert shown.returncode == 0
+    assert status_id in shown.stdout
+
+
+def test_waiting_tells_what_became_of_it(account: InstanceClient) -> None:
+    told = report(account, "post", "text", "Hi", "--to", ANNA, "--to", "71@c.us", "--wait")
+    assert (told["statusMessage"], told["audience"]["resolved"]) == ("sent", 1)
+    assert told == report(account, "status", "show", told["idMessage"])
+    for_people = command(account, "status", "show", told["idMessage"])
+    assert "skipped: 1 unknown (71@c.us)" in for_people.stdout
+
+
+def test_a_local_file_is_uploaded(account: InstanceClient) -> None:
+    picture = str(SAMPLES / "image.jpg")
+    told = report(account, "post", "image", picture, "--caption", "Horse", "--wait")
+    assert told["statusMessage"] == "sent"
+    item = account.get("getStatus", f"idMessage={told['idMessage']}").json()
+    assert (item["caption"], item["originalFileName"]) == ("Horse", "image.jpg")
+    kinds = {
+        "voice": ("audio.ogg", "audioMessage"),
+        "video": ("video.mp4", "videoMessage"),
+    }
+    for kind, (name, wanted) in kinds.items():
+        told = report(account, "post", kind, str(SAMPLES / name), "--wait")
+        item = account.get("getStatus", f"idMessage={told['idMessage']}").json()
+        assert (item["typeMessage"], item["statusMessage"]) == (wanted, "sent"), item
+
+
+def test_a_failure_is_an_exit_code(account: InstanceClient, tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    file.write_bytes(b"<svg></svg>")
+    done = command(account, "post", "image", str(file), "--wait")
+    assert done.returncode == 1
+    assert "File is not media that WhatsApp can show" in done.stdout
+
+
+def test_faults_are_one_line(account: InstanceClient) -> None:
+    for arguments, said in (
+        (("post", "text", "x" * 501), "400: Validation failed"),
+        (("post", "image", "nowhere.png"), "there is no file nowhere.png"),
+        (("status", "show", "nothing"), "400: ID message notfound"),
+        (("status", "show", "x", "--url", "http://127.0.0.1:9"), "cannot reach"),
+        (("status", "show", "x", "--url", "ftp://x"), "an http or https URL"),
+    ):
+        done = command(account, *arguments)
+        assert done.returncode in (1, 2)
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,0 +1,269 @@
+"""The queue under any sequence of events: nothing lost, order kept, out at most once.
+
+A state machine drives publishing over a journal, a clock of its own and an engine that
+answers, refuses, is away, or leaves it open; now and then everything in memory is thrown away,
+as a crash does. The engine keeps its own record of what it has put on the wire.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from statusgate.domain.address import Address
+from statusgate.domain.errors import (
+    EngineRejected,
+    EngineUnavailable,
+    EngineUncertain,
+    MessageNotFound,
+    NotAuthorized,
+)
+from statusgate.domain.instance import State
+from statusgate.domain.outbox import Draft
+from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
+from statusgate.domain.status import Status
+from statusgate.journal import open_journal
+from statusgate.services.commits import Commits
+from statusgate.services.publishing import Surroundings, assemble
+from tests.databases import new_instance
+from tests.factories import INSTANCE, NOON_MS
+
+T = TypeVar("T")
+DAY_MS = 86_400_000
+
+
+class Clock:
+    """Time that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = NOON_MS
+
+    def now_ms(self) -> int:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now + seconds * 1000
+        while self.now < until:
+            await asyncio.sleep(0.001)
+
+
+class Wire:
+    """What WhatsApp has got, whatever became of those who sent it."""
+
+    def __init__(self) -> None:
+        self.posts: list[str] = []
+        self.revoked: list[str] = []
+        self.outcomes: dict[str, Exception | None] = {}
+        self.mood = "well"
+
+
+class Engine:
+    """The port's post_status with its promise: a key is published at most once."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def post_status(
+        self, post: StatusPost, audience: Sequence[Address] | None
+    ) -> SentStatus:
+        await asyncio.sleep(0)
+        wire = self._wire
+        if post.key not in wire.outcomes:
+            if wire.mood == "away":
+                raise EngineUnavailable("away")
+            outcome = {"no": EngineRejected(479), "unsure": EngineUncertain(post.key)}
+            wire.outcomes[post.key] = outcome.get(wire.mood)
+            if wire.mood != "no":
+                wire.posts.append(post.key)
+            await asyncio.sleep(0)
+        before = wire.outcomes[post.key]
+        if before is not None:
+            raise before
+        return SentStatus(
+            key=post.key, wire_id=f"W{post.key}", recipients=tuple(audience or ())
+        )
+
+    async def delete_status(self, wire_id: str, _audience: Sequence[Address]) -> None:
+        self._wire.revoked.append(wire_id)
+
+    async def look_up(self, address: Address) -> ContactInfo:
+        return ContactInfo(address=address, exists=True)
+
+
+class Account:
+    """Instances and Ownership, as publishing sees them."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.instance = new_instance(state=State.AUTHORIZED)
+        self._engine = Engine(wire)
+
+    def get(self, _instance_id: int) -> Any:
+        return self.instance
+
+    def live_engine(self, instance: Any) -> Any:
+        if instance.state is not State.AUTHORIZED:
+            raise NotAuthorized(starting=False)
+        return self._engine
+
+
+class Queue(RuleBasedStateMachine):
+    """One account: posts, deletions, moods of the engine, time, crashes."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.clock, self.wire = Clock(), Wire()
+        self.account = Account(self.wire)
+        self.journal = open_journal("sqlite:///:memory:")
+        self.run(self.journal.write(None, lambda tx: tx.create_instance(self.account.instance)))
+        self.accepted: list[str] = []
+        self.scheduled: set[str] = set()
+        self.deleted: set[str] = set()
+        self.roles: list[asyncio.Task[None]] = []
+        self.start()
+
+    def run(self, work: Awaitable[T]) -> T:
+        return self.loop.run_until_complete(asyncio.wait_for(work, 20))
+
+    def start(self) -> None:
+        by: Any = {
+            "journal": self.journal, "instances": self.account, "ownership": self.account,
+            "clock": self.clock, "store": None, "fetcher": None, "converter": None,
+        }  # fmt: skip
+
+        async def build() -> None:
+            self.parts = assemble(
+                Surroundings(
+                    commits=Commits(self.journal),
+                    public_url="",
+                    staging=Path(),
+                    least_free_bytes=0,
+                    max_audience=None,
+                    max_voice_seconds=1,
+                    max_video_seconds=1,
+                    **by,
+                )
+            )
+            self.roles = [asyncio.create_task(self.parts.queues.run())]
+
+        self.run(build())
+
+    def stop(self) -> None:
+        for role in self.roles:
+            role.cancel()
+        self.run(asyncio.gather(*self.roles, return_exceptions=True))
+
+    @rule(text=st.sampled_from("abc"), later=st.sampled_from([None, None, None, 5_000]))
+    def post(self, text: str, later: int | None) -> None:
+        at_ms = None if later is None else self.clock.now + later
+        draft = Draft(text=text, send_at_ms=at_ms)
+        accepting = self.parts.publishing.accept(self.account.instance, draft)
+        self.accepted.append(self.run(accepting))
+        if later is not None:
+            self.scheduled.add(self.accepted[-1])
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        if not self.accepted:
+            return
+        status_id = data.draw(st.sampled_from(self.accepted))
+        try:
+            deleting = self.parts.deleting.delete(self.account.instance, status_id)
+            self.run(asyncio.wait_for(deleting, 0.3))
+        except TimeoutError:
+            # Before a crash the engine may have had it, and now it is away: nobody can say.
+            assert self.wire.mood == "away"
+        except MessageNotFound:
+            assert status_id in self.deleted
+        except NotAuthorized:
+            return
+        self.deleted.add(status_id)
+
+    @rule(mood=st.sampled_from(["well", "well", "no", "unsure", "away"]))
+    def change_mood(self, mood: str) -> None:
+        self.wire.mood = mood
+
+    @rule(state=st.sampled_from([State.AUTHORIZED, State.AUTHORIZED, State.NOT_AUTHORIZED]))
+    def change_state(self, state: State) -> None:
+        self.account.instance = new_instance(state=state)
+        self.wake()
+
+    @rule(seconds=st.sampled_from([1, 10, 90_000]))
+    def wait(self, seconds: int) -> None:
+        self.clock.now += seconds * 1000
+        self.wake()
+
+    @rule(steps=st.integers(0, 30))
+    def crash(self, steps: int) -> None:
+        async def a_little() -> None:
+            for _ in range(steps):
+                await asyncio.sleep(0)
+
+        self.run(a_little())
+        self.stop()
+        self.start()
+
+    def wake(self) -> None:
+        async def work() -> None:
+            self.parts.queues._wake(INSTANCE)
+            await asyncio.sleep(0.01)
+
+        self.run(work())
+
+    @invariant()
+    def nothing_is_out_twice(self) -> None:
+        if hasattr(self, "wire"):
+            assert len(self.wire.posts) == len(set(self.wire.posts))
+
+    def teardown(self) -> None:
+        if not hasattr(self, "loop"):
+            return
+        self.account.instance = new_instance(state=State.AUTHORIZED)
+        self.wire.mood = "well"
+        self.clock.now += 20_000
+        self.run(self._until_idle())
+        self.stop()
+        found = self.run(self.journal.read(self._statuses))
+        at_once = [one for one in self.wire.posts if one not in self.scheduled]
+        assert at_once == sorted(at_once, key=self.accepted.index), "out of order"
+        for status_id in self.accepted:
+            self.check(status_id, found.get(status_id))
+        self.run(self.journal.close())
+        self.loop.close()
+
+    async def _until_idle(self) -> None:
+        while await self.journal.read(lambda tx: tx.outgoing(INSTANCE)):
+            self.clock.now += 2_000
+            self.parts.queues._wake(INSTANCE)
+            await asyncio.sleep(0.002)
+
+    def _statuses(self, tx: Any) -> dict[str, Status]:
+        found = tx.statuses(INSTANCE, outgoing=True, since_ms=0)
+        return {status.status_id: status for status in found}
+
+    def check(self, status_id: str, status: Status | None) -> None:
+        """What is told of each accepted status is what happened on the wire."""
+        out = status_id in self.wire.posts
+        if status is None:
+            assert status_id in self.deleted, "an accepted status is lost"
+            uncertain = isinstance(self.wire.outcomes.get(status_id), EngineUncertain)
+            assert not out or uncertain or f"W{status_id}" in self.wire.revoked
+        elif status.sent_ms is not None:
+            assert out
+        else:
+            assert status.failure is not None, "it was left pending"
+            assert not out or status.failure.reason == "engineError"
+
+
+Queue.TestCase.settings = settings(
+    max_examples=40,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestQueue = pytest.mark.timeout(180)(Queue.TestCase)
