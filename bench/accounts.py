@@ -46,7 +46,7 @@ def accounts_place(
 
 async def _seed(place: Place, count: int, contacts: int, settings: InstanceSettings) -> None:
     now_ms = time.time_ns() // 1_000_000
-    people = workload.contacts(contacts)
+    people = workload.contacts(contacts + 1)[1:]  # number 0 is the account itself
     async with opened(place.database) as journal:
         digest = token_digest(journal, place.folder)
         for number in range(count):

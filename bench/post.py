@@ -101,7 +101,10 @@ def _namings(cell: Cell, count: int) -> list[Call]:
         Call(
             path(number % cell.accounts, "editContact"),
             _raw(
-                {"chatId": contact(number % cell.contacts).chat_id, "firstName": f"N {number}"}
+                {
+                    "chatId": contact(1 + number % cell.contacts).chat_id,
+                    "firstName": f"N {number}",
+                }
             ),
         )
         for number in range(count)
