@@ -13,7 +13,14 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from statusgate import __version__, post_command, simulate_command, telemetry, wiring
+from statusgate import (
+    __version__,
+    link_command,
+    post_command,
+    simulate_command,
+    telemetry,
+    wiring,
+)
 from statusgate.demo import run_demo
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest, JournalUnavailable
 from statusgate.domain.ids import InstanceId, is_token, parse_instance_id
@@ -341,6 +348,7 @@ def delete(
         _print(asyncio.run(work()), as_json=as_json)
 
 
+main.add_command(link_command.link)
 main.add_command(simulate_command.simulate)
 main.add_command(post_command.post)
 main.add_command(post_command.status)

@@ -2,68 +2,24 @@
 
 import base64
 import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import click
 
-_SECONDS = 60.0
+from statusgate.command_client import Target, target_options
 
 
-def post_script(url: str, instance: str, token: str, events: list[Any]) -> dict[str, Any]:
-    """Post *events* to the simulate method; raises click.ClickException with the answer."""
-    if not url.startswith(("http://", "https://")):
-        raise click.BadParameter("an http or https URL", param_hint="--url")
-    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
-        f"{url.rstrip('/')}/waInstance{instance}/simulate",
-        data=json.dumps(events).encode(),
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        method="POST",
+def _send(target: Target, *events: dict[str, Any]) -> None:
+    told = target.ask(
+        "simulate",
+        [{key: value for key, value in event.items() if value is not None} for event in events],
     )
-    try:
-        with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-            told: dict[str, Any] = json.load(answer)
-            return told
-    except urllib.error.HTTPError as error:
-        raise click.ClickException(f"{error.code}: {_message(error.read())}") from None
-    except OSError as error:
-        raise click.ClickException(f"cannot reach {url}: {error}") from None
-
-
-def _message(body: bytes) -> str:
-    try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return "the server's answer is not in the contract's shape"
-
-
-class _Target:
-    """Where the events go."""
-
-    def __init__(self, url: str, instance: str, token: str) -> None:
-        self.url, self.instance, self.token = url, instance, token
-
-    def send(self, *events: dict[str, Any]) -> None:
-        told = post_script(
-            self.url,
-            self.instance,
-            self.token,
-            [
-                {key: value for key, value in event.items() if value is not None}
-                for event in events
-            ],
-        )
-        click.echo(json.dumps(told))
+    click.echo(json.dumps(told))
 
 
 @click.group()
-@click.option(
-    "--url", envvar="STATUSGATE_URL", default="http://127.0.0.1:8080", show_default=True
-)
-@click.option("--instance", envvar="STATUSGATE_INSTANCE", required=True, help="idInstance.")
-@click.option("--token", envvar="STATUSGATE_TOKEN", required=True, help="apiTokenInstance.")
+@target_options
 @click.pass_context
 def simulate(context: click.Context, url: str, instance: str, token: str) -> None:
     """Make things happen on a sandbox account of a running server.
@@ -76,13 +32,13 @@ def simulate(context: click.Context, url: str, instance: str, token: str) -> Non
     statusgate simulate incoming 79001234567@c.us --text Hello --id A1
     statusgate simulate receipt A1 79001234567@c.us read
     """
-    context.obj = _Target(url, instance, token)
+    context.obj = Target(url, instance, token)
 
 
 @simulate.command()
 @click.argument("file", type=click.File("rb"))
 @click.pass_obj
-def script(target: _Target, file: Any) -> None:
+def script(target: Target, file: Any) -> None:
     """Post a JSON array of events from FILE (- for standard input)."""
     try:
         events = json.load(file)
@@ -90,7 +46,7 @@ def script(target: _Target, file: Any) -> None:
         raise click.ClickException(f"not JSON: {error}") from None
     if not isinstance(events, list):
         raise click.ClickException("not a JSON array of events")
-    click.echo(json.dumps(post_script(target.url, target.instance, target.token, events)))
+    click.echo(json.dumps(target.ask("simulate", events)))
 
 
 def _content(command: Any) -> Any:
@@ -135,17 +91,17 @@ def _posted(event: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
 @click.argument("sender", metavar="FROM")
 @_content
 @click.pass_obj
-def incoming(target: _Target, /, sender: str, **content: Any) -> None:
+def incoming(target: Target, /, sender: str, **content: Any) -> None:
     """FROM (…@c.us) posts a status."""
-    target.send(_posted("incomingStatus", content, **{"from": sender}))
+    _send(target, _posted("incomingStatus", content, **{"from": sender}))
 
 
 @simulate.command()
 @_content
 @click.pass_obj
-def phone(target: _Target, /, **content: Any) -> None:
+def phone(target: Target, /, **content: Any) -> None:
     """The account posts a status on its phone."""
-    target.send(_posted("phoneStatus", content))
+    _send(target, _posted("phoneStatus", content))
 
 
 @simulate.command()
@@ -155,17 +111,18 @@ def phone(target: _Target, /, **content: Any) -> None:
 @click.option("--timestamp", type=int)
 @click.pass_obj
 def receipt(
-    target: _Target, status_id: str, participant: str, status: str, timestamp: int | None
+    target: Target, status_id: str, participant: str, status: str, timestamp: int | None
 ) -> None:
     """PARTICIPANT got or saw the status ID."""
-    target.send(
+    _send(
+        target,
         {
             "event": "receipt",
             "idMessage": status_id,
             "participant": participant,
             "status": status,
             "timestamp": timestamp,
-        }
+        },
     )
 
 
@@ -173,9 +130,9 @@ def receipt(
 @click.argument("status_id", metavar="ID")
 @click.argument("sender", metavar="FROM")
 @click.pass_obj
-def delete_status(target: _Target, status_id: str, sender: str) -> None:
+def delete_status(target: Target, status_id: str, sender: str) -> None:
     """FROM withdraws the status ID; FROM may be the account itself."""
-    target.send({"event": "deleteStatus", "idMessage": status_id, "from": sender})
+    _send(target, {"event": "deleteStatus", "idMessage": status_id, "from": sender})
 
 
 @simulate.command()
@@ -184,11 +141,12 @@ def delete_status(target: _Target, status_id: str, sender: str) -> None:
 @click.option("--contact-name", help="The name in the account's address book.")
 @click.pass_obj
 def contact(
-    target: _Target, contact_id: str, name: str | None, contact_name: str | None
+    target: Target, contact_id: str, name: str | None, contact_name: str | None
 ) -> None:
     """Add or replace a contact."""
-    target.send(
-        {"event": "contact", "id": contact_id, "name": name, "contactName": contact_name}
+    _send(
+        target,
+        {"event": "contact", "id": contact_id, "name": name, "contactName": contact_name},
     )
 
 
@@ -196,6 +154,6 @@ def contact(
 @click.argument("state", metavar="STATE")
 @click.option("--wid", help="…@c.us; counts only when linking.")
 @click.pass_obj
-def state(target: _Target, state: str, wid: str | None) -> None:
+def state(target: Target, state: str, wid: str | None) -> None:
     """Change the account's state: authorized, notAuthorized, blocked, starting, suspended."""
-    target.send({"event": "state", "state": state, "wid": wid})
+    _send(target, {"event": "state", "state": state, "wid": wid})

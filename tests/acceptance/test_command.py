@@ -1,6 +1,7 @@
 """The command as a newcomer uses it, beside a running server where that matters."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -189,6 +190,35 @@ def test_everything_of_a_sandbox_can_happen_by_command(
     assert "A1" not in account.get("getIncomingStatuses").body.decode()
     assert simulate("state", "blocked").returncode == 0
     assert account.get("getStateInstance").json() == {"stateInstance": "blocked"}
+
+
+def test_link_shows_a_code_until_the_account_is_linked(server: ServerProcess) -> None:
+    account = made(server, "--engine", "simulated", "--engine-option", "auto_authorize=no")
+    where = {
+        "STATUSGATE_URL": f"http://127.0.0.1:{server.port}",
+        "STATUSGATE_INSTANCE": str(account.id),
+        "STATUSGATE_TOKEN": account.token,
+    }
+    linking = subprocess.Popen(
+        command("link"), env=os.environ | where, stdout=subprocess.PIPE, text=True
+    )
+    assert linking.stdout is not None
+    assert set(linking.stdout.readline()) <= set("█▀▄ \n")
+    state = {"event": "state", "state": "authorized", "wid": "70000000001@c.us"}
+    assert account.simulate(state).status == 200
+    told, _ = linking.communicate(timeout=15)
+    assert linking.returncode == 0
+    assert told.endswith("linked: 70000000001@c.us\n")
+
+
+def test_link_prints_a_code_for_the_phone(server: ServerProcess) -> None:
+    account = made(server, "--engine", "simulated", "--engine-option", "auto_authorize=no")
+    ended = run(
+        "link", "--url", f"http://127.0.0.1:{server.port}", "--instance", str(account.id),
+        "--token", account.token, "--phone", "70000000001", "--seconds", "10",
+    )  # fmt: skip
+    assert re.match(r"type on the phone: \w{4}-\w{4}\n", ended.stdout)
+    assert (ended.returncode, ended.stderr) == (1, "Error: not linked within 10 seconds\n")
 
 
 def test_a_script_is_all_or_nothing(server: ServerProcess, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
+from statusgate.engines.disk import sync, write_durably
+
 MAX_PAYLOAD = 1_000_000
 """bytes; leaves room for the envelope of a process border's 1 MiB frames"""
 
@@ -82,7 +84,7 @@ class _Segment:
             return True
         torn = newest and _is_torn(data, self.size, self.last + 1)
         if not torn:
-            _write_file(self.path.with_name(self.path.name + ".damaged"), data)
+            write_durably(self.path.with_name(self.path.name + ".damaged"), data)
         os.truncate(self.path, self.size)
         return torn
 
@@ -225,7 +227,7 @@ class Spool:
             if not segment.load(newest=path == paths[-1]):
                 self.damaged += 1
             if segment.offsets:
-                _sync_path(path)  # a killed process may have left records unsynced
+                sync(path)  # a killed process may have left records unsynced
                 segments.append(segment)
             else:
                 path.unlink()
@@ -300,7 +302,7 @@ class Spool:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(segment.path, flags, 0o600)
         self._segments.append(segment)
-        _sync_path(self._directory)
+        sync(self._directory)
 
     def _leave_segment(self) -> None:
         """Sync and close the file that is written to, if any; the next write begins another."""
@@ -345,7 +347,7 @@ class Spool:
     def _persist(self) -> None:
         if self._persisted == self._confirmed:
             return
-        _write_file(self._directory / "confirmed", b"%d\n" % self._confirmed)
+        write_durably(self._directory / "confirmed", b"%d\n" % self._confirmed)
         self._persisted = self._confirmed
 
 
@@ -436,24 +438,3 @@ def _read_position(path: Path) -> int:
         return int(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return 0
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    """Replace *path* so that a crash leaves either the old or the new content."""
-    temporary = path.with_name(path.name + ".tmp")
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(file, content)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    temporary.replace(path)
-    _sync_path(path.parent)
-
-
-def _sync_path(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

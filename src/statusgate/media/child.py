@@ -6,7 +6,6 @@ more than this process. With a socket (its number) it converts: the files of a r
 over it, opened by the parent, and nothing else can be opened.
 """
 
-import errno
 import math
 import os
 import resource
@@ -38,7 +37,6 @@ from statusgate.media.frames import (
 
 _FILES_AT_ONCE = 2
 _NICENESS = 10
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def main() -> None:
@@ -56,7 +54,9 @@ def main() -> None:
 def _serve(requests: BinaryIO, replies: BinaryIO, files: socket.socket | None) -> None:
     _send(replies, Ready())
     while (request := read_request(requests)) is not None:
-        _limit_cpu(limits.LOOKING_CPU_SECONDS if files is None else limits.CONVERTING_CPU_SECONDS)
+        _limit_cpu(
+            limits.LOOKING_CPU_SECONDS if files is None else limits.CONVERTING_CPU_SECONDS
+        )
         _send(replies, _answer(request, replies, files))
 
 
@@ -66,7 +66,7 @@ def _answer(request: Request, replies: BinaryIO, files: socket.socket | None) ->
     except voices.TooLong:
         return Failed("the voice is too long", Cause.LENGTH)
     except pictures.FAULTS as error:
-        full = isinstance(error, OSError) and error.errno in _NO_ROOM
+        full = isinstance(error, OSError) and error.errno in limits.NO_ROOM
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         return Failed(reason, Cause.ROOM if full else Cause.FILE)
 
@@ -109,6 +109,7 @@ def _files_of_request(files: socket.socket | None) -> Iterator[tuple[BinaryIO, B
     if len(received) != _FILES_AT_ONCE:
         raise EOFError("no files came with the request")
     with os.fdopen(received[0], "rb", 0) as source, os.fdopen(received[1], "w+b", 0) as target:
+        target.seek(0)  # an earlier child may have written; place and content are shared
         target.truncate(0)
         yield source, target
 

@@ -5,7 +5,9 @@ that tells where a picture was taken, or a second file hidden in or behind the f
 forms are checked here; that the content can be decoded, the decoders say.
 """
 
+import math
 import os
+import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -20,6 +22,7 @@ _KEPT_SEGMENTS = frozenset({0xC0, 0xC1, 0xC2, 0xC4, 0xDA, 0xDB, 0xDD, 0xE0, 0xEE
 _LONGEST_APP_SEGMENT = 16
 _LONGEST_MOOV = 4 * 1024 * 1024
 _LONGEST_PADDING = 1024
+_ROUNDING_SECONDS = 1.0
 _PLACES = (b"\xa9xyz", b"loci", b"location", b"uuid")
 _PAGE_HEAD = 27
 _FIRST_PAGE, _LAST_PAGE = 2, 4
@@ -63,10 +66,18 @@ def _end_of_scan(content: bytes, at: int) -> int:
     return len(content)
 
 
+class BrokenBoxes(Exception):
+    """An MP4's boxes do not fill its file; *kind* is the box that does not fit."""
+
+    def __init__(self, kind: bytes, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
 def boxes(file: BinaryIO) -> list[tuple[bytes, int, int]]:
     """Return type, content's start and content's length of an MP4's outermost boxes.
 
-    Raises ValueError if they do not fill the file exactly: it is cut off, or goes on.
+    Raises BrokenBoxes if they do not fill the file exactly: it is cut off, or goes on.
     """
     size = file.seek(0, os.SEEK_END)
     found = []
@@ -76,7 +87,7 @@ def boxes(file: BinaryIO) -> list[tuple[bytes, int, int]]:
         if length == 0:
             length = size - at
         if length < start - at or at + length > size:
-            raise ValueError(f"a box of {length} bytes at {at} of {size}")
+            raise BrokenBoxes(kind, f"a box of {length} bytes at {at} of {size}")
         found.append((kind, start, at + length - start))
         at += length
     return found
@@ -88,40 +99,59 @@ def _box_at(file: BinaryIO, at: int) -> tuple[int, bytes, int]:
     head = file.read(16)
     length = int.from_bytes(head[:4], "big")
     if len(head) < 8 or (length == 1 and len(head) < 16):
-        raise ValueError(f"half a box at {at}")
+        raise BrokenBoxes(head[4:8], f"half a box at {at}")
     if length == 1:
         return at + 16, head[4:8], int.from_bytes(head[8:16], "big")
     return at + 8, head[4:8], length
 
 
-def is_plain_mp4(file: BinaryIO, media_bytes: int) -> bool:
-    """Tell whether an MP4 starts with its index and holds *media_bytes* of media, no more."""
+def is_plain_mp4(file: BinaryIO, media_bytes: int, seconds: float) -> bool:
+    """Tell whether an MP4 starts with its index and holds *media_bytes* of media, no more.
+
+    Nowhere may it claim to last longer than *seconds*.
+    """
     try:
         found = boxes(file)
-    except ValueError:
+    except BrokenBoxes:
         return False
     kinds = [kind for kind, _, _ in found if kind != b"free"]
     if kinds != [b"ftyp", b"moov", b"mdat"]:
         return False
-    return all(_is_plain_box(file, *box, media_bytes) for box in found)
+    most = {b"mdat": media_bytes, b"moov": _LONGEST_MOOV}
+    if any(length > most.get(kind, _LONGEST_PADDING) for kind, _, length in found):
+        return False
+    return all(_is_plain_box(kind, _content(file, *at), seconds) for kind, *at in found)
 
 
-def _is_plain_box(
-    file: BinaryIO, kind: bytes, start: int, length: int, media_bytes: int
-) -> bool:
-    if kind == b"mdat" and length != media_bytes:
-        return False
-    if kind == b"moov" and length > _LONGEST_MOOV:
-        return False
-    if kind in (b"ftyp", b"free") and length > _LONGEST_PADDING:
-        return False
+def _content(file: BinaryIO, start: int, length: int) -> bytes:
     file.seek(start)
-    content = file.read(length)
+    return file.read(length)
+
+
+def _is_plain_box(kind: bytes, content: bytes, seconds: float) -> bool:
     if kind == b"free":
         return not any(content)
-    if kind == b"moov" and any(place in content for place in _PLACES):
+    if kind == b"moov" and (
+        any(place in content for place in _PLACES)
+        or _longest_claim(content) > seconds + _ROUNDING_SECONDS
+    ):
         return False
     return not carries_foreign(content)
+
+
+def _longest_claim(moov: bytes) -> float:
+    """Return the most seconds that one of an index's headers claims."""
+    claims = [0.0]
+    for kind in (b"mvhd", b"mdhd"):
+        at = moov.find(kind)
+        while at >= 0:
+            is_wide = moov[at + 4 : at + 5] == b"\1"
+            ticks, length = (at + 24, 8) if is_wide else (at + 16, 4)
+            rate = int.from_bytes(moov[ticks : ticks + 4], "big")
+            count = int.from_bytes(moov[ticks + 4 : ticks + 4 + length], "big")
+            claims.append(count / rate if rate else math.inf)
+            at = moov.find(kind, at + 4)
+    return max(claims)
 
 
 def is_plain_opus(content: bytes) -> bool:
@@ -129,13 +159,21 @@ def is_plain_opus(content: bytes) -> bool:
     pages = list(_pages(content))
     if len(pages) < 3 or sum(len(page) for page in pages) != len(content):
         return False
-    if len({page[14:18] for page in pages}) != 1 or carries_foreign(content):
+    if not _are_one_stream(pages) or carries_foreign(content):
         return False
-    first, last = pages[0], pages[-1]
-    marked = (first[5] == _FIRST_PAGE) and bool(last[5] & _LAST_PAGE)
-    head = first[_PAGE_HEAD + first[26] :]
+    head = pages[0][_PAGE_HEAD + pages[0][26] :]
     is_mono = head.startswith(b"OpusHead") and head[9:10] == b"\1" and len(head) == 19
-    return marked and is_mono and len(pages[1]) < _LONGEST_OPUS_TAGS
+    return is_mono and len(pages[1]) < _LONGEST_OPUS_TAGS
+
+
+def _are_one_stream(pages: list[bytes]) -> bool:
+    """Tell whether pages have one serial number, count up, and are marked first and last."""
+    return (
+        len({page[14:18] for page in pages}) == 1
+        and all(page[18:22] == struct.pack("<I", at) for at, page in enumerate(pages))
+        and [page[5] & _FIRST_PAGE for page in pages] == [_FIRST_PAGE] + [0] * (len(pages) - 1)
+        and [page[5] & _LAST_PAGE for page in pages] == [0] * (len(pages) - 1) + [_LAST_PAGE]
+    )
 
 
 def _pages(content: bytes) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ class Probe(Frame, frozen=True):
 
 
 class Convert(Frame, frozen=True):
-    """Make what is wanted of the file sent along; answered by any number of Progress, then Done.
+    """Make what is wanted of the file sent along; answered by some Progress, then Done.
 
     Source and target come as open files over the child's socket, never as names.
     """

@@ -1,10 +1,11 @@
-"""Making the JPEG that phones show out of a foreign picture; runs in the child process alone."""
+"""Making the JPEG that phones show of a foreign picture; runs in the child process alone."""
 
 import contextlib
 import io
+import math
 from typing import BinaryIO
 
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from statusgate.media import clean
 from statusgate.media.frames import Done
@@ -25,6 +26,19 @@ MOST_PASSED_BYTES = 5 * 1024 * 1024
 """the size WhatsApp documents for images (Cloud API)"""
 _QUALITY = 85
 _SIXTEEN_BITS = 256
+_BAND_ROWS = 64
+"""of the result"""
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientations"""
 
 
 def convert(source: BinaryIO, target: BinaryIO) -> Done:
@@ -67,10 +81,36 @@ def _decoded(source: BinaryIO, format_name: str) -> Image.Image:
             image.draft("RGB", (LONGEST_EDGE, LONGEST_EDGE))
         image.load()
         check_pixels(*image.size, MAX_PICTURE_PIXELS)
-        profile = image.info.get("icc_profile")
-        small = _blendable(image)
+        profile, orientation = image.info.get("icc_profile"), image.getexif().get(_ORIENTATION)
+        small = _reduced(image)
         small.thumbnail((LONGEST_EDGE, LONGEST_EDGE))
-        return _in_srgb(_on_black(ImageOps.exif_transpose(small)), profile)
+        made = _in_srgb(_on_black(_upright(small, orientation)), profile)
+        made.info.clear()  # or Pillow would write the source's comment into it
+        return made
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """Bring a large picture to about twice the wanted size, band by band.
+
+    As a whole it would need its memory twice.
+    """
+    factor = max(image.size) // (2 * LONGEST_EDGE)
+    if factor < 2:
+        return _blendable(image)
+    width, height = image.size
+    made: Image.Image | None = None
+    for top in range(0, height, _BAND_ROWS * factor):
+        bottom = min(height, top + _BAND_ROWS * factor)
+        band = _blendable(image.crop((0, top, width, bottom))).reduce(factor)
+        if made is None:
+            made = Image.new(band.mode, (band.width, math.ceil(height / factor)))
+        made.paste(band, (0, top // factor))
+    return made or image
+
+
+def _upright(image: Image.Image, orientation: int | None) -> Image.Image:
+    turn = _TURNS.get(orientation or 1)
+    return image if turn is None else image.transpose(turn)
 
 
 def _blendable(image: Image.Image) -> Image.Image:

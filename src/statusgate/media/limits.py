@@ -3,27 +3,32 @@
 Every limit is also an answer to "what can the worst file cost": that much, and no more.
 """
 
+import errno
+from typing import assert_never
+
 from statusgate.domain.conversion import ImageWanted, VideoWanted, VoiceWanted, Wanted
 
 MEBIBYTE = 1024 * 1024
 LOOKING_MEMORY_BYTES = 176 * MEBIBYTE
 """for thumbnails and probes, beyond what the libraries take; together below 256 MiB"""
-CONVERTING_MEMORY_BYTES = 384 * MEBIBYTE
+CONVERTING_MEMORY_BYTES = 448 * MEBIBYTE
 """for conversions, likewise; the libraries' own part is about 40 MiB resident"""
 LOOKING_CPU_SECONDS = 3
-CONVERTING_CPU_SECONDS = 40
-"""between two steps of progress"""
+CONVERTING_CPU_SECONDS = 20
+"""between two steps of progress; what stops a decoder that loops"""
 OUTPUT_BYTES = 100 * MEBIBYTE
 OPEN_FILES = 32
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""errors that say that a disk is full"""
 
 THUMBNAIL_PIXELS = 72
 """longer edge of every thumbnail"""
 STEP_SECONDS = 2.0
 """so much content between two reports of progress"""
-_PATIENCE_SECONDS = 20.0
-"""for a step of progress, however short the content"""
+_PATIENCE_SECONDS = 60.0
+"""however short the content; generous, as a busy machine is not the file's fault"""
 _FILM_RATIO = 6.0
-"""seconds of waiting that a second of film earns; a film of 60 s may take 380 s"""
+"""seconds of waiting that a second of film earns; a film of 60 s may take 420 s"""
 _SOUND_RATIO = 0.5
 _LONGEST_SECONDS = 1800.0
 
@@ -41,4 +46,6 @@ def allowed_seconds(wanted: Wanted, converted_seconds: float) -> float:
             earned = _FILM_RATIO * min(converted_seconds, wanted.max_seconds)
         case VoiceWanted():
             earned = _SOUND_RATIO * min(converted_seconds, wanted.max_seconds)
+        case _:
+            assert_never(wanted)
     return min(_PATIENCE_SECONDS + earned, _LONGEST_SECONDS)

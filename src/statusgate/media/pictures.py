@@ -12,6 +12,7 @@ from typing import BinaryIO
 import av
 import av.error
 import av.logging
+import av.subtitles.stream  # loaded late otherwise, when no file can be opened any more
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
@@ -37,7 +38,7 @@ CONTAINERS = {
     "video/mp4": "mov", "video/quicktime": "mov", "video/3gpp": "mov", "video/x-m4v": "mov",
     "video/webm": "matroska", "video/x-matroska": "matroska", "video/x-msvideo": "avi",
     "video/ogg": "ogg", "audio/ogg": "ogg", "audio/mpeg": "mp3", "audio/wav": "wav",
-    "audio/mp4": "mov", "audio/aac": "aac",
+    "audio/mp4": "mov", "audio/aac": "aac", "audio/flac": "flac", "audio/amr": "amr",
 }  # fmt: skip
 _OPTIONS = {"probesize": "4000000", "analyzeduration": "2000000"}
 
@@ -131,6 +132,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 def small_jpeg(image: Image.Image) -> bytes:
     """Return a thumbnail's bytes."""
     buffer = io.BytesIO()
+    image.info.clear()  # or Pillow would write the source's comment into it
     image.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
     return buffer.getvalue()
 
@@ -144,7 +146,13 @@ def _container(source: Path, container: str) -> Iterator[InputContainer]:
 @contextlib.contextmanager
 def opened_container(file: BinaryIO, container: str) -> Iterator[InputContainer]:
     """Open a film by the demuxer we chose, from bytes: it can reach no other file or host."""
-    with av.open(file, "r", format=container, options=_OPTIONS) as opened:
+    with av.open(
+        file,
+        "r",
+        format=container,
+        options=_OPTIONS,
+        metadata_errors="replace",  # titles in old code pages are no fault
+    ) as opened:
         if len(opened.streams) > _MAX_STREAMS:
             raise UnfitFile(f"{len(opened.streams)} streams")
         yield opened

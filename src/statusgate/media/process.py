@@ -28,7 +28,7 @@ _FAREWELL_SECONDS = 1.0
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """each arena reserves 64 MiB of address space, which the child's limit counts"""
-_COMMAND = (sys.executable, "-m", "statusgate.media.child")
+COMMAND = (sys.executable, "-m", "statusgate.media.child")
 _LOST = (EOFError, OSError, BrokenFrame, msgspec.MsgspecError)
 """how it shows that a child is dead or beside itself"""
 Allowance = Callable[[Progress], float]
@@ -48,7 +48,7 @@ class MediaChild:
         answer_seconds: float = 2.0,
         start_seconds: float = 30.0,
         idle_seconds: float = 60.0,
-        command: Sequence[str] = _COMMAND,
+        command: Sequence[str] = COMMAND,
         takes_files: bool = False,
     ) -> None:
         """It starts with the first question and ends after *idle_seconds* without any.
@@ -88,8 +88,13 @@ class MediaChild:
             return reply
 
     @property
+    def pid(self) -> int | None:
+        """The number of the process that runs, if one does."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def used(self) -> bool:
-        """The child that runs has answered more than one question."""
+        """The child that was asked last had been asked before."""
         return self._served > 1
 
     async def close(self) -> None:
@@ -131,10 +136,10 @@ class MediaChild:
         seconds = self._answer_seconds if allowance is None else allowance(Progress(0))
         async with asyncio.timeout_at(began + seconds) as deadline:
             process = await self._send(request, files)
+            self._served += 1
             while isinstance(reply := await _read_reply(process), Progress):
                 if allowance is not None:
                     deadline.reschedule(began + allowance(reply))
-            self._served += 1
             return reply
 
     async def _send(self, request: Request, files: Sequence[int]) -> Process:

@@ -2,17 +2,25 @@
 
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av.error
+from av.audio.stream import AudioStream
+from av.container import InputContainer
 from av.frame import Frame
 from av.packet import Packet
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 from statusgate.media import clean
-from statusgate.media.pictures import CONTAINERS, UnfitFile
+from statusgate.media.pictures import CONTAINERS, MAX_FILM_PIXELS, UnfitFile, check_pixels
 
 _UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 """what recorders write that cannot go back"""
+_MOST_PACKETS = 500
+"""looked at for a first frame"""
+_LONG_BOXES = frozenset({b"mdat", b"moov", b"moof", b"free", b"skip", b"wide", b"uuid"})
+"""a box that does not fit and has another name is foreign data behind the film"""
 
 
 def check_whole(file: BinaryIO, mimetype: str) -> None:
@@ -29,8 +37,9 @@ def check_whole(file: BinaryIO, mimetype: str) -> None:
 def _check_boxes(file: BinaryIO) -> None:
     try:
         clean.boxes(file)
-    except ValueError as error:
-        raise UnfitFile(f"cut off: {error}") from error
+    except clean.BrokenBoxes as error:
+        if error.kind in _LONG_BOXES:
+            raise UnfitFile(f"cut off: {error}") from error
 
 
 def _check_riff(file: BinaryIO) -> None:
@@ -41,9 +50,30 @@ def _check_riff(file: BinaryIO) -> None:
         raise UnfitFile(f"cut off: {size} of {told + 8} bytes")
 
 
-def forgiving(packet: Packet) -> Iterator[Frame]:
+def forgiving(packet: "Packet[Any]") -> Iterator[Frame]:
     """Yield a packet's frames; none if it is broken, as some are in files that play well."""
     try:
-        yield from packet.decode()
+        yield from (frame for frame in packet.decode() if isinstance(frame, Frame))
     except av.error.InvalidDataError:
         return
+
+
+def film_of(opened: InputContainer) -> VideoStream:
+    """Return the first moving picture, made ready to be decoded. Raises UnfitFile."""
+    for stream in opened.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            check_pixels(stream.width, stream.height, MAX_FILM_PIXELS)
+            stream.thread_type = "NONE"
+            stream.thread_count = 1
+            return stream
+    raise UnfitFile("no moving picture")
+
+
+def first_frame_of(opened: InputContainer, stream: VideoStream | AudioStream) -> Frame | None:
+    """Return the first frame that can be decoded, None if none of the first packets can."""
+    for count, packet in enumerate(opened.demux(stream)):
+        for frame in forgiving(packet):
+            return frame
+        if count == _MOST_PACKETS:
+            break
+    return None

@@ -1,10 +1,10 @@
 """Making a voice note out of any sound; runs in the child process alone."""
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import BinaryIO
 
 import av
-import av.error
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -153,7 +153,7 @@ class Resampler:
             self._inner = None
 
     def _numbered(self, frames: list[AudioFrame]) -> Iterator[AudioFrame]:
-        for frame in frames:
-            frame.pts = self._samples
+        for frame in filter(None, frames):  # PyAV hands a flush through as it came
+            frame.pts, frame.time_base = self._samples, Fraction(1, self._rate)
             self._samples += frame.samples
             yield frame

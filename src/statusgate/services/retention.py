@@ -33,7 +33,7 @@ class Retention:
         *,
         retention_days: int,
     ) -> None:
-        """*forget_account*: removes what an engine keeps of an account; called again is fine."""
+        """*forget_account*: removes what an engine keeps of an account, if there is any."""
         self._journal = journal
         self._store = store
         self._instances = instances

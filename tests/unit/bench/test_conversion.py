@@ -13,4 +13,4 @@ def test_times_and_memory_of_both_kinds() -> None:
     film_mb, sound_mb = (figures[at].value for at in (1, 3))
     assert film_mb is not None
     assert sound_mb is not None
-    assert 30 < sound_mb < film_mb < 448
+    assert 30 < sound_mb < film_mb < 512

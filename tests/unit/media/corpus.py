@@ -110,7 +110,7 @@ def write_sound(
 ) -> Path:
     """Write a tone, or *frame*."""
     with av.open(path, "w", format=container) as made:
-        stream = made.add_stream(codec, rate=rate, layout=layout)
+        stream = made.add_stream(codec, rate=rate, layout=layout, options={"strict": "-2"})
         assert isinstance(stream, AudioStream)
         made.mux(stream.encode(frame or tone_frame(seconds, rate)))
         made.mux(stream.encode(None))

@@ -1,5 +1,6 @@
 """Any sound becomes a voice note; one that is one already stays as it is."""
 
+import itertools
 import math
 import struct
 from array import array
@@ -56,7 +57,7 @@ def check_for_phones(made: Converted) -> list[int]:
 def crossings_a_second(samples: list[int]) -> float:
     """Twice the pitch."""
     middle = samples[len(samples) // 4 : 3 * len(samples) // 4]
-    changes = sum(a < 0 <= b or b < 0 <= a for a, b in zip(middle, middle[1:], strict=False))
+    changes = sum(a < 0 <= b or b < 0 <= a for a, b in itertools.pairwise(middle))
     return changes * 48_000 / len(middle)
 
 
@@ -167,6 +168,18 @@ async def test_pictures_within_songs_are_left_out(convert: Convert, tmp_path: Pa
     assert isinstance(made, Converted)
     assert picture[:40] not in made.path.read_bytes()
     check_for_phones(made)
+
+
+async def test_titles_in_old_code_pages_are_no_fault(convert: Convert, tmp_path: Path) -> None:
+    content = corpus.write_sound(tmp_path / "x.wav", "pcm_s16le").read_bytes()
+    title = (
+        b"LIST" + struct.pack("<I", 16) + b"INFOINAM" + struct.pack("<I", 4) + b"\xcf\xf0\xe8\0"
+    )
+    size = struct.pack("<I", len(content) - 8 + len(title))
+    (tmp_path / "y.wav").write_bytes(content[:4] + size + content[8:12] + title + content[12:])
+    made = await convert(tmp_path / "y.wav", WANTED)
+    assert isinstance(made, Converted), made
+    assert made.seconds == 2
 
 
 async def test_a_film_has_a_voice(convert: Convert, fine_film: Path) -> None:

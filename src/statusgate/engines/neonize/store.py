@@ -5,13 +5,14 @@ a new identity in silence; so a mark beside it remembers that the account is lin
 that does not fit the mark is not used.
 """
 
-import os
 import re
 import sqlite3
 import time
 from pathlib import Path
 
 import msgspec
+
+from statusgate.engines.disk import sync, write_durably
 
 _JID = re.compile(r"([0-9]+)(?:\.[0-9]+)?(?::([0-9]+))?@")
 
@@ -72,7 +73,7 @@ class SessionStore:
 
     def mark(self, linked: Linked) -> None:
         """Remember durably that the account is linked."""
-        _write(self._mark, msgspec.json.encode(linked))
+        write_durably(self._mark, msgspec.json.encode(linked))
 
     def note_changes(self) -> None:
         """Remember the present state of the store, so that an older copy is recognised."""
@@ -87,7 +88,7 @@ class SessionStore:
         """The account is no longer linked."""
         self._mark.unlink(missing_ok=True)
         self._addressing.unlink(missing_ok=True)
-        _sync(self._mark.parent)
+        sync(self._mark.parent)
 
     def set_aside(self) -> None:
         """Put a store that cannot be used out of the way; it is never deleted by itself."""
@@ -105,7 +106,7 @@ class SessionStore:
 
     def learn_addressing(self, found: str) -> None:
         """Remember how recipients must be named."""
-        _write(self._addressing, found.encode())
+        write_durably(self._addressing, found.encode())
 
 
 def _device_in(path: Path) -> tuple[str, int] | None:
@@ -139,23 +140,3 @@ def _changes(path: Path) -> int:
     """Return the counter in SQLite's file header that every transaction raises."""
     with path.open("rb") as file:
         return int.from_bytes(file.read(28)[24:28], "big")
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(file, content)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    temporary.replace(path)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    file = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -13,7 +13,7 @@ from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.filetypes import HEAD_SIZE, sniff
 from statusgate.domain.media import MediaRef
 from statusgate.domain.status import Kind
-from statusgate.engines.simulated.disk import make_private, write_durably
+from statusgate.engines.disk import make_private, write_durably
 
 KEPT_MS = 31 * 24 * 3600 * 1000
 _SAMPLES = {Kind.IMAGE: "image.jpg", Kind.VIDEO: "video.mp4", Kind.AUDIO: "audio.ogg"}

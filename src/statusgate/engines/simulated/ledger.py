@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from statusgate.domain.errors import EngineUnavailable
+from statusgate.engines.disk import make_private, write_durably
 from statusgate.engines.simulated.account import Account, Record, Snapshot
-from statusgate.engines.simulated.disk import make_private, write_durably
 from statusgate.engines.spool import MAX_PAYLOAD, Spool
 
 _CHECKPOINT_RECORDS = 256

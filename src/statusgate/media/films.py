@@ -1,0 +1,164 @@
+"""Making the MP4 that phones show out of any film; runs in the child process alone."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import av.error
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from statusgate.media.finefilms import copied_film, fine_film
+from statusgate.media.frames import Done
+from statusgate.media.limits import STEP_SECONDS
+from statusgate.media.mp4 import EXTENSION, MIMETYPE, Geometry, Mp4, geometry
+from statusgate.media.pictures import (
+    CONTAINERS,
+    MAX_FILM_PIXELS,
+    UnfitFile,
+    check_pixels,
+    opened_container,
+    type_of,
+)
+from statusgate.media.sources import check_whole, film_of, first_frame_of, forgiving
+
+_BELIEVED_SECONDS = 10
+
+Report = Callable[[float], None]
+
+
+def convert(source: BinaryIO, target: BinaryIO, max_seconds: int, report: Report) -> Done:
+    """Write *source* to *target* as MP4, cut at *max_seconds*, unless it is fine already.
+
+    *report* hears how many seconds are done. Raises one of ``pictures.FAULTS``.
+    """
+    mimetype = type_of(source)
+    if not mimetype.startswith("video/") or mimetype not in CONTAINERS:
+        raise UnfitFile(f"{mimetype} is no film")
+    check_whole(source, mimetype)
+    return _as_it_is(source, mimetype, target, max_seconds, report) or _encode(
+        source, CONTAINERS[mimetype], target, max_seconds, report
+    )
+
+
+def _as_it_is(
+    source: BinaryIO, mimetype: str, target: BinaryIO, max_seconds: int, report: Report
+) -> Done | None:
+    """Keep a film that is fine, or copy one of which only the rest of the file is not."""
+    fine: Done | None = None
+    with contextlib.suppress(av.error.FFmpegError):  # decoding all of it is more forgiving
+        if mimetype == MIMETYPE:
+            fine = fine_film(source, max_seconds, report)
+        if fine is None and CONTAINERS[mimetype] == "mov":
+            fine = copied_film(source, target, max_seconds, report)
+    source.seek(0)
+    if fine is None:
+        target.seek(0)
+        target.truncate(0)
+    return fine
+
+
+def _encode(
+    source: BinaryIO, container: str, target: BinaryIO, max_seconds: int, report: Report
+) -> Done:
+    picture, has_sound = _first_look(source, container)
+    with (
+        opened_container(source, container) as opened,
+        Mp4(target, picture, has_sound=has_sound, max_seconds=max_seconds) as made,
+    ):
+        streams: list[VideoStream | AudioStream] = [film_of(opened)]
+        streams += opened.streams.audio[:1] if has_sound else ()
+        for frame, at in _in_time(opened, streams, max_seconds, report):
+            if isinstance(frame, VideoFrame):
+                check_pixels(frame.width, frame.height, MAX_FILM_PIXELS)
+                made.show(frame, at)
+            else:
+                made.play(frame, at)
+    return Done(
+        mimetype=MIMETYPE,
+        extension=EXTENSION,
+        seconds=float(made.seconds),
+        width=picture.width,
+        height=picture.height,
+        thumbnail=made.thumbnail,
+    )
+
+
+def _first_look(source: BinaryIO, container: str) -> tuple[Geometry, bool]:
+    """Return how the film is to be shown, and whether any of its sound can be decoded."""
+    with opened_container(source, container) as opened:
+        film = film_of(opened)
+        frame = first_frame_of(opened, film)
+        if not isinstance(frame, VideoFrame):
+            raise UnfitFile("no frame can be decoded")
+        picture = geometry(frame, film.sample_aspect_ratio)
+    source.seek(0)
+    with opened_container(source, container) as opened:
+        sounds = opened.streams.audio
+        has_sound = bool(sounds) and first_frame_of(opened, sounds[0]) is not None
+    source.seek(0)
+    return picture, has_sound
+
+
+def _in_time(
+    opened: InputContainer,
+    streams: Sequence[VideoStream | AudioStream],
+    max_seconds: int,
+    report: Report,
+) -> Iterator[tuple[VideoFrame | AudioFrame, Fraction]]:
+    """Yield frames with their seconds since the start, until all streams reach the cut."""
+    origin: Fraction | None = None
+    reported = Fraction(0)
+    clocks = {stream.index: _Clock(stream) for stream in streams}
+    going = set(clocks)
+    for packet in opened.demux(*streams):
+        if packet.stream.index not in going:
+            continue
+        for frame in forgiving(packet):
+            if not isinstance(frame, VideoFrame | AudioFrame):
+                continue
+            time = clocks[packet.stream.index].time_of(frame)
+            origin = _origin(opened, time) if origin is None else origin
+            at = time - origin
+            if at >= max_seconds:
+                going.discard(packet.stream.index)
+                break
+            if at - reported >= STEP_SECONDS:
+                reported = at
+                report(float(at))
+            yield frame, at
+        if not going:
+            return
+
+
+def _origin(opened: InputContainer, first: Fraction) -> Fraction:
+    """Return when the film starts: as its header says, if its first frame does not deny it."""
+    told = Fraction(opened.start_time or 0, av.time_base)
+    return told if abs(first - told) <= _BELIEVED_SECONDS else first
+
+
+class _Clock:
+    """The times of a stream's frames; those without one follow upon the last."""
+
+    def __init__(self, stream: VideoStream | AudioStream) -> None:
+        rate = stream.average_rate if isinstance(stream, VideoStream) else None
+        self._step = 1 / rate if rate else Fraction(1, 25)
+        self._next = Fraction(0)
+
+    def time_of(self, frame: VideoFrame | AudioFrame) -> Fraction:
+        if frame.pts is None or not frame.time_base:
+            time = self._next
+        else:
+            time = frame.pts * frame.time_base
+        self._next = time + self._length_of(frame)
+        return time
+
+    def _length_of(self, frame: VideoFrame | AudioFrame) -> Fraction:
+        if isinstance(frame, AudioFrame) and frame.sample_rate > 0:
+            return Fraction(frame.samples, frame.sample_rate)
+        return self._step

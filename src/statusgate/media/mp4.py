@@ -1,0 +1,307 @@
+"""Writing the MP4 that phones show; runs in the child process alone."""
+
+import os
+from fractions import Fraction
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import av
+import msgspec
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.filter import Graph
+from av.filter.context import FilterContext
+from av.video.frame import PictureType, VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from PIL import Image
+
+from statusgate.media.limits import OUTPUT_BYTES, THUMBNAIL_PIXELS
+from statusgate.media.pictures import UnfitFile, small_jpeg
+
+MIMETYPE = "video/mp4"
+EXTENSION = "mp4"
+LONGEST_EDGE = 1280
+"""pixels"""
+WANTED_BYTES = 16 * 1024 * 1024
+"""the size WhatsApp documents for films (Cloud API)"""
+_MOST_BITS_PER_SECOND = 4_000_000
+_FEWEST_BITS_PER_SECOND = 500_000
+_SOUND_BITS_PER_SECOND = 128_000
+_SOUND_RATE = 48_000
+_SOUND_FRAME = 1024
+_CONTAINER_SHARE = 0.9
+"""of the bytes, left for film and sound by peaks and indices"""
+_FRAME_SECONDS = Fraction(1, 30)
+_UNEVEN_SECONDS = Fraction(1, 150)
+"""how much earlier than its turn a frame may come"""
+_TICK = Fraction(1, 90_000)
+_MOST_STRETCH = 8
+"""how far from square the form of a pixel is believed"""
+_TURNS = {
+    90: (("transpose", "cclock"),),
+    -90: (("transpose", "clock"),),
+    180: (("hflip", None), ("vflip", None)),
+    -180: (("hflip", None), ("vflip", None)),
+}
+
+
+class Geometry(msgspec.Struct, frozen=True, kw_only=True):
+    """How frames are to be shown, in pixels."""
+
+    inner_width: int
+    """before they are turned upright"""
+    inner_height: int
+    rotation: int
+    """degrees counter-clockwise; a multiple of 90"""
+
+    @property
+    def _lies(self) -> bool:
+        return self.rotation % 180 != 0
+
+    @property
+    def width(self) -> int:
+        """As shown."""
+        return self.inner_height if self._lies else self.inner_width
+
+    @property
+    def height(self) -> int:
+        """As shown."""
+        return self.inner_width if self._lies else self.inner_height
+
+
+def geometry(frame: VideoFrame, pixel_form: Fraction | None) -> Geometry:
+    """Return how a film is to be shown that starts with *frame*; its edges will be even."""
+    form = pixel_form or Fraction(1)
+    if not Fraction(1, _MOST_STRETCH) <= form <= _MOST_STRETCH:
+        form = Fraction(1)
+    width, height = Fraction(frame.width) * form, Fraction(frame.height)
+    scale = min(Fraction(1), Fraction(LONGEST_EDGE) / max(width, height))
+    rotation = round(frame.rotation / 90) * 90
+    return Geometry(
+        inner_width=_even(width * scale),
+        inner_height=_even(height * scale),
+        rotation=rotation if rotation in _TURNS else 0,
+    )
+
+
+def _even(length: Fraction) -> int:
+    return max(2, int(length / 2) * 2)
+
+
+class Mp4:
+    """An MP4 of H.264 and AAC being written, its index in front."""
+
+    def __init__(
+        self, target: BinaryIO, picture: Geometry, *, has_sound: bool, max_seconds: int
+    ) -> None:
+        self._picture = picture
+        self._container = opened_mp4(target)
+        self._film = self._add_film(_film_bits(max_seconds))
+        self._sound = self._add_sound() if has_sound else None
+        self._reformatter = VideoReformatter()
+        self._turner = _Turner(picture) if picture.rotation else None
+        self._resampler: AudioResampler | None = None
+        self._form: tuple[str, str, int] | None = None
+        self._max_seconds = max_seconds
+        self._shown_at: Fraction | None = None
+        self._film_end = Fraction(0)
+        self._samples = 0
+        self.thumbnail = b""
+
+    @property
+    def seconds(self) -> Fraction:
+        """How long it is so far."""
+        film = min(self._film_end, Fraction(self._max_seconds))
+        return max(film, Fraction(self._samples, _SOUND_RATE))
+
+    def show(self, frame: VideoFrame, at: Fraction) -> None:
+        """Add a frame to be seen from *at* seconds on; the first one from the start on.
+
+        One that comes too soon after the last is left out.
+        """
+        if self._shown_at is None:
+            at = Fraction(0)
+        elif at < self._shown_at + _FRAME_SECONDS - _UNEVEN_SECONDS:
+            return
+        upright = self._upright(frame)
+        if self._shown_at is None:
+            self.thumbnail = thumbnail_of(upright)
+        self._shown_at, self._film_end = at, at + _FRAME_SECONDS
+        upright.pts, upright.time_base = round(at / _TICK), _TICK
+        upright.pict_type = PictureType.NONE
+        self._container.mux(self._film.encode(upright))
+
+    def play(self, frame: AudioFrame, at: Fraction) -> None:
+        """Add sound to be heard from *at* seconds on; gaps become silence."""
+        if self._sound is None or frame.sample_rate <= 0:
+            return
+        frame.pts = round(at * frame.sample_rate)
+        frame.time_base = Fraction(1, frame.sample_rate)
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or form != self._form:
+            self._finish_resampler()
+            self._form = form
+            self._resampler = self._new_resampler()
+        self._hear(self._resampler.resample(frame))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish the file; after an error it is only closed."""
+        if kind is None:
+            if self._shown_at is None:
+                raise UnfitFile("no frame can be decoded")
+            self._container.mux(self._film.encode(None))
+            if self._sound is not None:
+                self._finish_resampler()
+                self._container.mux(self._sound.encode(None))
+        self._container.close()
+
+    def _add_film(self, bits_per_second: int) -> VideoStream:
+        stream = self._container.add_stream(
+            "libx264",
+            rate=30,
+            options={
+                "preset": "veryfast",
+                "profile": "high",
+                "crf": "23",
+                "maxrate": str(bits_per_second),
+                "bufsize": str(2 * bits_per_second),
+            },
+        )
+        if not isinstance(stream, VideoStream):
+            raise UnfitFile("no encoder")
+        stream.width, stream.height = self._picture.width, self._picture.height
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = _TICK
+        stream.codec_context.gop_size = 60
+        stream.codec_context.thread_count = 2
+        return stream
+
+    def _add_sound(self) -> AudioStream:
+        stream = self._container.add_stream("aac", rate=_SOUND_RATE, layout="stereo")
+        if not isinstance(stream, AudioStream):
+            raise UnfitFile("no encoder")
+        stream.bit_rate = _SOUND_BITS_PER_SECOND
+        return stream
+
+    def _new_resampler(self) -> AudioResampler:
+        start = {} if self._samples else {"first_pts": "0"}
+        return AudioResampler(
+            "fltp", "stereo", _SOUND_RATE, _SOUND_FRAME, options={"async": "1"} | start
+        )
+
+    def _finish_resampler(self) -> None:
+        if self._resampler is not None:
+            self._hear(self._resampler.resample(None))
+            self._resampler = None
+
+    def _hear(self, frames: list[AudioFrame]) -> None:
+        most = self._max_seconds * _SOUND_RATE
+        for frame in filter(None, frames):
+            if self._sound is None or self._samples + frame.samples > most:
+                return
+            frame.pts, frame.time_base = self._samples, Fraction(1, _SOUND_RATE)
+            self._samples += frame.samples
+            self._container.mux(self._sound.encode(frame))
+
+    def _upright(self, frame: VideoFrame) -> VideoFrame:
+        small = self._reformatter.reformat(
+            frame,
+            width=self._picture.inner_width,
+            height=self._picture.inner_height,
+            format="yuv420p",
+            dst_color_range="MPEG",
+        )
+        return self._turner.turn(small) if self._turner else small
+
+
+class _Turner:
+    """Turns frames of one size by quarters."""
+
+    def __init__(self, picture: Geometry) -> None:
+        self._graph = Graph()
+        chain: list[FilterContext] = [
+            self._graph.add_buffer(
+                width=picture.inner_width,
+                height=picture.inner_height,
+                format=av.VideoFormat("yuv420p"),
+                time_base=_TICK,
+            ),
+            *(self._graph.add(name, args) for name, args in _TURNS[picture.rotation]),
+            self._graph.add("buffersink"),
+        ]
+        self._graph.link_nodes(*chain).configure()
+
+    def turn(self, frame: VideoFrame) -> VideoFrame:
+        frame.pts, frame.time_base = 0, _TICK
+        self._graph.vpush(frame)
+        return self._graph.vpull()
+
+
+def opened_mp4(target: BinaryIO) -> OutputContainer:
+    """Start an MP4 that will have its index in front once it is closed."""
+    return av.open(
+        target,
+        "w",
+        format="mp4",
+        options={"movflags": "faststart"},
+        io_open=lambda *_: _Reading(target.fileno()),
+    )
+
+
+class _Reading:
+    """Another way into a file that is being written; FFmpeg moves the index with it."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        content = os.pread(self._number, size, self._at)
+        self._at += len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {
+            os.SEEK_SET: 0,
+            os.SEEK_CUR: self._at,
+            os.SEEK_END: os.fstat(self._number).st_size,
+        }[whence]
+        self._at = start + offset
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _film_bits(max_seconds: int) -> int:
+    """Return the most bits a second that let the longest film fit."""
+    fitting = _bits_per_second(WANTED_BYTES, max_seconds)
+    pleasant = min(_MOST_BITS_PER_SECOND, max(_FEWEST_BITS_PER_SECOND, fitting))
+    return max(1, min(pleasant, _bits_per_second(OUTPUT_BYTES, max_seconds)))
+
+
+def _bits_per_second(size: int, seconds: int) -> int:
+    return int(_CONTAINER_SHARE * size * 8 / seconds) - _SOUND_BITS_PER_SECOND
+
+
+def thumbnail_of(frame: VideoFrame) -> bytes:
+    """Return a frame as a small JPEG."""
+    scale = min(1.0, THUMBNAIL_PIXELS / max(frame.width, frame.height))
+    small = frame.reformat(
+        width=max(1, round(frame.width * scale)),
+        height=max(1, round(frame.height * scale)),
+        format="rgb24",
+    )
+    image: Image.Image = small.to_image()  # type: ignore[no-untyped-call]
+    return small_jpeg(image)
