@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from statusgate.command_client import Target, target_options
+from statusgate.gateway_client import GatewayClient, target_options
 
 _POLL_SECONDS = 1.0
 _HALVES = {(0, 0): "█", (0, 1): "▀", (1, 0): "▄", (1, 1): " "}
@@ -31,15 +31,15 @@ def link(url: str, instance: str, token: str, phone: str | None, seconds: int) -
     Shows QR codes, each until the next one comes: scan with Linked devices → Link a device.
     With --phone it prints a code to type there instead. Ends with exit code 0 once linked.
     """
-    target = Target(url, instance, token)
+    target = GatewayClient(url, instance, token)
     if phone is not None:
         _print_pairing_code(target, phone)
     deadline = time.monotonic() + seconds
     shown = ""
     while time.monotonic() < deadline:
-        told = target.ask("qr")
+        told = target.get("qr")
         if told["type"] == "alreadyLogged":
-            click.echo(f"linked: {target.ask('getSettings')['wid']}")
+            click.echo(f"linked: {target.get('getSettings')['wid']}")
             return
         if phone is None and told["type"] == "qrCode" and told["message"] != shown:
             shown = told["message"]
@@ -48,14 +48,14 @@ def link(url: str, instance: str, token: str, phone: str | None, seconds: int) -
     raise click.ClickException(f"not linked within {seconds} seconds")
 
 
-def _print_pairing_code(target: Target, phone: str) -> None:
+def _print_pairing_code(target: GatewayClient, phone: str) -> None:
     deadline = time.monotonic() + 20
     while True:
-        told: dict[str, Any] = target.ask("getAuthorizationCode", {"phoneNumber": phone})
+        told: dict[str, Any] = target.post("getAuthorizationCode", {"phoneNumber": phone})
         if told["status"]:
             click.echo(f"type on the phone: {told['code'][:4]}-{told['code'][4:]}")
             return
-        if target.ask("qr")["type"] == "alreadyLogged":
+        if target.get("qr")["type"] == "alreadyLogged":
             return
         if time.monotonic() > deadline:
             raise click.ClickException("no code can be had now; see the worker's log")

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from statusgate.command_client import Target, target_options
+from statusgate.gateway_client import GatewayClient, target_options
 
 _LOOK_SECONDS = 0.25
 _STEPS = ("pending", "sent", "delivered", "read")
@@ -22,9 +21,8 @@ EXIT_FAILED = 1
 
 def _target(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which instance of which server, and how to print."""
-    as_json = click.option("--json", "as_json", is_flag=True, help="For programs.")
-    found: Callable[..., Any] = target_options(as_json(command))
-    return found
+    printed = click.option("--json", "as_json", is_flag=True, help="For programs.")
+    return target_options(printed(command))
 
 
 def _audience(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,7 +103,7 @@ class _Post:
     """One publication from the command line."""
 
     def __init__(self, common: dict[str, Any]) -> None:
-        self._target = Target(common["url"], common["instance"], common["token"])
+        self._client = GatewayClient(common["url"], common["instance"], common["token"])
         self._common = common
         self._notes = Console(stderr=True, quiet=common["as_json"])
 
@@ -125,7 +123,7 @@ class _Post:
         wish |= {"participants": list(self._common["participants"])}
         wish |= {"sendAt": self._common["at"]}
         given = {key: value for key, value in wish.items() if value is not None}
-        told: dict[str, Any] = self._target.ask(method, given)
+        told: dict[str, Any] = self._client.post(method, given)
         if self._common["wait"]:
             told = self._follow(told["idMessage"])
         elif not self._common["as_json"]:
@@ -147,14 +145,14 @@ class _Post:
         )
         with Progress(*columns, console=self._notes, transient=True) as progress:
             task = progress.add_task(path.name, total=path.stat().st_size)
-            return self._target.upload(path, lambda sent: progress.advance(task, sent))
+            return self._client.upload(path, lambda sent: progress.advance(task, sent))
 
     def _follow(self, status_id: str) -> dict[str, Any]:
         """The report, once the status is out or has failed."""
         deadline = time.monotonic() + self._common["timeout"]
         with self._notes.status("accepted"):
             while True:
-                told: dict[str, Any] = _report(self._target, status_id)
+                told: dict[str, Any] = self._client.get("getStatusReport", idMessage=status_id)
                 if told["statusMessage"] != "pending":
                     return told
                 if time.monotonic() > deadline:
@@ -172,18 +170,11 @@ def status() -> None:
 @_target
 def show_status(status_id: str, url: str, instance: str, token: str, as_json: bool) -> None:
     """Show what became of the status ID: who got it, who saw it, who did not and why."""
-    told = _report(Target(url, instance, token), status_id)
+    told = GatewayClient(url, instance, token).get("getStatusReport", idMessage=status_id)
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
     else:
         show(told)
-
-
-def _report(target: Target, status_id: str) -> dict[str, Any]:
-    report: dict[str, Any] = target.ask(
-        f"getStatusReport?{urlencode({'idMessage': status_id})}"
-    )
-    return report
 
 
 def show(report: dict[str, Any]) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from statusgate.command_client import Target, target_options
+from statusgate.gateway_client import GatewayClient, target_options
 
 
-def _send(target: Target, *events: dict[str, Any]) -> None:
-    told = target.ask(
+def _send(target: GatewayClient, *events: dict[str, Any]) -> None:
+    told = target.post(
         "simulate",
         [{key: value for key, value in event.items() if value is not None} for event in events],
     )
@@ -32,13 +32,13 @@ def simulate(context: click.Context, url: str, instance: str, token: str) -> Non
     statusgate simulate incoming 79001234567@c.us --text Hello --id A1
     statusgate simulate receipt A1 79001234567@c.us read
     """
-    context.obj = Target(url, instance, token)
+    context.obj = GatewayClient(url, instance, token)
 
 
 @simulate.command()
 @click.argument("file", type=click.File("rb"))
 @click.pass_obj
-def script(target: Target, file: Any) -> None:
+def script(target: GatewayClient, file: Any) -> None:
     """Post a JSON array of events from FILE (- for standard input)."""
     try:
         events = json.load(file)
@@ -46,7 +46,7 @@ def script(target: Target, file: Any) -> None:
         raise click.ClickException(f"not JSON: {error}") from None
     if not isinstance(events, list):
         raise click.ClickException("not a JSON array of events")
-    click.echo(json.dumps(target.ask("simulate", events)))
+    click.echo(json.dumps(target.post("simulate", events)))
 
 
 def _content(command: Any) -> Any:
@@ -91,7 +91,7 @@ def _posted(event: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:
 @click.argument("sender", metavar="FROM")
 @_content
 @click.pass_obj
-def incoming(target: Target, /, sender: str, **content: Any) -> None:
+def incoming(target: GatewayClient, /, sender: str, **content: Any) -> None:
     """FROM (…@c.us) posts a status."""
     _send(target, _posted("incomingStatus", content, **{"from": sender}))
 
@@ -99,7 +99,7 @@ def incoming(target: Target, /, sender: str, **content: Any) -> None:
 @simulate.command()
 @_content
 @click.pass_obj
-def phone(target: Target, /, **content: Any) -> None:
+def phone(target: GatewayClient, /, **content: Any) -> None:
     """The account posts a status on its phone."""
     _send(target, _posted("phoneStatus", content))
 
@@ -111,7 +111,7 @@ def phone(target: Target, /, **content: Any) -> None:
 @click.option("--timestamp", type=int)
 @click.pass_obj
 def receipt(
-    target: Target, status_id: str, participant: str, status: str, timestamp: int | None
+    target: GatewayClient, status_id: str, participant: str, status: str, timestamp: int | None
 ) -> None:
     """PARTICIPANT got or saw the status ID."""
     _send(
@@ -130,7 +130,7 @@ def receipt(
 @click.argument("status_id", metavar="ID")
 @click.argument("sender", metavar="FROM")
 @click.pass_obj
-def delete_status(target: Target, status_id: str, sender: str) -> None:
+def delete_status(target: GatewayClient, status_id: str, sender: str) -> None:
     """FROM withdraws the status ID; FROM may be the account itself."""
     _send(target, {"event": "deleteStatus", "idMessage": status_id, "from": sender})
 
@@ -141,7 +141,7 @@ def delete_status(target: Target, status_id: str, sender: str) -> None:
 @click.option("--contact-name", help="The name in the account's address book.")
 @click.pass_obj
 def contact(
-    target: Target, contact_id: str, name: str | None, contact_name: str | None
+    target: GatewayClient, contact_id: str, name: str | None, contact_name: str | None
 ) -> None:
     """Add or replace a contact."""
     _send(
@@ -154,6 +154,6 @@ def contact(
 @click.argument("state", metavar="STATE")
 @click.option("--wid", help="…@c.us; counts only when linking.")
 @click.pass_obj
-def state(target: Target, state: str, wid: str | None) -> None:
+def state(target: GatewayClient, state: str, wid: str | None) -> None:
     """Change the account's state: authorized, notAuthorized, blocked, starting, suspended."""
     _send(target, {"event": "state", "state": state, "wid": wid})
