@@ -102,16 +102,18 @@ class Gateway(msgspec.Struct, kw_only=True):
     retention: Retention
     thumbnailer: ChildThumbnailer
     converter: ChildConverter
-    client: GuardedClient
     app: Any
     services: Services
     roles: list[Callable[[], Coroutine[Any, Any, None]]]
 
 
 def guarded_client(settings: Settings) -> GuardedClient:
-    """The one client for foreign URLs; to be made inside the running loop. ValueError."""
+    """The one client for foreign URLs; to be made inside the running loop."""
     texts = (text.strip() for text in settings.outbound_allow.split(","))
-    allowed = [ipaddress.ip_network(text, strict=False) for text in texts if text]
+    try:
+        allowed = [ipaddress.ip_network(text, strict=False) for text in texts if text]
+    except ValueError as error:
+        raise StartError(f"wrong setting: {error}") from None
     return GuardedClient(GuardedResolver(allowed))
 
 
@@ -201,15 +203,20 @@ async def gateway(
         settings.min_free_mb * _MIB,
     )
     built: Gateway | None = None
+    client: GuardedClient | None = None
     try:
-        built = _build_or_tell(settings, public_url, journal, clock, data, key, make_neonize)
+        client = guarded_client(settings)
+        built = _build_or_tell(
+            settings, public_url, journal, clock, data, key, make_neonize, client
+        )
         await built.instances.refresh()
         yield built
     finally:
         if built is not None:
             await built.thumbnailer.close()
             await built.converter.close()
-            await built.client.close()
+        if client is not None:
+            await client.close()
         await opened.close()
 
 
@@ -229,6 +236,7 @@ def _build(
     data: Path,
     key: bytes,
     make_neonize: NeonizeMaker,
+    client: GuardedClient,
 ) -> Gateway:
     everyone = settings.incoming_from == "everyone"
 
@@ -255,7 +263,6 @@ def _build(
     )
     thumbnailer = ChildThumbnailer()
     converter = ChildConverter()
-    client = guarded_client(settings)
     instances = Instances(journal, clock, key)
     commits = Commits(journal)
     recent = Recent(encode, shown=shown, limit=settings.recent_memory_mb * _MIB)
@@ -341,7 +348,6 @@ def _build(
         retention=retention,
         thumbnailer=thumbnailer,
         converter=converter,
-        client=client,
         app=build_app(services, options),
         services=services,
         roles=[

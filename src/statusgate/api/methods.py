@@ -74,38 +74,20 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
 
 def _methods() -> tuple[Method, ...]:
     return (
-        Method(
-            name="sendTextStatus",
-            verb="POST",
-            handler=publishing.send_status,
-            request=publishing_wire.SendTextRequest,
-            answer=reports_wire.SentAnswer,
-            rate=5,
-            status_access=True,
-            about="Publishes a text; the answer comes once it is durably recorded.",
-            section="3.3",
+        _sending(
+            "sendTextStatus",
+            publishing_wire.SendTextRequest,
+            "Publishes a text; the answer comes once it is durably recorded.",
         ),
-        Method(
-            name="sendVoiceStatus",
-            verb="POST",
-            handler=publishing.send_status,
-            request=publishing_wire.SendVoiceRequest,
-            answer=reports_wire.SentAnswer,
-            rate=5,
-            status_access=True,
-            about="Publishes a sound file as a voice note.",
-            section="3.3",
+        _sending(
+            "sendVoiceStatus",
+            publishing_wire.SendVoiceRequest,
+            "Publishes a sound file as a voice note.",
         ),
-        Method(
-            name="sendMediaStatus",
-            verb="POST",
-            handler=publishing.send_status,
-            request=publishing_wire.SendMediaRequest,
-            answer=reports_wire.SentAnswer,
-            rate=5,
-            status_access=True,
-            about="Publishes a picture or a video.",
-            section="3.3",
+        _sending(
+            "sendMediaStatus",
+            publishing_wire.SendMediaRequest,
+            "Publishes a picture or a video.",
         ),
         Method(
             name="deleteStatus",
@@ -461,6 +443,21 @@ def _methods() -> tuple[Method, ...]:
             about="Makes 1-10,000 events happen on a sandbox account, all or none.",
             section="12.9",
         ),
+    )
+
+
+def _sending(name: str, request: Any, about: str) -> Method:
+    """One of the three methods that publish."""
+    return Method(
+        name=name,
+        verb="POST",
+        handler=publishing.send_status,
+        request=request,
+        answer=reports_wire.SentAnswer,
+        rate=5,
+        status_access=True,
+        about=about,
+        section="3.3",
     )
 
 

@@ -253,6 +253,31 @@ async def test_a_picture_of_our_own_store_is_posted(on_each: Tenant) -> None:
     assert file.code == 200
 
 
+async def test_a_file_is_fetched_from_where_the_operator_allows(tmp_path: Path) -> None:
+    content = (SAMPLES / "image.jpg").read_bytes()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(content)}\r\n\r\n"
+        writer.write(head.encode() + content)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    wish = {"urlFile": f"http://127.0.0.1:{port}/a.jpg", "fileName": "a.jpg"}
+    outcomes = []
+    async with server:
+        for allowed in ("127.0.0.0/8", ""):
+            folder = tmp_path / (allowed[:3] or "none")
+            async with running_gateway(folder, outbound_allow=allowed) as gateway:
+                tenant = await gateway.create()
+                sent = await tenant.post("sendMediaStatus", wish)
+                item = await ended(tenant, sent.json()["idMessage"])
+                outcomes.append((item["statusMessage"], (item["failure"] or {}).get("reason")))
+    assert outcomes == [("sent", None), ("failed", "fetchFailed")]
+
+
 async def test_bad_files_fail_with_their_reason(tenant: Tenant) -> None:
     url = await upload(tenant, b"<svg onload=alert(1)></svg>", "image/png")
     reasons = {}
