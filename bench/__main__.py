@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import conversion, ingest, linked, load, memory, post, post_engine, start
+from bench import conversion, ingest, linked, load, memory, notify, post, post_engine, start
 from bench.aims import CAVEATS
 from bench.children import ChildFailed
 from bench.figures import Figure
@@ -22,7 +22,7 @@ from bench.report import Report, save, show
 from bench.seeding import Databases, SqliteFiles
 from bench.servers import Process, ServerFailed, floor
 
-PARTS = ("reads", "ingest", "memory", "start", "post", "conversion")
+PARTS = ("reads", "ingest", "memory", "start", "post", "notify", "conversion")
 EXIT_FAILED = 1
 EXIT_NO_WRK = 2
 _WIDTH = 104
@@ -63,6 +63,8 @@ class Bench:
             yield ingest.figure(databases, self._root, max(3, self._plan.runs))
         if "post" in self._parts:
             yield from post.figures(databases, self._root, self._tell, full=self._full)
+        if "notify" in self._parts:
+            yield from notify.figures(databases, self._root, self._tell, full=self._full)
         if "reads" in self._parts:
             with floor(self._root) as bare:
                 yield from self._reads(databases, bare)
@@ -134,6 +136,7 @@ def main(
     start   from the command to ready, and the first reads after it
     post    how long sendTextStatus takes at 200 a second, and the real engine to 1 and to
             1,000 contacts on the tests' WhatsApp server
+    notify  webhooks a second, from an event to its webhook, receive and delete by polling
     conversion
             a WAV, and with --full or alone a film: time, and the child's memory
 

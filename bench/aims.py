@@ -132,3 +132,18 @@ def engine_text(ms: float) -> list[Check]:
 
 def engine_thousand(ms: float) -> list[Check]:
     return [at_most("aim", ms, 2_000, " ms")]
+
+
+def pushing(rate: float, ratio: float, accounts: int) -> list[Check]:
+    """Judge pushes a second; the rate alone only for one account in strict order."""
+    checks = [at_least("aim", ratio, 0.3, " of floor")]
+    return checks + ([at_least("aim", rate, 300, "/s")] if accounts == 1 else [])
+
+
+def polling(rate: float) -> list[Check]:
+    return [at_least("aim", rate, 1_500, "/s")]
+
+
+def hearing(times: Spread) -> list[Check]:
+    """Judge how long an event takes to its webhook."""
+    return [at_most("aim", times.p50, 10, " ms p50"), at_most("aim", times.p99, 50, " ms p99")]
