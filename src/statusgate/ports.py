@@ -15,6 +15,15 @@ from statusgate.domain.events import Sequenced
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, StateChange
 from statusgate.domain.media import Download, MediaRef, StoredFile
+from statusgate.domain.notification import (
+    Backlog,
+    Delivery,
+    End,
+    LoggedEvents,
+    LogRange,
+    Notification,
+    Streak,
+)
 from statusgate.domain.outgoing import Fetched, PushOutcome
 from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
 from statusgate.domain.receipt import Receipt, ReceiptChange, Recipient
@@ -97,6 +106,46 @@ class Reader(Protocol):
     def file(self, instance_id: InstanceId, key: str, now_ms: int) -> StoredFile | None:
         """A stored file that is alive."""
         ...
+
+    # -- notifications and the live stream
+    def backlogs(self) -> list[Backlog]:
+        """The operator's: instances with waiting notifications, by id."""
+        ...
+
+    def first_notification(self, instance_id: InstanceId) -> Notification | None:
+        """The head of the queue, however old."""
+        ...
+
+    def notification(self, instance_id: InstanceId, receipt_id: int) -> Notification | None:
+        """A notification, waiting or ended."""
+        ...
+
+    def notifications(
+        self, instance_id: InstanceId, *, waiting: bool, after: int = 0, limit: int
+    ) -> list[Notification]:
+        """Waiting or ended ones with a receipt id above *after*, in order."""
+        ...
+
+    def count_notifications(self, instance_id: InstanceId) -> int:
+        """How many wait."""
+        ...
+
+    def deliveries(self, instance_id: InstanceId, receipt_id: int) -> list[Delivery]:
+        """Attempts to push a notification, in order."""
+        ...
+
+    def push_streak(self, instance_id: InstanceId) -> Streak | None:
+        """The streak of failures, None while pushes succeed."""
+        ...
+
+    def logged_events(
+        self, instance_id: InstanceId, after: int, limit: int
+    ) -> list[LoggedEvents]:
+        """Transactions whose last event is above number *after*, in order; whole ones, so the
+        first may begin at or below it."""
+        ...
+
+    def log_range(self, instance_id: InstanceId) -> LogRange: ...
 
 
 class Transaction(Reader, Protocol):
@@ -211,6 +260,47 @@ class Transaction(Reader, Protocol):
 
     def add_file(self, instance_id: InstanceId, file: StoredFile) -> None:
         """Record a stored file that belongs to no status (an upload)."""
+        ...
+
+    # -- notifications and the live stream
+    def add_notifications(
+        self, instance_id: InstanceId, bodies: Sequence[bytes], now_ms: int
+    ) -> None:
+        """Put JSON bodies (at least one) at the end of the queue."""
+        ...
+
+    def end_notification(
+        self, instance_id: InstanceId, receipt_id: int, outcome: End, now_ms: int
+    ) -> bool:
+        """Take one out of the queue; False if it does not wait there."""
+        ...
+
+    def end_notifications(self, instance_id: InstanceId, outcome: End, now_ms: int) -> int:
+        """Take all out of the queue; returns how many."""
+        ...
+
+    def expire_notifications(
+        self, instance_id: InstanceId, before_ms: int, now_ms: int, limit: int
+    ) -> int:
+        """Take out about *limit* of those that wait since *before_ms* or longer."""
+        ...
+
+    def replay_notification(
+        self, instance_id: InstanceId, receipt_id: int, now_ms: int
+    ) -> int | None:
+        """Queue an ended one again, same body and webhook id; returns its new receipt id."""
+        ...
+
+    def record_delivery(self, instance_id: InstanceId, delivery: Delivery) -> None:
+        """Keep what came of an attempt; its number follows from those before."""
+        ...
+
+    def set_push_streak(self, instance_id: InstanceId, streak: Streak | None) -> None:
+        """Begin or go on with a streak of failures; None ends it."""
+        ...
+
+    def log_events(self, instance_id: InstanceId, lines: Sequence[bytes], now_ms: int) -> int:
+        """Number and keep lines (at least one) for the live stream; returns the last number."""
         ...
 
     # -- the operator's

@@ -21,6 +21,7 @@ from statusgate.api.app import build_app
 from statusgate.api.context import ApiOptions, Services
 from statusgate.api.server import make_server
 from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.ids import InstanceId, parse_instance_id
 from statusgate.domain.instance import Instance
 from statusgate.domain.status import Status
 from statusgate.engines.neonize.supervisor import NeonizeEngine
@@ -29,18 +30,27 @@ from statusgate.journal import open_journal
 from statusgate.media.store import open_media_store
 from statusgate.media.thumbnails import ChildThumbnailer
 from statusgate.ports import Engine, Journal
+from statusgate.services.announcing import Announcing
 from statusgate.services.commits import Commits
 from statusgate.services.contacts import Contacts
 from statusgate.services.history import History
 from statusgate.services.instances import Instances
 from statusgate.services.linking import Linking
+from statusgate.services.live import Live
 from statusgate.services.media import Downloads
+from statusgate.services.notifications import Notifications
 from statusgate.services.ownership import Ownership
 from statusgate.services.publishing import Publishing
+from statusgate.services.pushing import Pushing
 from statusgate.services.recent import Recent
 from statusgate.services.retention import Retention
 from statusgate.services.space import SpaceGuard
 from statusgate.settings import Settings
+from statusgate.webhooks.addresses import parse_ranges
+from statusgate.webhooks.client import GuardedClient
+from statusgate.webhooks.dispatcher import Dispatcher
+from statusgate.webhooks.guard import GuardedResolver
+from statusgate.webhooks.signing import Secret, parse_secret
 from statusgate.wire.journal_items import encode_item
 
 log = structlog.get_logger()
@@ -87,9 +97,13 @@ class Gateway(msgspec.Struct, kw_only=True):
     publishing: Publishing
     retention: Retention
     thumbnailer: ChildThumbnailer
+    client: GuardedClient
+    """the one client that calls out; open as long as the gateway is"""
     app: Any
     services: Services
     roles: list[Callable[[], Coroutine[Any, Any, None]]]
+    release: Callable[[], None]
+    """ends what waits: polls, streams, pauses; called before the server stops"""
 
 
 def private_folder(folder: Path) -> Path:
@@ -178,13 +192,40 @@ async def gateway(
     )
     built: Gateway | None = None
     try:
-        built = _build(settings, public_url, journal, clock, data, key, make_neonize)
-        await built.instances.refresh()
-        yield built
+        async with guarded_client(settings, clock) as client:
+            built = _build(
+                settings, public_url, journal, clock, data, key, make_neonize, client
+            )
+            await built.instances.refresh()
+            yield built
     finally:
         if built is not None:
             await built.thumbnailer.close()
         await opened.close()
+
+
+def guarded_client(settings: Settings, clock: SystemClock) -> GuardedClient:
+    """The client for foreign URLs; to be made in the running loop."""
+    allowed = [part.strip() for part in settings.outbound_allow.split(",") if part.strip()]
+    try:
+        ranges = parse_ranges(allowed)
+    except ValueError as error:
+        raise StartError(f"wrong setting: outbound_allow: {error}") from None
+    return GuardedClient(GuardedResolver(ranges), now_ms=clock.now_ms)
+
+
+def signing_secrets(settings: Settings) -> dict[InstanceId, list[Secret]]:
+    """The secrets of each instance; StartError, without showing any, if one is wrong."""
+    found: dict[InstanceId, list[Secret]] = {}
+    for name, texts in settings.signing_secrets.items():
+        instance_id = parse_instance_id(name)
+        if instance_id is None:
+            raise StartError(f"wrong setting: signing_secrets: {name!r} is not an idInstance")
+        try:
+            found[instance_id] = [parse_secret(text) for text in texts.split()]
+        except ValueError as error:
+            raise StartError(f"wrong setting: signing_secrets of {name}: {error}") from None
+    return found
 
 
 def _build(
@@ -195,6 +236,7 @@ def _build(
     data: Path,
     key: bytes,
     make_neonize: NeonizeMaker,
+    client: GuardedClient,
 ) -> Gateway:
     everyone = settings.incoming_from == "everyone"
 
@@ -221,12 +263,35 @@ def _build(
     )
     thumbnailer = ChildThumbnailer()
     instances = Instances(journal, clock, key)
-    commits = Commits(journal)
+    announcing = Announcing(clock, public_url=public_url, shown=shown)
+    commits = Commits(journal, announcing.announce)
     recent = Recent(encode, shown=shown, limit=settings.recent_memory_mb * _MIB)
     commits.follow(recent.follow)
     commits.follow(
         lambda _id, changes: instances.adopt(changes.instance) if changes.instance else None
     )
+    notifications = Notifications(
+        journal,
+        instances,
+        clock,
+        clear_pause_seconds=60 if settings.rate_profile == "green-api" else 0,
+    )
+    live = Live(journal, instances)
+    dispatcher = Dispatcher(
+        Pushing(journal, instances, clock),
+        client,
+        instances,
+        clock,
+        signing_secrets(settings),
+    )
+    for follower in (dispatcher.follow, notifications.follow, live.follow):
+        commits.follow(follower)
+
+    def release() -> None:
+        dispatcher.stop()
+        notifications.close()
+        live.close()
+
     linking = Linking(instances, clock)
     ownership = Ownership(journal, commits, instances, linking, clock, make_engine)
     downloads = Downloads(
@@ -255,6 +320,8 @@ def _build(
         linking=linking,
         history=history,
         contacts=Contacts(journal, commits, ownership),
+        notifications=notifications,
+        live=live,
         media=store,
         journal=journal,
         clock=clock,
@@ -277,9 +344,17 @@ def _build(
         publishing=Publishing(journal, commits, ownership, clock),
         retention=retention,
         thumbnailer=thumbnailer,
+        client=client,
         app=build_app(services, options),
         services=services,
-        roles=[ownership.run, downloads.run, retention.run],
+        roles=[
+            ownership.run,
+            downloads.run,
+            retention.run,
+            dispatcher.run,
+            notifications.run,
+        ],
+        release=release,
     )
 
 
@@ -336,6 +411,7 @@ class _Running:
 
     async def _heed_stop(self) -> None:
         await self._stopped.wait()
+        self._built.release()
         self._server.should_exit = True
 
     async def _refresh(self) -> None:

@@ -5,10 +5,11 @@ from importlib.resources import files
 
 import pytest
 
+from statusgate.journal.migrate import migrations
 from statusgate.journal.session import bound, clean
 from statusgate.journal.sql import Dialect, for_dialect, load_statements, statements
 
-OPERATORS = {"instances", "due_downloads", "instance_with_expired"}
+OPERATORS = {"instances", "due_downloads", "instance_with_expired", "waiting_instances"}
 """They look over all instances; every other statement names its own."""
 SOURCES = {
     file.name: file.read_text()
@@ -53,12 +54,12 @@ def test_every_statement_is_used_and_every_used_one_exists() -> None:
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_every_table_leads_with_its_instance(dialect: Dialect) -> None:
-    schema = (files("statusgate.journal") / "migrations" / "0001_first.sql").read_text()
+    schema = "".join(migration.text for migration in migrations())
     text = for_dialect(schema, dialect)
     tables = re.findall(r"CREATE TABLE (\w+) \(\n    (\w+)", text)
     keys = re.findall(r"PRIMARY KEY \((\w+)", text)
     indexes = re.findall(r"INDEX (\w+)\s+ON \w+ \((\w+)", text)
-    assert len(tables) == 11
+    assert len(tables) == 15
     assert {first for _, first in tables} == {"instance_id"}
     assert set(keys) == {"instance_id"}
     assert {name for name, first in indexes if first != "instance_id"} == {

@@ -27,6 +27,7 @@ from statusgate.api.problems import (
 )
 from statusgate.api.routes import Gate, InstanceRoute, Meter, PartnerRoute, Route
 from statusgate.api.sockets import Sockets
+from statusgate.api.streams import StreamRoute
 
 __all__ = ["Api", "ApiOptions", "Services", "build_app"]
 
@@ -52,7 +53,9 @@ class Api:
         self._preflights = Meter("preflight")
         self._sockets = Sockets(services, gate, answers)
         self._methods: dict[str, Route] = {
-            method.name.lower(): InstanceRoute(method, method.name, services, gate, answers)
+            method.name.lower(): (StreamRoute if method.stream else InstanceRoute)(
+                method, method.name, services, gate, answers
+            )
             for method in METHODS
             if method.verb != "WEBSOCKET"
         }
@@ -84,7 +87,7 @@ class Api:
         began = time.perf_counter()
         length = declared_length(scope["headers"])
         body = Body(receive, length, self._options.body_idle_seconds) if length else None
-        call = Call(scope, segments_of(scope), body)
+        call = Call(scope, segments_of(scope), body, receive)
         if scope["method"] == "OPTIONS":
             await send_answer(call, send, 204, self._answers.preflight, b"")
             self._preflights.note(204, time.perf_counter() - began)
@@ -114,6 +117,9 @@ class Api:
 
     def _route(self, segments: list[str]) -> Route | None:
         """The route of a path, whatever its verb."""
+        if len(segments) == 4 and segments[0].lower().startswith(INSTANCE):
+            route = self._methods.get(segments[1].lower())
+            return route if route is not None and route.takes_tail else None
         if len(segments) in (2, 3):
             first = segments[0].lower()
             if first.startswith(INSTANCE):

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from statusgate.api import account, contacts, linking, partner, statuses
+from statusgate.api import account, contacts, linking, notifications, partner, statuses
 from statusgate.api.decode import json_from, object_from
 from statusgate.domain.instance import EngineName
 from statusgate.wire import account as account_wire
 from statusgate.wire import contacts as contacts_wire
+from statusgate.wire import notifications as notifications_wire
 from statusgate.wire import partner as partner_wire
 from statusgate.wire import requests
 from statusgate.wire import statuses as statuses_wire
@@ -58,6 +59,12 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """bytes"""
     bare_integer: str = ""
     """the parameter that a bare integer as body means (contract 2.4)"""
+    tail: str = ""
+    """the parameter that one more segment of the path means (contract 2.1)"""
+    head: Handler | None = None
+    """answers HEAD in the handler's place (contract 2.6)"""
+    stream: bool = False
+    """the handler returns chunks of an event stream"""
     parse: Callable[[bytes], Any] = object_from
     """reads the body"""
 
@@ -226,6 +233,46 @@ def _methods() -> tuple[Method, ...]:
             section="5",
         ),
         Method(
+            name="receiveNotification",
+            verb="GET",
+            handler=notifications.receive_notification,
+            head=notifications.peek_notification,
+            request=requests.ReceiveRequest,
+            answer=notifications_wire.Received | None,
+            rate=100,
+            about="The oldest notification, as soon as there is one; `null` if none comes.",
+            section="6.1",
+        ),
+        Method(
+            name="deleteNotification",
+            verb="DELETE",
+            handler=notifications.delete_notification,
+            request=requests.ReceiptRequest,
+            answer=notifications_wire.DeletedAnswer,
+            rate=100,
+            tail="receiptId",
+            bare_integer="receiptId",
+            parse=json_from,
+            about="Takes a notification out of the queue, so that the next one can be received.",
+            section="6.1",
+        ),
+        Method(
+            name="getWebhooksCount",
+            verb="GET",
+            handler=notifications.get_webhooks_count,
+            answer=notifications_wire.CountAnswer,
+            about="How many notifications wait.",
+            section="6.3",
+        ),
+        Method(
+            name="clearWebhooksQueue",
+            verb="DELETE",
+            handler=notifications.clear_webhooks_queue,
+            answer=notifications_wire.ClearedAnswer,
+            about="Empties the notification queue.",
+            section="6.3",
+        ),
+        Method(
             name="downloadFile",
             verb="POST",
             handler=statuses.download_file,
@@ -316,6 +363,18 @@ def _methods() -> tuple[Method, ...]:
             answer=contacts_wire.DeleteContactAnswer,
             about="Takes a person's name out of the contact book.",
             section="7.4",
+        ),
+        Method(
+            name="events",
+            verb="GET",
+            handler=notifications.events,
+            request=requests.EventsRequest,
+            answer=str,
+            kind="extension",
+            status_access=True,
+            stream=True,
+            about="Live stream of server-sent events; can resume within the last 24 hours.",
+            section="12.7",
         ),
         Method(
             name="simulate",

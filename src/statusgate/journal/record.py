@@ -3,10 +3,11 @@
 from .instances import Instances
 from .media import Media
 from .merging import Merging
+from .notifications import Notifications
 from .retention import Retention
 
 
-class Record(Instances, Media, Retention, Merging):
+class Record(Instances, Media, Retention, Merging, Notifications):
     """Everything that can be asked of the record and done to it, over one session.
 
     What the methods mean is said where they are promised (``ports.Reader`` and

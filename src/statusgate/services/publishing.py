@@ -61,7 +61,7 @@ class Publishing:
             if status is None:
                 raise RuntimeError("a new status id was in use")
             tx.add_recipients(instance.id, status.no, audience_of(tx, instance, status))
-            changes.statuses[status.no] = status
+            changes.appeared(status)
             return status
 
         return await self._commits.record(instance.id, work)
@@ -106,8 +106,8 @@ class Publishing:
         def work(tx: Transaction, changes: Changes) -> None:
             tx.add_recipients(instance_id, status.no, sent.recipients)
             raised = tx.mark_sent(instance_id, status.no, sent.wire_id, at_ms)
-            if raised is not None:
-                changes.statuses[raised.no] = raised
+            if raised is not None and raised.sent_ms == at_ms:
+                changes.concluded(raised)
 
         await self._commits.record(instance_id, work)
 
@@ -116,8 +116,8 @@ class Publishing:
 
         def work(tx: Transaction, changes: Changes) -> None:
             failed = tx.mark_failed(instance_id, status.no, failure, at_ms)
-            if failed is not None:
-                changes.statuses[failed.no] = failed
+            if failed is not None and failed.failed_ms == at_ms:
+                changes.concluded(failed)
 
         await self._commits.record(instance_id, work)
         return failure

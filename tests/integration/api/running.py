@@ -143,6 +143,7 @@ async def running_gateway(
             built.app.ready = True
             yield Running(built, server)
         finally:
+            built.release()
             server.should_exit = True
             await serving
             for role in roles:

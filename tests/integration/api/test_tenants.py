@@ -42,6 +42,11 @@ REQUESTS: dict[str, Any] = {
     "addContact": CHAT | {"firstName": "A"},
     "editContact": CHAT | {"firstName": "A"},
     "deleteContact": CHAT,
+    "receiveNotification": "receiveTimeout=5",
+    "deleteNotification": 7,
+    "getWebhooksCount": "",
+    "clearWebhooksQueue": None,
+    "events": "",
     "simulate": [{"event": "state", "state": "authorized"}],
 }
 CHANGING = ("setSettings", "reboot", "logout", "updateApiToken", "addContact", "simulate")

@@ -15,6 +15,8 @@ CONTRACT_RATES = {
     "getAuthorizationCode": None, "downloadFile": 5, "getMessage": 10, "getContacts": 1,
     "getContactInfo": 1, "getAvatar": 10, "checkWhatsapp": 10, "addContact": None,
     "editContact": None, "deleteContact": None, "simulate": None,
+    "receiveNotification": 100, "deleteNotification": 100, "getWebhooksCount": None,
+    "clearWebhooksQueue": None, "events": None,
 }  # fmt: skip
 POSTS = {
     "setSettings", "getAuthorizationCode", "downloadFile", "getMessage", "getContactInfo",
@@ -22,7 +24,7 @@ POSTS = {
 }  # fmt: skip
 STATUS_METHODS = {
     "getStatusStatistic", "getIncomingStatuses", "getOutgoingStatuses", "downloadFile",
-    "getMessage",
+    "getMessage", "events",
 }  # fmt: skip
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/methods.md"
 
