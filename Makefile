@@ -27,7 +27,7 @@ lint: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 test: lint  ## lint, then the whole suite
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile
 
 soak: $(STAMP)  ## the long checks (needs time)
 	$(BIN)/pytest -m soak --timeout 7200

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -45,6 +46,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     p99: float
     longest: float
     errors: int
+    cpu_us: float = 0.0
+    """processor time of the server for each answer, all its threads; told by the kernel"""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     p90: float
     p99: float
     longest: float
+    cpu_us: float
     answer_bytes: int
     requests: int
 
@@ -127,6 +131,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     url: str
     rows: int
+    pid: int = 0
+    """the server's process; 0: its processor time is not wanted"""
     moves: bool = False
     """the data change meanwhile, so that only rows are compared, not lengths"""
 
@@ -151,12 +157,30 @@ def in_turn(
     for _ in range(runs):
         for place, target in enumerate(targets):
             with (during or {}).get(place, nullcontext()):
-                found[place].append(run_wrk(target.url, connections, seconds))
+                found[place].append(_run_with_cpu(target, connections, seconds))
     for target, length in zip(targets, first, strict=True):
         last = fetch_checked(target)
         if last != length and not target.moves:
             raise Void(f"{length} bytes at first, {last} at last")
     return [median_of(*pair) for pair in zip(found, first, strict=True)]
+
+
+def _run_with_cpu(target: Target, connections: int, seconds: int) -> Run:
+    before = cpu_seconds(target.pid)
+    run = run_wrk(target.url, connections, seconds)
+    used = cpu_seconds(target.pid) - before
+    return msgspec.structs.replace(run, cpu_us=used * 1e6 / max(1, run.requests))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that all threads of a process have used so far; 0 if nobody tells."""
+    used = 0
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        try:
+            used += int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            continue  # the thread has just ended, or the kernel does not count
+    return used / 1e9
 
 
 def fetch_checked(target: Target) -> int:
@@ -179,6 +203,7 @@ def median_of(found: list[Run], answer_bytes: int) -> Load:
         p90=statistics.median(run.p90 for run in found),
         p99=statistics.median(run.p99 for run in found),
         longest=max(run.longest for run in found),
+        cpu_us=statistics.median(run.cpu_us for run in found),
         answer_bytes=answer_bytes,
         requests=sum(run.requests for run in found),
     )

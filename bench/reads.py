@@ -96,12 +96,16 @@ class Reads:
     def _measured(self, server: Process, cell: Cell) -> Figure:
         read = READS[cell.read]
         url = method_url(server, read.method)
-        floor = load.Target(url=keep(self._floor, "floor", load.fetch(url)), rows=read.rows)
+        floor = load.Target(
+            url=keep(self._floor, "floor", load.fetch(url)),
+            rows=read.rows,
+            pid=self._floor.pid,
+        )
+        target = load.Target(url=url, rows=read.rows, pid=server.pid)
         figure = self._empty(cell)
         if cell.mode is Mode.MOVING:
-            self._moving(server, figure, cell, [floor, load.Target(url=url, rows=read.rows)])
+            self._moving(server, figure, cell, [floor, target])
             return figure
-        target = load.Target(url=url, rows=read.rows)
         beside, found = self._in_turn(cell, [floor, target])
         _fill(figure, found, beside)
         figure.checks = aims.checks_of(cell, found, figure.ratio)
@@ -172,7 +176,7 @@ class Reads:
         figure.beside = "without"
         read = READS[cell.read]
         targets = [
-            load.Target(url=method_url(server, read.method), rows=read.rows)
+            load.Target(url=method_url(server, read.method), rows=read.rows, pid=server.pid)
             for server in (alone, full)
         ]
         try:
@@ -207,6 +211,8 @@ def _fill(figure: Figure, found: load.Load, floor: load.Load) -> None:
         "max ms": found.longest,
         "lowest": found.lowest,
         "highest": found.highest,
+        "cpu us": found.cpu_us,
+        f"{figure.beside} cpu us": floor.cpu_us,
         "answer bytes": found.answer_bytes,
         "requests": found.requests,
         "errors": 0,

@@ -88,6 +88,11 @@ def _name(figure: Figure) -> Text:
             style="dim",
         )
         text.append(f"\n{told['answer bytes']:,} bytes, {told['errors']} errors", style="dim")
+        text.append(
+            f"\nprocessor {_short(told['cpu us'])} µs an answer, "
+            f"{figure.beside} {_short(told[f'{figure.beside} cpu us'])}",
+            style="dim",
+        )
     elif told:
         text.append(
             "\n" + "  ".join(f"{key} {_short(value)}" for key, value in told.items()),

@@ -50,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trusted_proxies: str = ""
     """addresses (comma-separated, CIDR) whose X-Forwarded-For counts"""
     outbound_allow: str = ""
-    """addresses (comma-separated, CIDR) within forbidden ranges that may be called all the same:
+    """addresses (comma-separated, CIDR) that may be called although they are not public:
     webhook receivers and files of the operator's own network"""
     signing_secrets: dict[str, str] = {}
     """by idInstance: the secrets (``whsec_…``, several separated by spaces) that sign pushes"""

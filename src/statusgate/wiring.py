@@ -21,7 +21,6 @@ from statusgate.api.app import build_app
 from statusgate.api.context import ApiOptions, Services
 from statusgate.api.server import make_server
 from statusgate.domain.errors import JournalUnavailable
-from statusgate.domain.ids import InstanceId, parse_instance_id
 from statusgate.domain.instance import Instance
 from statusgate.domain.status import Status
 from statusgate.engines.neonize.supervisor import NeonizeEngine
@@ -46,11 +45,9 @@ from statusgate.services.recent import Recent
 from statusgate.services.retention import Retention
 from statusgate.services.space import SpaceGuard
 from statusgate.settings import Settings
-from statusgate.webhooks.addresses import parse_ranges
 from statusgate.webhooks.client import GuardedClient
 from statusgate.webhooks.dispatcher import Dispatcher
-from statusgate.webhooks.guard import GuardedResolver
-from statusgate.webhooks.signing import Secret, parse_secret
+from statusgate.webhooks.setup import guarded_client, signing_secrets
 from statusgate.wire.journal_items import encode_item
 
 log = structlog.get_logger()
@@ -58,6 +55,7 @@ _MIB = 1 << 20
 _REFRESH_SECONDS = 1.0
 _HEALTH_SECONDS = 0.5
 _SANDBOX_SECONDS = 10.0
+_STARTS_AT_ONCE = 4
 EXIT_BROKEN = 70
 
 
@@ -79,10 +77,19 @@ NeonizeMaker = Callable[[Path, Settings], Engine]
 """Makes the real engine of an account over its folder."""
 
 
-def _neonize(folder: Path, settings: Settings) -> Engine:
-    return NeonizeEngine(
-        folder, proxy=settings.proxy, min_free_bytes=settings.min_free_mb * _MIB
-    )
+def _neonize_maker() -> NeonizeMaker:
+    """Make real engines of which only a few start their processes at the same time."""
+    launching = asyncio.Semaphore(_STARTS_AT_ONCE)
+
+    def make(folder: Path, settings: Settings) -> Engine:
+        return NeonizeEngine(
+            folder.absolute(),
+            proxy=settings.proxy,
+            min_free_bytes=settings.min_free_mb * _MIB,
+            launching=launching,
+        )
+
+    return make
 
 
 class Gateway(msgspec.Struct, kw_only=True):
@@ -173,13 +180,14 @@ def _is_loopback(host: str) -> bool:
 
 @contextlib.asynccontextmanager
 async def gateway(
-    settings: Settings, public_url: str, make_neonize: NeonizeMaker = _neonize
+    settings: Settings, public_url: str, make_neonize: NeonizeMaker | None = None
 ) -> AsyncIterator[Gateway]:
     """Build everything over an open journal; close it at the end."""
     data = private_folder(settings.data_folder)
     key = server_key(data)
     _make_parent(settings.database)
     clock = SystemClock()
+    make_neonize = make_neonize or _neonize_maker()
     try:
         opened = open_journal(settings.database, exclusive=True)
     except JournalUnavailable as error:
@@ -192,8 +200,8 @@ async def gateway(
     )
     built: Gateway | None = None
     try:
-        async with guarded_client(settings, clock) as client:
-            built = _build(
+        async with _client_or_told(settings, clock) as client:
+            built = _build_or_tell(
                 settings, public_url, journal, clock, data, key, make_neonize, client
             )
             await built.instances.refresh()
@@ -204,28 +212,20 @@ async def gateway(
         await opened.close()
 
 
-def guarded_client(settings: Settings, clock: SystemClock) -> GuardedClient:
-    """The client for foreign URLs; to be made in the running loop."""
-    allowed = [part.strip() for part in settings.outbound_allow.split(",") if part.strip()]
+def _client_or_told(settings: Settings, clock: SystemClock) -> GuardedClient:
+    """The one client that calls out; what a setting says wrongly is told in one line."""
     try:
-        ranges = parse_ranges(allowed)
+        return guarded_client(settings.outbound_allow, clock.now_ms)
     except ValueError as error:
-        raise StartError(f"wrong setting: outbound_allow: {error}") from None
-    return GuardedClient(GuardedResolver(ranges), now_ms=clock.now_ms)
+        raise StartError(f"wrong setting: {error}") from None
 
 
-def signing_secrets(settings: Settings) -> dict[InstanceId, list[Secret]]:
-    """The secrets of each instance; StartError, without showing any, if one is wrong."""
-    found: dict[InstanceId, list[Secret]] = {}
-    for name, texts in settings.signing_secrets.items():
-        instance_id = parse_instance_id(name)
-        if instance_id is None:
-            raise StartError(f"wrong setting: signing_secrets: {name!r} is not an idInstance")
-        try:
-            found[instance_id] = [parse_secret(text) for text in texts.split()]
-        except ValueError as error:
-            raise StartError(f"wrong setting: signing_secrets of {name}: {error}") from None
-    return found
+def _build_or_tell(settings: Settings, *parts: Any) -> Gateway:
+    """As ``_build``; what a setting says wrongly is told in one line."""
+    try:
+        return _build(settings, *parts)
+    except ValueError as error:
+        raise StartError(f"wrong setting: {error}") from None
 
 
 def _build(
@@ -282,7 +282,7 @@ def _build(
         client,
         instances,
         clock,
-        signing_secrets(settings),
+        signing_secrets(settings.signing_secrets),
     )
     for follower in (dispatcher.follow, notifications.follow, live.follow):
         commits.follow(follower)
@@ -304,7 +304,12 @@ def _build(
         private_folder(data / "staging"),
     )
     retention = Retention(
-        journal, store, instances, clock, retention_days=settings.retention_days
+        journal,
+        store,
+        instances,
+        clock,
+        lambda owner: shutil.rmtree(data / "accounts" / str(owner), ignore_errors=True),
+        retention_days=settings.retention_days,
     )
     history = History(
         journal,
@@ -362,7 +367,7 @@ async def serve(
     settings: Settings,
     *,
     on_ready: Callable[[Gateway, str], Coroutine[Any, Any, None]] | None = None,
-    make_neonize: NeonizeMaker = _neonize,
+    make_neonize: NeonizeMaker | None = None,
     stopped: asyncio.Event | None = None,
 ) -> int:
     """Run the gateway until *stopped* is set; returns the exit code."""

@@ -56,6 +56,12 @@ def test_a_wrong_setting_names_itself(tmp_path: Path, name: str, value: str) -> 
     told_in_one_line(*serve(tmp_path, **{f"STATUSGATE_{name}": value}), name.lower())
 
 
+def test_a_wrong_proxy_network_is_told(tmp_path: Path) -> None:
+    told_in_one_line(
+        *serve(tmp_path, "--port", "0", STATUSGATE_TRUSTED_PROXIES="10.0.0.0/99"), "10.0.0.0/99"
+    )
+
+
 def test_a_database_that_is_something_else_is_told(tmp_path: Path) -> None:
     (tmp_path / "s.db").write_bytes(b"this is a letter, not a database" * 100)
     told_in_one_line(*serve(tmp_path, "--port", "0"), "s.db")

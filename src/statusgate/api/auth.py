@@ -108,5 +108,5 @@ def _subscriber(address: str) -> str:
     if isinstance(parsed, IPv6Address):
         if parsed.ipv4_mapped is not None:
             return str(parsed.ipv4_mapped)
-        return str(int(parsed) >> 64)
+        return str(ip_network((int(parsed) >> 64 << 64, 64)))
     return address

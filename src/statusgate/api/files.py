@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from statusgate.api.answers import Answers, Call, Header, Send, send_answer
 from statusgate.api.context import Services
-from statusgate.api.problems import NOT_FOUND, Refused
+from statusgate.api.problems import NOT_FOUND, Disconnected, Refused
 from statusgate.api.routes import Route
 from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id
@@ -107,5 +107,8 @@ async def _stream(
 
 
 async def _send_chunk(send: Send, chunk: bytes) -> None:
-    async with asyncio.timeout(_SEND_SECONDS):
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    try:
+        async with asyncio.timeout(_SEND_SECONDS):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except TimeoutError:
+        raise Disconnected from None

@@ -1,13 +1,18 @@
 """Routes of the operator, open to everybody, without anything secret."""
 
+import asyncio
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from statusgate.api.answers import Answers, Call
 from statusgate.api.problems import RETRY_SECONDS, UNAVAILABLE, Refused
 from statusgate.api.routes import Route
+from statusgate.domain.errors import JournalUnavailable
 from statusgate.ports import Journal
 from statusgate.telemetry import REGISTRY
 
+_ASK_SECONDS = 1.0
+_NONE_SO_NEW = 2**62
 _UP = b'{"status":"up"}'
 
 
@@ -31,9 +36,18 @@ class Ready(Route):
         self._journal = journal
 
     async def answer(self, _call: Call) -> bytes:
-        if not self._journal.healthy:
+        if not self._journal.healthy or not await self._answers_now():
             raise Refused(503, UNAVAILABLE, RETRY_SECONDS)
         return _UP
+
+    async def _answers_now(self) -> bool:
+        """Whether the record can be read: a server's database may be away for a while."""
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                await self._journal.read(lambda tx: tx.instances(_NONE_SO_NEW))
+        except (JournalUnavailable, TimeoutError):
+            return False
+        return True
 
 
 class Metrics(Route):

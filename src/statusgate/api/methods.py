@@ -253,7 +253,7 @@ def _methods() -> tuple[Method, ...]:
             tail="receiptId",
             bare_integer="receiptId",
             parse=json_from,
-            about="Takes a notification out of the queue, so that the next one can be received.",
+            about="Takes a notification out of the queue; the next one can be received then.",
             section="6.1",
         ),
         Method(

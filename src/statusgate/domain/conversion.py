@@ -9,17 +9,17 @@ from statusgate.domain.status import FailureReason
 BAD_MEDIA = "File is not media that WhatsApp can show"
 
 
-class ImageWanted(msgspec.Struct, frozen=True):
+class ImageWanted(msgspec.Struct, frozen=True, tag="image"):
     """A JPEG."""
 
 
-class VideoWanted(msgspec.Struct, frozen=True):
+class VideoWanted(msgspec.Struct, frozen=True, tag="video"):
     """An MP4 with H.264 and AAC; what comes after *max_seconds* is cut off."""
 
     max_seconds: int
 
 
-class VoiceWanted(msgspec.Struct, frozen=True):
+class VoiceWanted(msgspec.Struct, frozen=True, tag="voice"):
     """Ogg/Opus, mono; a voice longer than *max_seconds* fails."""
 
     max_seconds: int

@@ -12,6 +12,8 @@ _PREFIXES: tuple[tuple[bytes, tuple[str, str]], ...] = (
     (b"GIF89a", ("image/gif", "gif")),
     (b"%PDF-", ("application/pdf", "pdf")),
     (b"ID3", ("audio/mpeg", "mp3")),
+    (b"fLaC", ("audio/flac", "flac")),
+    (b"#!AMR", ("audio/amr", "amr")),
 )
 _RIFF_FORMS = {
     b"WEBP": ("image/webp", "webp"),
@@ -38,7 +40,7 @@ _EXTENSIONS = {
     "video/webm": "webm", "video/x-matroska": "mkv", "video/x-msvideo": "avi",
     "video/ogg": "ogv",
     "audio/ogg": "ogg", "audio/mpeg": "mp3", "audio/wav": "wav", "audio/x-wav": "wav",
-    "audio/mp4": "m4a", "audio/aac": "aac",
+    "audio/mp4": "m4a", "audio/aac": "aac", "audio/flac": "flac", "audio/amr": "amr",
     "application/pdf": "pdf",
 }  # fmt: skip
 

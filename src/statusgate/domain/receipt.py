@@ -21,6 +21,10 @@ class Progress(IntEnum):
     READ = 4
 
 
+PROGRESS_NAMES = {progress: progress.name.lower() for progress in Progress}
+"""How the contract spells them."""
+
+
 class Row(msgspec.Struct, frozen=True):
     """One recipient's receipts: the earliest time of each kind, milliseconds UTC."""
 

@@ -29,7 +29,7 @@ class Font(IntEnum):
     OSWALD_HEAVY = 5
 
 
-_NAMES = {font.value: font.name for font in Font}
+_NAMES: dict[int, str] = {font.value: font.name for font in Font}
 SYSTEM_FONTS = frozenset({0, 6})
 WHITE = 0xFFFFFF
 BLACK = 0x000000
@@ -38,8 +38,8 @@ BLACK = 0x000000
 def font_name(number: int | None) -> str:
     """Return the contract's name for WhatsApp's *number*, the nearest one if it has none."""
     if number is None or number in SYSTEM_FONTS:
-        return Font.SANS_SERIF.name
-    return _NAMES.get(number, Font.SERIF.name)
+        return _NAMES[Font.SANS_SERIF]
+    return _NAMES.get(number, _NAMES[Font.SERIF])
 
 
 def colour(background: int | None) -> str:

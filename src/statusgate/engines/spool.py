@@ -189,6 +189,15 @@ class Spool:
             if self._drop_confirmed() or seq - self._persisted >= _PERSIST_EVERY:
                 self._persist()
 
+    def tidy(self) -> None:
+        """Remove what is confirmed also from the file being written, if all of it is.
+
+        Meant for quiet moments: the next record costs a new file. Raises OSError.
+        """
+        with self._changed:
+            self._check_open()
+            self._drop_confirmed(tidy_bytes=0)
+
     def close(self) -> None:
         """Sync and release everything; idempotent."""
         with self._changed:

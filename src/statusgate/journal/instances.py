@@ -49,7 +49,7 @@ class Instances(Part):
         instance_id = instance.id or self._free_instance_id()
         created = msgspec.structs.replace(instance, id=instance_id, version=version)
         if not self._db.run("add_instance", **columns_of_instance(created)):
-            raise InvalidRequest("'idInstance' is taken")
+            raise InvalidRequest("'idInstance' is already in use")
         self._db.run("advance_cursor", instance_id=instance_id, seq=0)
         return created
 

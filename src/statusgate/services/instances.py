@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from statusgate import telemetry
 from statusgate.domain.errors import InstanceUnknown
 from statusgate.domain.ids import InstanceId, new_token, parse_instance_id
 from statusgate.domain.instance import EngineName, Instance, InstanceSettings
@@ -65,6 +66,7 @@ class Instances:
         if known is not None and known.version >= instance.version:
             return
         self._by_id[instance.id] = instance
+        _count(known, instance)
         self._version = max(self._version, instance.version)
         for listener in self._listeners:
             listener(instance)
@@ -159,3 +161,11 @@ class Instances:
     async def delete(self, instance_id: InstanceId) -> None:
         """Mark an instance deleted; its records go in the background."""
         await self.change(instance_id, deleted_ms=self._clock.now_ms(), token_digest=_NOBODY)
+
+
+def _count(before: Instance | None, after: Instance) -> None:
+    """Keep the gauge of instances by state; deleted ones do not count."""
+    if before is not None and before.deleted_ms is None:
+        telemetry.instances_by_state.labels(before.state).dec()
+    if after.deleted_ms is None:
+        telemetry.instances_by_state.labels(after.state).inc()

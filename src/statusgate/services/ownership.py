@@ -203,10 +203,14 @@ class Ownership:
     async def _commit(self, instance_id: InstanceId, batch: Sequence[Sequenced]) -> None:
         now_ms = self._clock.now_ms()
 
-        def work(tx: Transaction, changes: Changes) -> None:
+        def work(tx: Transaction, changes: Changes) -> int:
             record_batch(tx, changes, instance_id, batch, now_ms)
+            return changes.gaps
 
-        await self._commits.record(instance_id, work)
+        gaps = await self._commits.record(instance_id, work)
+        if gaps:
+            telemetry.gaps_total.inc(gaps)
+            log.warning("status.undecryptable", instance=instance_id, count=gaps)
 
     def _notice(self, instance_id: InstanceId, account: Account, event: EngineEvent) -> None:
         """Follow what only memory keeps."""

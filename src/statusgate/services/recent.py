@@ -38,6 +38,13 @@ class Window:
         self._by_no: dict[int, Key] = {}
         self._joined: dict[int, bytes] = {}
 
+    def fill(self, items: Iterable[tuple[Key, bytes]]) -> None:
+        """Take many items into an empty window."""
+        self._bodies = dict(items)
+        self._keys = sorted(self._bodies)
+        self._by_no = {key[2]: key for key in self._keys}
+        self.size = sum(map(len, self._bodies.values()))
+
     def put(self, status: Status, body: bytes) -> None:
         """Add an item or replace it; one older than the window is left out."""
         if status.posted_ms < self.since_ms:
@@ -63,7 +70,7 @@ class Window:
         joined = self._joined.get(length)
         if joined is None:
             bodies = self._bodies
-            joined = b"[" + b",".join([bodies[key] for key in self._keys[:length]]) + b"]"
+            joined = _array(bodies[key] for key in self._keys[:length])
             self._remember(length, joined)
         return joined
 
@@ -116,8 +123,10 @@ class Recent:
 
         Commits that land while the journal is read are applied on top, in their order.
         """
+        if not self._limit:
+            return _array(self._encode(status) for status in await read())
         slot = (instance_id, outgoing)
-        missed = self._loading.setdefault(slot, []) if self._limit else []
+        missed = self._loading.setdefault(slot, [])
         begun = len(missed)
         try:
             statuses = await read()
@@ -126,8 +135,7 @@ class Recent:
             if alone:
                 del self._loading[slot]
         window = Window(since_ms)
-        for status in statuses:
-            window.put(status, self._encode(status))
+        window.fill((key_of(status), self._encode(status)) for status in statuses)
         for changes in missed[begun:]:
             self._apply(window, changes, outgoing=outgoing)
         if alone and not any(changes.people_changed for changes in missed[begun:]):
@@ -254,6 +262,11 @@ class _Statistics:
         ids.discard(key[1])
         if not ids:
             del self._by_instance[key[0]]
+
+
+def _array(items: Iterable[bytes]) -> bytes:
+    """Return the JSON array of encoded items."""
+    return b"[" + b",".join(items) + b"]"
 
 
 def _of(statuses: Iterable[Status], *, outgoing: bool) -> list[Status]:

@@ -1,15 +1,20 @@
 """Old records go: in small steps, so that nobody waits for them."""
 
+import asyncio
+from collections.abc import Callable
+
 import structlog
 
 from statusgate import telemetry
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
+from statusgate.domain.instance import Instance
 from statusgate.ports import Clock, Journal, MediaStore
 from statusgate.services.instances import Instances
 
 log = structlog.get_logger()
 _DAY_MS = 86_400_000
+_STOP_MS = 60_000
 _STEP = 500
 _PAUSE_SECONDS = 0.05
 _ROUND_SECONDS = 600.0
@@ -24,13 +29,16 @@ class Retention:
         store: MediaStore,
         instances: Instances,
         clock: Clock,
+        forget_account: Callable[[InstanceId], None],
         *,
         retention_days: int,
     ) -> None:
+        """*forget_account*: removes what an engine keeps of an account; called again is fine."""
         self._journal = journal
         self._store = store
         self._instances = instances
         self._clock = clock
+        self._forget_account = forget_account
         self._keep_ms = retention_days * _DAY_MS
 
     async def run(self) -> None:
@@ -48,9 +56,15 @@ class Retention:
         """Remove all that is due; returns the number of records."""
         removed = await self._expire()
         for instance in self._instances.all(deleted=True):
-            if instance.deleted_ms is not None:
+            if self._is_long_gone(instance):
                 removed += await self._purge(instance.id)
+                await asyncio.to_thread(self._forget_account, instance.id)
         return removed
+
+    def _is_long_gone(self, instance: Instance) -> bool:
+        """Deleted, and its engine has had time to stop."""
+        deleted_ms = instance.deleted_ms
+        return deleted_ms is not None and self._clock.now_ms() - deleted_ms > _STOP_MS
 
     async def _expire(self) -> int:
         now_ms = self._clock.now_ms()

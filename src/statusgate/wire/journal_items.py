@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from statusgate.domain.media import media_url
+from statusgate.domain.receipt import PROGRESS_NAMES
 from statusgate.domain.status import Kind, Status, colour, font_name
 
 TYPE_MESSAGE = {
@@ -54,7 +55,7 @@ def _outgoing(status: Status, public_url: str) -> dict[str, Any]:
         "chatId": status.author.chat_id,
         **content,
         "participants": status.participants,
-        "statusMessage": status.progress.name.lower(),
+        "statusMessage": PROGRESS_NAMES[status.progress],
         "sendByApi": status.by_api,
     }
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from statusgate.domain.receipt import Progress, Recipient
+from statusgate.domain.receipt import PROGRESS_NAMES, Recipient
 
 _encode = msgspec.json.Encoder().encode
-_NAMES = {progress: progress.name.lower() for progress in Progress}
 
 
 class StatisticRow(msgspec.Struct, frozen=True):
@@ -23,7 +22,9 @@ def encode_statistic(recipients: Iterable[Recipient]) -> bytes:
     return _encode(
         [
             StatisticRow(
-                recipient.address.chat_id, recipient.at_ms // 1000, _NAMES[recipient.progress]
+                recipient.address.chat_id,
+                recipient.at_ms // 1000,
+                PROGRESS_NAMES[recipient.progress],
             )
             for recipient in recipients
         ]

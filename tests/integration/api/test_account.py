@@ -196,6 +196,18 @@ async def test_scanqrcode_tells_codes_and_then_the_account(unlinked: Tenant) -> 
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
 
 
+async def test_scanqrcode_ends_with_its_instance(unlinked: Tenant) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(unlinked.running.url + unlinked.path("scanqrcode")) as socket,
+    ):
+        await socket.receive_str(timeout=5)
+        await unlinked.running.partner("deleteInstanceAccount", {"idInstance": unlinked.id})
+        last = json.loads(await socket.receive_str(timeout=5))
+        assert last["type"] == "error"
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+
+
 async def test_scanqrcode_refuses_instead_of_upgrading(tenant: Tenant) -> None:
     targets = {
         f"/waInstance{tenant.id}/scanqrcode/wrong": 401,

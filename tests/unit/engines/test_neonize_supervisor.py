@@ -261,6 +261,19 @@ async def test_a_worker_that_never_greets_is_killed(tmp_path: Path) -> None:
         await eventually(lambda: len(it.starts) == 2)
 
 
+async def test_a_full_disk_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = 0
+    monkeypatch.setattr("statusgate.engines.neonize.keeper.free_bytes", lambda _: room)
+    async with scripted(tmp_path, {"exit": Exit.NO_ROOM}, {}, room_every=0.05) as it:
+        await eventually(lambda: it.deaths)
+        await asyncio.sleep(0.3)
+        assert len(it.starts) == 1
+        room = 2**62
+        await eventually(lambda: len(it.starts) == 2)
+
+
 # -- stopping
 
 

@@ -64,6 +64,19 @@ def test_confirmed_segments_go_and_numbers_are_never_used_again(tmp_path: Path) 
     spool.close()
 
 
+def test_in_quiet_moments_nothing_confirmed_is_left(tmp_path: Path) -> None:
+    spool = open_spool(tmp_path)
+    spool.append(b"one")
+    spool.tidy()
+    assert list(spool.read(0)) == [(1, b"one")]
+    spool.confirm(1)
+    spool.tidy()
+    spool.tidy()
+    assert segments(tmp_path) == []
+    assert spool.append(b"two") == 2
+    spool.close()
+
+
 def test_a_reader_that_knows_more_than_a_lost_spool_moves_the_numbers_on(
     tmp_path: Path,
 ) -> None:

@@ -33,6 +33,8 @@ HEADS = [
     (b"\xff\xf3\x44\xc4", "audio/mpeg", "mp3"),
     (b"\xff\xf1\x50\x80", "audio/aac", "aac"),
     (b"\xff\xf9\x50\x80", "audio/aac", "aac"),
+    (b"fLaC\0\0\0\x22", "audio/flac", "flac"),
+    (b"#!AMR\n\x3c", "audio/amr", "amr"),
     (b"%PDF-1.7", "application/pdf", "pdf"),
     (b"", *UNKNOWN),
     (b"\xff", *UNKNOWN),

@@ -1,5 +1,6 @@
 """What the gateway tells a worker at its start, and what a worker's exit code means."""
 
+import os
 from enum import IntEnum
 from typing import Literal
 
@@ -43,6 +44,9 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
     send_drain: float = 8.0
     ack_drain: float = 2.0
+    room_every: float = 5.0
+    """how often to look whether a full disk has room again"""
+
     contacts_every: float = 600.0
 
     request: float = 30.0
@@ -104,6 +108,16 @@ MEANING = {
     Exit.BANNED: "the account is banned for a time",
     Exit.BLOCKED: "the account is banned",
 }
+
+
+SLACK = 1.25
+"""so many times the least free space must be there before an account goes online again"""
+
+
+def free_bytes(directory: str) -> int:
+    """Return how much an ordinary user may still write to the disk of *directory*."""
+    disk = os.statvfs(directory)
+    return disk.f_bavail * disk.f_frsize
 
 
 def meaning(code: int) -> str:

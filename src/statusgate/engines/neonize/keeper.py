@@ -16,7 +16,7 @@ from statusgate.domain.errors import (
     MediaUnavailable,
     StatusgateError,
 )
-from statusgate.engines.neonize.config import Exit, Setup, meaning
+from statusgate.engines.neonize.config import SLACK, Exit, Setup, free_bytes, meaning
 from statusgate.engines.neonize.ipc import (
     VERSION,
     Beat,
@@ -134,7 +134,8 @@ class Keeper:
                 await asyncio.shield(runner)
         except TimeoutError:
             await self._kill()
-            await runner
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
         self._runner = None
 
     def send(self, frame: Any) -> None:
@@ -318,11 +319,22 @@ class Keeper:
             return
         self._needed.set()
         self._hurry.clear()
+        if code == Exit.NO_ROOM and self._low_on_room():
+            while self._low_on_room() and not self._stopping:
+                await self._sleep(self._timing.room_every)
+        else:
+            await self._sleep(verdict.delay)
+        self.held = False
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep unless somebody is in a hurry."""
         if not self._stopping:
             with suppress(TimeoutError):
-                async with asyncio.timeout(verdict.delay):
+                async with asyncio.timeout(seconds):
                     await self._hurry.wait()
-        self.held = False
+
+    def _low_on_room(self) -> bool:
+        return free_bytes(self._setup.directory) < self._setup.min_free_bytes * SLACK
 
     async def _watch(self, worker: WorkerProcess) -> None:
         """Ask for a sign of life again and again; end a worker that gives none."""

@@ -21,7 +21,7 @@ import msgspec
 
 from statusgate.domain.events import EngineEvent, EngineState, StateChanged
 from statusgate.engines.neonize.book import PostBook
-from statusgate.engines.neonize.config import Exit, Setup
+from statusgate.engines.neonize.config import SLACK, Exit, Setup, free_bytes
 from statusgate.engines.neonize.courier import Courier
 from statusgate.engines.neonize.ipc import (
     VERSION,
@@ -79,7 +79,6 @@ class Worker:
             Hello(
                 v=VERSION,
                 pid=os.getpid(),
-                linked=self._store.exists,
                 spool=(self._spool.first, self._spool.last),
             )
         )
@@ -169,7 +168,7 @@ class Worker:
                 self.end(Exit.LOGGED_OUT)
             elif not self._store.check():
                 self._resting = True
-            elif self._low_on_room(slack=1.25):
+            elif self._low_on_room(SLACK):
                 self.end(Exit.NO_ROOM)
             else:
                 self._operations.open_session(linked=True)
@@ -203,6 +202,7 @@ class Worker:
         if now - self._checked_at > _EVERY_SECONDS:
             self._checked_at = now
             _cap_log()
+            self._tidy()
             if self._operations.connected and self._low_on_room():
                 log.critical("little room is left on the disk; leaving WhatsApp meanwhile")
                 return Exit.NO_ROOM
@@ -217,9 +217,16 @@ class Worker:
             return Exit.DRAINED if rested else None
         return None
 
+    def _tidy(self) -> None:
+        """Leave nothing personal in the spool that is journaled."""
+        try:
+            if self._courier.settled():
+                self._spool.tidy()
+        except OSError as error:
+            self.spool_failed(error)
+
     def _low_on_room(self, slack: float = 1.0) -> bool:
-        disk = os.statvfs(self._setup.directory)
-        return disk.f_bavail * disk.f_frsize < self._setup.min_free_bytes * slack
+        return free_bytes(self._setup.directory) < self._setup.min_free_bytes * slack
 
     def _finish(self, code: Exit) -> NoReturn:
         """Drain: let a post end, leave WhatsApp, hand over what is spooled."""

@@ -1,0 +1,175 @@
+"""Any sound becomes a voice note; one that is one already stays as it is."""
+
+import math
+import struct
+from array import array
+from pathlib import Path
+
+import av
+import pytest
+
+from statusgate.domain.conversion import ConversionFailed, Converted, VoiceWanted
+from statusgate.domain.status import FailureReason
+from tests.unit.media import corpus, hostile
+from tests.unit.media.conftest import Convert
+
+WANTED = VoiceWanted(600)
+KINDS: dict[str, tuple[str, int, str]] = {
+    "x.wav": ("pcm_s16le", 44_100, "stereo"),
+    "float.wav": ("pcm_f32le", 48_000, "mono"),
+    "8bit.wav": ("pcm_u8", 8_000, "mono"),
+    "x.mp3": ("libmp3lame", 44_100, "stereo"),
+    "x.m4a": ("aac", 44_100, "stereo"),
+    "bare.aac": ("aac", 44_100, "mono"),
+    "x.mp4": ("aac", 48_000, "mono"),
+    "vorbis.ogg": ("vorbis", 48_000, "stereo"),
+    "stereo.ogg": ("libopus", 48_000, "stereo"),
+    "x.webm": ("libopus", 48_000, "mono"),
+    "5.1.m4a": ("aac", 48_000, "5.1"),
+    "x.flac": ("flac", 44_100, "stereo"),
+    "x.amr": ("libopencore_amrnb", 8_000, "mono"),
+}
+
+
+def check_for_phones(made: Converted) -> list[int]:
+    """What every voice must be; returns its samples."""
+    assert (made.mimetype, made.extension) == ("audio/ogg; codecs=opus", "ogg")
+    assert (made.width, made.height, made.thumbnail) == (0, 0, b"")
+    assert len(made.waveform) == 64
+    assert max(made.waveform) <= 100
+    content = made.path.read_bytes()
+    assert content.startswith(b"OggS")
+    head = content.index(b"OpusHead")
+    channels, _, rate = struct.unpack_from("<BHI", content, head + 9)
+    assert (channels, rate) == (1, 48_000)
+    samples = array("h")
+    with av.open(made.path) as opened:
+        assert len(opened.streams) == 1
+        assert opened.streams[0].codec_context.name in ("opus", "libopus")
+        resampler = av.AudioResampler("s16", "mono", 48_000)
+        for frame in opened.decode(audio=0):
+            for piece in resampler.resample(frame):
+                samples.frombytes(bytes(piece.planes[0])[: 2 * piece.samples])
+    return samples.tolist()
+
+
+def crossings_a_second(samples: list[int]) -> float:
+    """Twice the pitch."""
+    middle = samples[len(samples) // 4 : 3 * len(samples) // 4]
+    changes = sum(a < 0 <= b or b < 0 <= a for a, b in zip(middle, middle[1:], strict=False))
+    return changes * 48_000 / len(middle)
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_every_kind_of_sound(convert: Convert, tmp_path: Path, name: str) -> None:
+    codec, rate, layout = KINDS[name]
+    made = await convert(
+        corpus.write_sound(tmp_path / name, codec, rate=rate, layout=layout), WANTED
+    )
+    assert isinstance(made, Converted), made
+    assert (made.seconds, made.passed_through) == (2, False)
+    samples = check_for_phones(made)
+    assert len(samples) == pytest.approx(2 * 48_000, rel=0.05)
+    assert crossings_a_second(samples) == pytest.approx(880, rel=0.02)
+
+
+async def test_a_voice_note_stays_as_it_is(
+    convert: Convert, tmp_path: Path, fine_voice: Path
+) -> None:
+    made = await convert(fine_voice, WANTED)
+    assert isinstance(made, Converted)
+    assert (made.passed_through, made.path, made.seconds) == (True, fine_voice, 2)
+    check_for_phones(made)
+    assert min(made.waveform) > 80
+    assert list(tmp_path.iterdir()) == []
+    sample = await convert(hostile.SAMPLES / "audio.ogg", WANTED)
+    assert isinstance(sample, Converted)
+    assert sample.passed_through
+
+
+async def test_the_waveform_shows_how_loud_it_is(convert: Convert, tmp_path: Path) -> None:
+    """A second of silence, one of half loudness, one of full, one of silence."""
+    loudness = [0.0, 0.3, 0.6, 0.0]
+    samples = array(
+        "h",
+        (
+            int(32_000 * loudness[at // 48_000] * math.sin(math.tau * 500 * at / 48_000))
+            for at in range(4 * 48_000)
+        ),
+    )
+    frame = corpus.frame_of(samples)
+    for name, codec in {"x.wav": "pcm_s16le", "x.ogg": "libopus"}.items():
+        made = await convert(corpus.write_sound(tmp_path / name, codec, frame=frame), WANTED)
+        assert isinstance(made, Converted)
+        bars = list(made.waveform)
+        assert max(bars[:15]) <= 2, name
+        assert bars[17:31] == pytest.approx([50] * 14, abs=3), name
+        assert bars[33:47] == pytest.approx([100] * 14, abs=3), name
+        assert max(bars[50:]) <= 2, name
+
+
+async def test_silence_is_a_voice_too(convert: Convert, tmp_path: Path) -> None:
+    silence = corpus.frame_of(array("h", bytes(48_000)))
+    made = await convert(
+        corpus.write_sound(tmp_path / "x.wav", "pcm_s16le", frame=silence), WANTED
+    )
+    assert isinstance(made, Converted)
+    assert (made.waveform, made.seconds) == (bytes(64), 1)
+
+
+async def test_a_voice_that_is_too_long_fails(
+    convert: Convert, tmp_path: Path, fine_voice: Path
+) -> None:
+    too_long = corpus.write_sound(tmp_path / "x.mp3", "libmp3lame", seconds=2)
+    for source in (too_long, fine_voice):
+        assert await convert(source, VoiceWanted(1)) == ConversionFailed(
+            FailureReason.VOICE_TOO_LONG, "Voice is longer than 1 seconds"
+        )
+        made = await convert(source, VoiceWanted(2))
+        assert isinstance(made, Converted)
+        assert made.seconds == 2
+
+
+async def test_an_hour_of_sound_costs_no_hour(convert: Convert, tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    seconds, rate = 3600, 8000
+    data = bytes([128]) * (seconds * rate)
+    form = struct.pack("<HHIIHH", 1, 1, rate, rate, 1, 8)
+    head = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(data))
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(head) + len(data)) + head + data)
+    made = await convert(path, WANTED)
+    assert isinstance(made, ConversionFailed)
+    assert made.reason is FailureReason.VOICE_TOO_LONG
+
+
+async def test_headers_are_not_believed(convert: Convert, tmp_path: Path) -> None:
+    """WAVs of recorders that could not go back tell no length, or an endless one."""
+    content = corpus.write_sound(tmp_path / "x.wav", "pcm_s16le").read_bytes()
+    at = content.index(b"data") + 4
+    for told in (0, 0xFFFFFFFF):
+        length = struct.pack("<I", told)
+        lying = content[:4] + length + content[8:at] + length + content[at + 4 :]
+        (tmp_path / "y.wav").write_bytes(lying)
+        made = await convert(tmp_path / "y.wav", WANTED)
+        assert isinstance(made, Converted), told
+        assert made.seconds == 2
+
+
+async def test_pictures_within_songs_are_left_out(convert: Convert, tmp_path: Path) -> None:
+    song = corpus.write_sound(tmp_path / "x.mp3", "libmp3lame").read_bytes()
+    picture = hostile.jpeg()
+    frame = b"\0image/jpeg\0\3\0" + picture
+    size = len(frame) + 10
+    synchsafe = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+    tag = b"ID3\3\0\0" + synchsafe + b"APIC" + struct.pack(">I", len(frame)) + b"\0\0" + frame
+    (tmp_path / "y.mp3").write_bytes(tag + song)
+    made = await convert(tmp_path / "y.mp3", WANTED)
+    assert isinstance(made, Converted)
+    assert picture[:40] not in made.path.read_bytes()
+    check_for_phones(made)
+
+
+async def test_a_film_has_a_voice(convert: Convert, fine_film: Path) -> None:
+    made = await convert(fine_film, WANTED)
+    assert isinstance(made, Converted)
+    check_for_phones(made)
