@@ -67,7 +67,11 @@ def _operation(method: Method, schemas: dict[str, Any]) -> tuple[str, Any]:
         _path_parameter("apiTokenInstance", {"type": "string", "minLength": 1}),
         *_query(method),
     ]
-    operation["responses"]["200"]["content"] = _json(schemas[repr(method.answer)])
+    operation["responses"]["200"]["content"] = (
+        {"text/event-stream": {"schema": {}}}
+        if method.stream
+        else _json(schemas[repr(method.answer)])
+    )
     path = f"/waInstance{{idInstance}}/{method.name}/{{apiTokenInstance}}"
     return path, {method.verb.lower(): operation}
 
@@ -111,7 +115,7 @@ def _common(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if method.rate is not None:
         operation["x-green-api-rate"] = method.rate
-    if method.verb == "POST" and method.request is not None:
+    if method.verb in ("POST", "DELETE") and method.request is not None:
         schema = schemas[repr(method.request)]
         operation["requestBody"] = {"required": True, "content": _json(schema)}
     return operation

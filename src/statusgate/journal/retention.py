@@ -92,14 +92,8 @@ class Retention(Statuses):
         """What was told: ended notifications, attempts, the log behind the live stream."""
         step.gone += len(self._some(step, "expire_ended_notifications", before_ms=before_ms))
         step.gone += len(self._some(step, "expire_deliveries", before_ms=before_ms))
-        step.gone += len(
-            self._some(
-                step,
-                "expire_events",
-                logged_before_ms=logged_before_ms,
-                most_logged=MOST_LOGGED,
-            )
-        )
+        logged = {"logged_before_ms": logged_before_ms, "most_logged": MOST_LOGGED}
+        step.gone += len(self._some(step, "expire_events", **logged))
 
     def _expire_files(self, step: Step, now_ms: int) -> None:
         self._take_paths(step, self._some(step, "expire_files", now_ms=now_ms))

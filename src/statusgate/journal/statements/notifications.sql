@@ -2,6 +2,12 @@
 SELECT instance_id, receipt_id, created_ms, ended_ms, outcome, attempts, webhook_id, body
 FROM notifications
 
+-- part: waiting_notification
+-- By the key, SQLite would walk over everything that has ended.
+SELECT instance_id, receipt_id, created_ms, ended_ms, outcome, attempts, webhook_id, body
+FROM notifications -- only: postgres
+FROM notifications INDEXED BY notifications_waiting -- only: sqlite
+
 -- name: waiting_instances
 -- The operator's: where something waits, how much, and since when.
 SELECT instance_id, count(*), min(created_ms)
@@ -11,7 +17,7 @@ GROUP BY instance_id
 ORDER BY instance_id;
 
 -- name: first_notification
--- use: notification
+-- use: waiting_notification
 WHERE instance_id = :instance_id AND ended_ms IS NULL
 ORDER BY receipt_id
 LIMIT 1;
@@ -21,7 +27,7 @@ LIMIT 1;
 WHERE instance_id = :instance_id AND receipt_id = :receipt_id;
 
 -- name: notifications_from
--- use: notification
+-- use: waiting_notification
 WHERE instance_id = :instance_id AND receipt_id > :after AND ended_ms IS NULL
 ORDER BY receipt_id
 LIMIT :limit;
