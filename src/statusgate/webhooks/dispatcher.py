@@ -55,7 +55,10 @@ class Dispatcher:
         instances: Instances,
         clock: Clock,
         secrets: Mapping[InstanceId, Sequence[Secret]] | None = None,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
+        """*secrets* sign the pushes of their instances."""
+        self._look_seconds = look_seconds
         self._pushing = pushing
         self._sender = sender
         self._clock = clock
@@ -78,7 +81,7 @@ class Dispatcher:
                     await self._look()
                 except JournalUnavailable as error:
                     log.warning("pushes.wait", reason=str(error))
-                await self._clock.sleep(LOOK_SECONDS)
+                await self._clock.sleep(self._look_seconds)
         finally:
             await self._end()
 
