@@ -33,9 +33,7 @@ class ExtendedTextMessageData(msgspec.Struct, **SHAPE):
     forwardingScore: int
     isForwarded: bool
     backgroundColor: str
-    font: Literal[
-        "SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "OSWALD_HEAVY"
-    ]
+    font: Literal["SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "OSWALD_HEAVY"]
     participants: list[str]
 
 
@@ -86,9 +84,7 @@ class OutgoingApi(_Message, tag="outgoingAPIMessageReceived", **SHAPE):
     pass
 
 
-class Outcome(
-    msgspec.Struct, tag="outgoingMessageStatus", tag_field="typeWebhook", **SHAPE
-):
+class Outcome(msgspec.Struct, tag="outgoingMessageStatus", tag_field="typeWebhook", **SHAPE):
     chatId: str
     instanceData: InstanceData
     timestamp: int

@@ -40,7 +40,7 @@ TABLE: dict[str, tuple[PushOutcome, float]] = {
 
 
 def told(event: str) -> float:
-    return telemetry.operator_events_total.labels(event)._value.get()
+    return float(telemetry.operator_events_total.labels(event)._value.get())
 
 
 @pytest.mark.parametrize("name", TABLE)
