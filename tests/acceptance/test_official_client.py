@@ -139,3 +139,27 @@ def test_the_partners_client(server: ServerProcess) -> None:
     made = asyncio.run(partner.partner.getInstancesAsync())
     assert json.loads(json.dumps(ok(made)))["code"] == 401
     partner.session.close()
+
+
+def test_the_polling_loop(server: ServerProcess) -> None:
+    """The client's own loop: receive, hand over, delete, until it is told to stop."""
+    logging.getLogger("whatsapp-api-client-python").handlers.clear()
+    tenant = server.create_instance(settings={"statusWebhook": "yes", "stateWebhook": "yes"})
+    client = GreenApi(
+        str(tenant.id), tenant.token, host=f"http://127.0.0.1:{server.port}", media=""
+    )
+    assert tenant.simulate(*EVENTS, {"event": "state", "state": "suspended"}).status == 200
+    told: list[tuple[str, dict[str, Any]]] = []
+
+    def handle(kind: str, body: dict[str, Any]) -> None:
+        told.append((kind, body))
+        if len(told) == 3:
+            client.webhooks.stopReceivingNotifications()
+
+    client.webhooks.startReceivingNotifications(handle)
+    assert {kind for kind, _ in told} == {
+        "incomingMessageReceived", "outgoingMessageReceived", "stateInstanceChanged",
+    }  # fmt: skip
+    assert ok(client.receiving.receiveNotification()) is None
+    assert tenant.get("getWebhooksCount").json() == {"count": 0}
+    client.session.close()
