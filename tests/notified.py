@@ -105,7 +105,7 @@ _decoder = msgspec.json.Decoder(Told)
 
 
 def strictly(body: bytes) -> Told:
-    """Decode a notification; ValidationError for any key or value the contract does not name."""
+    """Decode a notification; ValidationError for what the contract does not name."""
     told: Told = _decoder.decode(body)
     if isinstance(told, Outcome):
         assert (told.description is not msgspec.UNSET) == (told.status == "failed")

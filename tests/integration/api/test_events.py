@@ -126,8 +126,8 @@ async def test_it_resumes_behind_an_event(on_each: Tenant, how: str) -> None:
     await tenant.simulate(*(TEXT | {"idMessage": f"A{n}"} for n in range(4, 8)))
     at = told[1][0]  # in the midst of a transaction
     query = {"header": "", "query": f"?lastEventId={at}", "both": "?lastEventId=1"}[how]
-    headers = {} if how == "query" else {"Last_Event_ID": str(at)}
-    async with stream(tenant, query, **headers) as client:
+    header = "" if how == "query" else str(at)
+    async with stream(tenant, query, Last_Event_ID=header) as client:
         missed = await client.events(7)
         await tenant.simulate(TEXT | {"idMessage": "A8"})
         missed.append(await client.event())
