@@ -86,11 +86,10 @@ class Dispatcher:
             await self._end()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Begin nothing more; pauses end, attempts go on and are noted."""
         self._runs = False
         for lane in self._lanes.values():
-            if lane.attempt is None and lane.task is not None:
-                lane.task.cancel()
+            lane.changed.set()
 
     async def _look(self) -> None:
         """Find what waits, whoever queued it."""
@@ -144,7 +143,6 @@ class Dispatcher:
         step: Next = await self._surely(lambda: self._pushing.next(instance_id))
         while step is not None and self._runs:
             if isinstance(step, Paused):
-                lane.changed.clear()
                 await self._pause(lane, step.seconds)
                 step = await self._surely(lambda: self._pushing.next(instance_id))
                 continue
@@ -191,6 +189,7 @@ class Dispatcher:
         }
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            lane.changed.clear()
         finally:
             for wait in waits:
                 wait.cancel()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from datetime import UTC, datetime
 
 import pytest
@@ -185,6 +186,37 @@ async def test_a_pause_outlives_the_process_and_an_attempt_does_not() -> None:
         assert w.sender.times == [0, 60, 61]  # no lease of a dead process is waited for
         ids = {headers.get("webhook-id") for headers in (one.headers for one in w.sender.sent)}
         assert ids == {None}
+
+
+async def test_a_stop_waits_five_seconds_for_an_attempt() -> None:
+    async with world() as w:
+        w.sender.hold[URL] = asyncio.Event()
+        await w.queue(b'{"n":1}')
+        await w.settle()
+        began = time.monotonic()
+        w.dispatcher.stop()
+        assert w._running is not None
+        w._running.cancel()
+        await asyncio.gather(w._running, return_exceptions=True)
+        assert 4.5 < time.monotonic() - began < 7
+        assert w.dispatcher._lanes == {}
+        assert len(await w.waiting()) == 1
+
+
+async def test_a_stop_ends_pauses_and_notes_what_was_answered() -> None:
+    async with world() as w:
+        await w.add(OTHER, "https://other.example.org/")
+        w.sender.outcomes = [PushAnswer(500)]
+        await w.queue(b'{"n":1}')
+        await w.settle()
+        w.sender.hold["https://other.example.org/"] = asyncio.Event()
+        await w.queue(b'{"m":1}', b'{"m":2}', instance_id=OTHER)
+        await w.settle()
+        w.dispatcher.stop()
+        w.sender.hold["https://other.example.org/"].set()
+        await w.settle()
+        assert w.dispatcher._lanes == {}
+        assert [one.body for one in await w.waiting(OTHER)] == [b'{"m":2}']
 
 
 async def test_pushes_are_signed_as_standard_webhooks_says() -> None:
