@@ -16,6 +16,7 @@ from rich.table import Table
 from statusgate import (
     __version__,
     link_command,
+    notifications_command,
     post_command,
     simulate_command,
     telemetry,
@@ -346,6 +347,125 @@ def delete(
 
     with _faults_told():
         _print(asyncio.run(work()), as_json=as_json)
+
+
+@main.group()
+def notifications() -> None:
+    """See what waits to be told, and repair it, directly in the database.
+
+    A running server notices within seconds.
+    """
+
+
+def _on_journal(config: Path | None, flags: dict[str, Any], work: Callable[..., Any]) -> Any:
+    """Run ``work(journal)`` on the database that the settings name."""
+
+    async def run() -> Any:
+        journal = open_journal(_load(config, **flags).database, exclusive=False)
+        try:
+            return await work(journal)
+        finally:
+            await journal.close()
+
+    with _faults_told():
+        return asyncio.run(run())
+
+
+_instance_argument = click.argument("instance_id", metavar="ID", type=InstanceNumber())
+_receipts_argument = click.argument("receipts", metavar="RECEIPT…", type=int, nargs=-1)
+
+
+@notifications.command("list")
+@_settings_options
+@_instance_argument
+@click.option("--ended", is_flag=True, help="Those that are delivered, expired or dropped.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def list_notifications(
+    config: Path | None,
+    instance_id: InstanceId,
+    ended: bool,
+    limit: int,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """List an instance's notifications, oldest first, with their last attempt to push."""
+    rows = _on_journal(
+        config,
+        flags,
+        lambda journal: notifications_command.listed(
+            journal, instance_id, waiting=not ended, limit=limit
+        ),
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(rows))
+        return
+    table = Table("receipt", "created", "state", "attempts", "last attempt", "came of it")
+    for row in rows:
+        told = " ".join(str(row[key]) for key in ("lastOutcome", "lastCode") if row[key])
+        table.add_row(
+            str(row["receiptId"]), row["created"], row["state"], str(row["attempts"]),
+            row["lastAttempt"], f"{told} {row['lastReason']}".strip(),
+        )  # fmt: skip
+    Console().print(table)
+
+
+@notifications.command()
+@_settings_options
+@_instance_argument
+@_receipts_argument
+@click.option("--expired", is_flag=True, help="All that nobody took within 24 hours.")
+@click.option("--json", "as_json", is_flag=True)
+def replay(
+    config: Path | None,
+    instance_id: InstanceId,
+    receipts: tuple[int, ...],
+    expired: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Queue ended notifications again: same body, same webhook-id, a new receipt id."""
+    if not receipts and not expired:
+        raise click.UsageError("nothing to replay: give receipt ids or --expired")
+    rows = _on_journal(
+        config,
+        flags,
+        lambda journal: notifications_command.replayed(
+            journal, instance_id, receipts, expired=expired
+        ),
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['receiptId']}: {row['newReceiptId'] or 'waits or is not there'}")
+
+
+@notifications.command()
+@_settings_options
+@_instance_argument
+@_receipts_argument
+@click.option("--all", "everything", is_flag=True, help="All that wait.")
+@click.option("--json", "as_json", is_flag=True)
+def drop(
+    config: Path | None,
+    instance_id: InstanceId,
+    receipts: tuple[int, ...],
+    everything: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Take waiting notifications out of the queue; they can be replayed."""
+    if not receipts and not everything:
+        raise click.UsageError("nothing to drop: give receipt ids or --all")
+    count = _on_journal(
+        config,
+        flags,
+        lambda journal: notifications_command.dropped(
+            journal, instance_id, receipts, everything=everything
+        ),
+    )
+    _print({"dropped": count}, as_json=as_json)
 
 
 main.add_command(link_command.link)

@@ -50,7 +50,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trusted_proxies: str = ""
     """addresses (comma-separated, CIDR) whose X-Forwarded-For counts"""
     outbound_allow: str = ""
-    """private networks (comma-separated, CIDR) that files may be fetched from"""
+    """addresses (comma-separated, CIDR) that may be called although they are not public:
+    webhook receivers and files of the operator's own network"""
+    signing_secrets: dict[str, str] = {}
+    """by idInstance: the secrets (``whsec_…``, several separated by spaces) that sign pushes"""
     proxy: str = ""
     """proxy URL for WhatsApp connections"""
     recent_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 64
@@ -87,6 +90,8 @@ def load_settings(file: Path | None, environ: Mapping[str, str], **flags: Any) -
         if PREFIX + name.upper() in environ
     }
     merged |= {name: value for name, value in flags.items() if value is not None}
+    if isinstance(merged.get("signing_secrets"), str):
+        merged["signing_secrets"] = _secrets_by_instance(merged["signing_secrets"])
     try:
         return msgspec.convert(_without_blanks(merged), Settings, strict=False)
     except msgspec.ValidationError as error:
@@ -100,6 +105,12 @@ def _file_settings(file: Path) -> dict[str, Any]:
         raise SettingsError(f"cannot read {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} is not TOML: {error}") from None
+
+
+def _secrets_by_instance(text: str) -> dict[str, str]:
+    """Read ``1101000001=whsec_… whsec_…,1101000002=whsec_…``, as an environment has it."""
+    pairs = (part.strip().partition("=") for part in text.split(",") if part.strip())
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _without_blanks(merged: dict[str, Any]) -> dict[str, Any]:

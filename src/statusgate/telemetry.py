@@ -44,6 +44,34 @@ instances_by_state = Gauge(
 downloads_total = Counter(
     "statusgate_media_downloads", "Media fetched from WhatsApp", ("outcome",), registry=REGISTRY
 )
+notifications_waiting = Gauge(
+    "statusgate_notifications_waiting", "Notifications that wait", registry=REGISTRY
+)
+oldest_notification_seconds = Gauge(
+    "statusgate_oldest_notification_seconds",
+    "Age of the oldest notification that waits",
+    registry=REGISTRY,
+)
+notifications_expired_total = Counter(
+    "statusgate_notifications_expired",
+    "Notifications that nobody took within 24 hours",
+    registry=REGISTRY,
+)
+pushes_total = Counter(
+    "statusgate_pushes", "Attempts to push, by outcome", ("outcome",), registry=REGISTRY
+)
+push_seconds = Histogram(
+    "statusgate_push_seconds",
+    "Time until a receiver answered or an attempt failed",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 180),
+    registry=REGISTRY,
+)
+operator_events_total = Counter(
+    "statusgate_operator_events",
+    "Things an operator should look at, by kind",
+    ("event",),
+    registry=REGISTRY,
+)
 expired_total = Counter(
     "statusgate_expired_records", "Records removed by retention", registry=REGISTRY
 )

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import secrets
 import shutil
@@ -31,20 +30,25 @@ from statusgate.media.converter import ChildConverter
 from statusgate.media.store import open_media_store
 from statusgate.media.thumbnails import ChildThumbnailer
 from statusgate.ports import Engine, Journal
+from statusgate.services.announcing import Announcing
 from statusgate.services.commits import Commits
 from statusgate.services.contacts import Contacts
 from statusgate.services.history import History
 from statusgate.services.instances import Instances
 from statusgate.services.linking import Linking
+from statusgate.services.live import Live
 from statusgate.services.media import Downloads
+from statusgate.services.notifications import Notifications
 from statusgate.services.ownership import Ownership
 from statusgate.services.publishing import Publishing, Surroundings, assemble
+from statusgate.services.pushing import Pushing
 from statusgate.services.recent import Recent
 from statusgate.services.retention import Retention
 from statusgate.services.space import SpaceGuard
 from statusgate.settings import Settings
 from statusgate.webhooks.client import GuardedClient
-from statusgate.webhooks.guard import GuardedResolver
+from statusgate.webhooks.dispatcher import Dispatcher
+from statusgate.webhooks.setup import guarded_client, signing_secrets
 from statusgate.wire.journal_items import encode_item
 
 log = structlog.get_logger()
@@ -102,19 +106,13 @@ class Gateway(msgspec.Struct, kw_only=True):
     retention: Retention
     thumbnailer: ChildThumbnailer
     converter: ChildConverter
+    client: GuardedClient
+    """the one client that calls out; open as long as the gateway is"""
     app: Any
     services: Services
     roles: list[Callable[[], Coroutine[Any, Any, None]]]
-
-
-def guarded_client(settings: Settings) -> GuardedClient:
-    """The one client for foreign URLs; to be made inside the running loop."""
-    texts = (text.strip() for text in settings.outbound_allow.split(","))
-    try:
-        allowed = [ipaddress.ip_network(text, strict=False) for text in texts if text]
-    except ValueError as error:
-        raise StartError(f"wrong setting: {error}") from None
-    return GuardedClient(GuardedResolver(allowed))
+    release: Callable[[], None]
+    """ends what waits: polls, streams, pauses; called before the server stops"""
 
 
 def private_folder(folder: Path) -> Path:
@@ -203,21 +201,26 @@ async def gateway(
         settings.min_free_mb * _MIB,
     )
     built: Gateway | None = None
-    client: GuardedClient | None = None
     try:
-        client = guarded_client(settings)
-        built = _build_or_tell(
-            settings, public_url, journal, clock, data, key, make_neonize, client
-        )
-        await built.instances.refresh()
-        yield built
+        async with _client_or_told(settings, clock) as client:
+            built = _build_or_tell(
+                settings, public_url, journal, clock, data, key, make_neonize, client
+            )
+            await built.instances.refresh()
+            yield built
     finally:
         if built is not None:
             await built.thumbnailer.close()
             await built.converter.close()
-        if client is not None:
-            await client.close()
         await opened.close()
+
+
+def _client_or_told(settings: Settings, clock: SystemClock) -> GuardedClient:
+    """The one client that calls out; what a setting says wrongly is told in one line."""
+    try:
+        return guarded_client(settings.outbound_allow, clock.now_ms)
+    except ValueError as error:
+        raise StartError(f"wrong setting: {error}") from None
 
 
 def _build_or_tell(settings: Settings, *parts: Any) -> Gateway:
@@ -264,12 +267,35 @@ def _build(
     thumbnailer = ChildThumbnailer()
     converter = ChildConverter()
     instances = Instances(journal, clock, key)
-    commits = Commits(journal)
+    announcing = Announcing(clock, public_url=public_url, shown=shown)
+    commits = Commits(journal, announcing.announce)
     recent = Recent(encode, shown=shown, limit=settings.recent_memory_mb * _MIB)
     commits.follow(recent.follow)
     commits.follow(
         lambda _id, changes: instances.adopt(changes.instance) if changes.instance else None
     )
+    notifications = Notifications(
+        journal,
+        instances,
+        clock,
+        clear_pause_seconds=60 if settings.rate_profile == "green-api" else 0,
+    )
+    live = Live(journal, instances)
+    dispatcher = Dispatcher(
+        Pushing(journal, instances, clock),
+        client,
+        instances,
+        clock,
+        signing_secrets(settings.signing_secrets),
+    )
+    for follower in (dispatcher.follow, notifications.follow, live.follow):
+        commits.follow(follower)
+
+    def release() -> None:
+        dispatcher.stop()
+        notifications.close()
+        live.close()
+
     linking = Linking(instances, clock)
     ownership = Ownership(journal, commits, instances, linking, clock, make_engine)
     downloads = Downloads(
@@ -325,6 +351,8 @@ def _build(
         deleting=parts.deleting,
         reports=parts.reports,
         uploads=parts.uploads,
+        notifications=notifications,
+        live=live,
         media=store,
         journal=journal,
         clock=clock,
@@ -348,6 +376,7 @@ def _build(
         retention=retention,
         thumbnailer=thumbnailer,
         converter=converter,
+        client=client,
         app=build_app(services, options),
         services=services,
         roles=[
@@ -356,7 +385,10 @@ def _build(
             retention.run,
             parts.preparing.run,
             parts.queues.run,
+            dispatcher.run,
+            notifications.run,
         ],
+        release=release,
     )
 
 
@@ -413,6 +445,7 @@ class _Running:
 
     async def _heed_stop(self) -> None:
         await self._stopped.wait()
+        self._built.release()
         self._server.should_exit = True
 
     async def _refresh(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,3 +197,35 @@ def test_the_partners_client(server: ServerProcess) -> None:
     made = asyncio.run(partner.partner.getInstancesAsync())
     assert json.loads(json.dumps(ok(made)))["code"] == 401
     partner.session.close()
+
+
+def test_the_polling_loop(server: ServerProcess) -> None:
+    """The client's own loop: receive, hand over, delete, until it is told to stop."""
+    logging.getLogger("whatsapp-api-client-python").handlers.clear()
+    tenant = server.create_instance()
+    wanted = {"statusWebhook": "yes", "stateWebhook": "yes"}
+    assert tenant.post("setSettings", wanted).status == 200
+    client = GreenApi(
+        str(tenant.id), tenant.token, host=f"http://127.0.0.1:{server.port}", media=""
+    )
+    states = [{"event": "state", "state": state} for state in ("suspended", "authorized")]
+    assert tenant.simulate(*EVENTS, *states).status == 200
+    told: list[tuple[str, dict[str, Any]]] = []
+
+    def handle(kind: str, body: dict[str, Any]) -> None:
+        told.append((kind, body))
+        if len(told) == 4:
+            client.webhooks.stopReceivingNotifications()
+
+    polling = threading.Thread(
+        target=client.webhooks.startReceivingNotifications, args=(handle,), daemon=True
+    )
+    polling.start()
+    polling.join(20)
+    assert not polling.is_alive(), told
+    assert {kind for kind, _ in told} == {
+        "incomingMessageReceived", "outgoingMessageReceived", "stateInstanceChanged",
+    }  # fmt: skip
+    assert ok(client.receiving.receiveNotification()) is None
+    assert tenant.get("getWebhooksCount").json() == {"count": 0}
+    client.session.close()

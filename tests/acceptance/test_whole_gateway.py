@@ -9,6 +9,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -23,7 +24,9 @@ from statusgate.ports import Engine
 from statusgate.settings import Settings
 from statusgate.wire.qr import qr_png_base64
 from statusgate.wiring import Gateway
+from tests import notified
 from tests.acceptance.processes import ADMIN_TOKEN, ServerProcess
+from tests.acceptance.receivers import RecordingReceiver
 from tests.whatsapp.client import FakeWhatsApp, Person, people
 
 pytestmark = pytest.mark.e2e
@@ -95,6 +98,7 @@ class Running:
             database=f"sqlite:///{self._folder}/statusgate.db",
             port=0,
             admin_token=ADMIN_TOKEN,
+            outbound_allow="127.0.0.0/8",
             min_free_mb=1,
             min_free_media_mb=1,
         )
@@ -211,14 +215,21 @@ def test_two_accounts_post_view_and_know_it(fake: FakeWhatsApp, tmp_path: Path) 
     one, other = people(900, 2)
     folder = tmp_path / "gateway"
     folder.mkdir()
-    with Running(fake, folder) as running:
+    with ExitStack() as stack, Running(fake, folder) as running:
         a, b = make_account(running, one), make_account(running, other)
         a.link(fake, [other])
         b.link(fake, [one])
         until(lambda: a.contacts().get(f"{other.phone}@c.us"), "contact of A")
         until(lambda: b.contacts().get(f"{one.phone}@c.us"), "contact of B")
 
+        hook = stack.enter_context(RecordingReceiver())
+        b.client.account.setSettings({"webhookUrl": hook.url, "statusWebhook": "yes"})
         status_id = a.post("Good morning from A")
+        (push,) = until(lambda: list(hook.got), "the webhook at B")
+        told = notified.strictly(push.body)
+        assert isinstance(told, notified.Incoming)
+        assert told.senderData.sender == f"{one.phone}@c.us"
+        assert told.instanceData.wid == f"{other.phone}@c.us"
         (item,) = until(b.incoming, "status at B")
         assert item["textMessage"] == "Good morning from A"
         assert item["extendedTextMessage"] == {

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from statusgate.api.methods import METHODS, PARTNER_METHODS
+from statusgate.api.methods import METHODS
+from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.domain.outbox import Draft, Method
 from statusgate.domain.script import Met, Moved, Posted, Viewed, Withdrawn
 from statusgate.domain.status import Font, Kind

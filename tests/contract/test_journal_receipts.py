@@ -84,6 +84,7 @@ async def test_a_receipt_names_what_it_changed(account: Account) -> None:
             viewer=person(1),
             row=Row(delivered_ms=50),
             raised_to=Progress.DELIVERED,
+            raised_status=True,
         )
     ]
 

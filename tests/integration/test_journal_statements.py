@@ -17,6 +17,7 @@ OPERATORS = {
     "outgoing_to_prepare",
     "outgoing_due",
     "next_send_at",
+    "waiting_instances",
 }
 """They look over all instances; every other statement names its own."""
 SOURCES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from statusgate.api.body import Body
+from statusgate.api.body import Body, Receive
 from statusgate.api.problems import Refused
 from statusgate.ports import Clock
 from statusgate.wire.errors import ErrorBody, iso_time, shown_path
@@ -22,10 +22,18 @@ _CLOSE = (b"connection", b"close")
 class Call:
     """One request, on its way through the application."""
 
-    __slots__ = ("body", "scope", "segments", "started")
+    __slots__ = ("body", "receive", "scope", "segments", "started")
 
-    def __init__(self, scope: dict[str, Any], segments: list[str], body: Body | None) -> None:
+    def __init__(
+        self,
+        scope: dict[str, Any],
+        segments: list[str],
+        body: Body | None,
+        receive: Receive | None = None,
+    ) -> None:
         self.scope = scope
+        self.receive = receive
+        """tells a stream that its reader has gone"""
         self.segments = segments
         self.body = body
         """None: the request announces none"""

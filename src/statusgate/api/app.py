@@ -13,8 +13,9 @@ from statusgate.api.body import Body, Receive, declared_length
 from statusgate.api.context import ApiOptions, Services
 from statusgate.api.files import FileRoute
 from statusgate.api.health import Document, Live, Metrics, Ready
-from statusgate.api.methods import METHODS, PARTNER_METHODS
+from statusgate.api.methods import METHODS
 from statusgate.api.openapi import openapi_document
+from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.api.paths import INSTANCE, Scope, segments_of
 from statusgate.api.problems import (
     INTERNAL,
@@ -27,6 +28,7 @@ from statusgate.api.problems import (
 )
 from statusgate.api.routes import Gate, InstanceRoute, Meter, PartnerRoute, Route
 from statusgate.api.sockets import Sockets
+from statusgate.api.streams import StreamRoute
 
 __all__ = ["Api", "ApiOptions", "Services", "build_app"]
 
@@ -52,7 +54,9 @@ class Api:
         self._preflights = Meter("preflight")
         self._sockets = Sockets(services, gate, answers)
         self._methods: dict[str, Route] = {
-            method.name.lower(): InstanceRoute(method, method.name, services, gate, answers)
+            method.name.lower(): (StreamRoute if method.stream else InstanceRoute)(
+                method, method.name, services, gate, answers
+            )
             for method in METHODS
             if method.verb != "WEBSOCKET"
         }
@@ -84,7 +88,7 @@ class Api:
         began = time.perf_counter()
         length = declared_length(scope["headers"])
         body = Body(receive, length, self._options.body_idle_seconds) if length else None
-        call = Call(scope, segments_of(scope), body)
+        call = Call(scope, segments_of(scope), body, receive)
         if scope["method"] == "OPTIONS":
             await send_answer(call, send, 204, self._answers.preflight, b"")
             self._preflights.note(204, time.perf_counter() - began)
@@ -114,6 +118,9 @@ class Api:
 
     def _route(self, segments: list[str]) -> Route | None:
         """The route of a path, whatever its verb."""
+        if len(segments) == 4 and segments[0].lower().startswith(INSTANCE):
+            route = self._methods.get(segments[1].lower())
+            return route if route is not None and route.takes_tail else None
         if len(segments) in (2, 3):
             first = segments[0].lower()
             if first.startswith(INSTANCE):

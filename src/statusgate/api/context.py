@@ -9,6 +9,8 @@ from statusgate.services.contacts import Contacts
 from statusgate.services.history import History
 from statusgate.services.instances import Instances
 from statusgate.services.linking import Linking
+from statusgate.services.live import Live
+from statusgate.services.notifications import Notifications
 from statusgate.services.ownership import Ownership
 from statusgate.services.publishing import Deleting, Publishing, Reports
 from statusgate.services.uploads import Uploads
@@ -26,6 +28,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     deleting: Deleting
     reports: Reports
     uploads: Uploads
+    notifications: Notifications
+    live: Live
     media: MediaStore
     journal: Journal
     clock: Clock

@@ -4,72 +4,29 @@ Routing, limits, the OpenAPI document, ``docs/reference/methods.md`` and the ten
 are all made from it.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
-
-from statusgate.api import account, contacts, linking, partner, publishing, statuses, uploads
-from statusgate.api.decode import json_from, object_from
-from statusgate.domain.instance import EngineName
+from statusgate.api import (
+    account,
+    contacts,
+    linking,
+    notifications,
+    publishing,
+    statuses,
+    uploads,
+)
+from statusgate.api.decode import json_from
+from statusgate.api.method import MIB, Method
 from statusgate.wire import account as account_wire
 from statusgate.wire import contacts as contacts_wire
-from statusgate.wire import partner as partner_wire
+from statusgate.wire import notifications as notifications_wire
 from statusgate.wire import publishing as publishing_wire
 from statusgate.wire import reports as reports_wire
 from statusgate.wire import requests
 from statusgate.wire import statuses as statuses_wire
-from statusgate.wire.fields import Given, reader
 from statusgate.wire.settings import SettingsAnswer, SettingsChange, read_settings_change
 from statusgate.wire.simulation import script_from_json
 from statusgate.wire.statistics import StatisticRow
-
-Verb = Literal["GET", "POST", "DELETE", "WEBSOCKET"]
-Handler = Callable[..., Awaitable[Any]]
-MIB = 1 << 20
-
-
-class Method(msgspec.Struct, frozen=True, kw_only=True):
-    """One method: how it is called, what it takes, who answers."""
-
-    name: str
-    verb: Verb
-    handler: Handler
-    answer: Any
-    """the type that describes the answer; None: its body is empty"""
-    about: str
-    """one sentence for the documentation"""
-    section: str
-    """of the contract"""
-    request: Any = None
-    """the struct that describes the parameters; None: there are none"""
-    read: Callable[[Given], Any] | None = None
-    """makes the request of what was given; None: by the struct's own annotations"""
-    kind: Literal["contract", "extension"] = "contract"
-    rate: int | None = None
-    """requests a second in the profile ``green-api``; None: unlimited"""
-    status_access: bool = False
-    """answers 403 while the operator has the status methods off (contract 3.1)"""
-    changes: bool = False
-    """a GET that changes something: no HEAD, no prefetch (contract 2.6)"""
-    live: bool = False
-    """needs the open WhatsApp connection (contract 8)"""
-    engine: EngineName | None = None
-    """exists only for instances of this engine; 404 for others"""
-    takes_file: bool = False
-    """the body is a file, which the handler takes as it comes"""
-    body_limit: int = MIB
-    """bytes"""
-    bare_integer: str = ""
-    """the parameter that a bare integer as body means (contract 2.4)"""
-    parse: Callable[[bytes], Any] = object_from
-    """reads the body"""
-
-    def reader(self) -> Callable[[Given], Any] | None:
-        """What makes a request of given parameters; None if there are none."""
-        if self.request is None:
-            return None
-        return self.read or reader(self.request)
 
 
 def _methods() -> tuple[Method, ...]:
@@ -293,6 +250,46 @@ def _methods() -> tuple[Method, ...]:
             section="7.1",
         ),
         Method(
+            name="receiveNotification",
+            verb="GET",
+            handler=notifications.receive_notification,
+            head=notifications.peek_notification,
+            request=requests.ReceiveRequest,
+            answer=notifications_wire.Received | None,
+            rate=100,
+            about="The oldest notification, as soon as there is one; `null` if none comes.",
+            section="6.1",
+        ),
+        Method(
+            name="deleteNotification",
+            verb="DELETE",
+            handler=notifications.delete_notification,
+            request=requests.ReceiptRequest,
+            answer=notifications_wire.DeletedAnswer,
+            rate=100,
+            tail="receiptId",
+            bare_integer="receiptId",
+            parse=json_from,
+            about="Takes a notification out of the queue; the next one can be received then.",
+            section="6.1",
+        ),
+        Method(
+            name="getWebhooksCount",
+            verb="GET",
+            handler=notifications.get_webhooks_count,
+            answer=notifications_wire.CountAnswer,
+            about="How many notifications wait.",
+            section="6.3",
+        ),
+        Method(
+            name="clearWebhooksQueue",
+            verb="DELETE",
+            handler=notifications.clear_webhooks_queue,
+            answer=notifications_wire.ClearedAnswer,
+            about="Empties the notification queue.",
+            section="6.3",
+        ),
+        Method(
             name="downloadFile",
             verb="POST",
             handler=statuses.download_file,
@@ -430,6 +427,18 @@ def _methods() -> tuple[Method, ...]:
             section="12.8",
         ),
         Method(
+            name="events",
+            verb="GET",
+            handler=notifications.events,
+            request=requests.EventsRequest,
+            answer=str,
+            kind="extension",
+            status_access=True,
+            stream=True,
+            about="Live stream of server-sent events; can resume within the last 24 hours.",
+            section="12.7",
+        ),
+        Method(
             name="simulate",
             verb="POST",
             handler=statuses.simulate,
@@ -461,40 +470,5 @@ def _sending(name: str, request: Any, about: str) -> Method:
     )
 
 
-def _partner_methods() -> tuple[Method, ...]:
-    return (
-        Method(
-            name="createInstance",
-            verb="POST",
-            handler=partner.create_instance,
-            request=partner_wire.CreateInstanceRequest,
-            read=partner_wire.read_new_instance,
-            answer=partner_wire.CreateInstanceAnswer,
-            about="Adds an instance; any writable setting may be given.",
-            section="10",
-        ),
-        Method(
-            name="getInstances",
-            verb="GET",
-            handler=partner.get_instances,
-            answer=list[partner_wire.InstanceItem],
-            about="All instances, oldest first; deleted ones for 30 days.",
-            section="10",
-        ),
-        Method(
-            name="deleteInstanceAccount",
-            verb="POST",
-            handler=partner.delete_instance_account,
-            request=partner_wire.DeleteInstanceRequest,
-            answer=partner_wire.DeleteInstanceAnswer,
-            about="Unlinks the device and removes the instance with all its records.",
-            section="10",
-        ),
-    )
-
-
 METHODS = _methods()
 """``/waInstance{idInstance}/{method}/{apiTokenInstance}``"""
-
-PARTNER_METHODS = _partner_methods()
-"""``/partner/{method}/{partnerToken}``; handlers take no instance"""

@@ -5,7 +5,9 @@ from typing import Any
 
 import msgspec
 
-from statusgate.api.methods import METHODS, PARTNER_METHODS, Method
+from statusgate.api.method import Method
+from statusgate.api.methods import METHODS
+from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.wire.errors import ErrorBody, PartnerProblem
 
 _REFUSALS = {
@@ -76,7 +78,9 @@ def _operation(method: Method, schemas: dict[str, Any]) -> tuple[str, Any]:
         _path_parameter("apiTokenInstance", {"type": "string", "minLength": 1}),
         *_query(method),
     ]
-    if method.answer is not None:
+    if method.stream:
+        operation["responses"]["200"]["content"] = {"text/event-stream": {"schema": {}}}
+    elif method.answer is not None:
         operation["responses"]["200"]["content"] = _json(schemas[repr(method.answer)])
     path = f"/waInstance{{idInstance}}/{method.name}/{{apiTokenInstance}}"
     return path, {method.verb.lower(): operation}
@@ -121,7 +125,7 @@ def _common(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
     }
     if method.rate is not None:
         operation["x-green-api-rate"] = method.rate
-    if method.verb == "POST" and method.request is not None:
+    if method.verb in ("POST", "DELETE") and method.request is not None:
         schema = schemas[repr(method.request)]
         operation["requestBody"] = {"required": True, "content": _json(schema)}
     if method.takes_file:

@@ -12,6 +12,10 @@ BAD_DATA = "bad request data"
 NO_ACCESS = "There is no access to the functionality of the beta version of the status methods"
 STARTING = "instance in starting process try later"
 NOT_OPEN = "instance is starting or not authorized"
+WEBHOOK_IS_SET = (
+    "Message cannot be received because custom webhook url is set. "
+    "Clear webhookUrl with setSettings"
+)
 TOO_LARGE = "Payload Too Large"
 TOO_MANY = "Too Many Requests"
 INTERNAL = "Internal Server Error"
@@ -26,6 +30,8 @@ _TABLE: tuple[tuple[type[Exception], tuple[int, str, float | None]], ...] = (
     (errors.EngineRejected, (400, BAD_DATA, None)),
     (errors.EngineUnavailable, (400, STARTING, None)),
     (errors.EngineUncertain, (400, STARTING, None)),
+    (errors.WebhookIsSet, (400, WEBHOOK_IS_SET, None)),
+    (errors.TooManyStreams, (429, TOO_MANY, RETRY_SECONDS)),
     (errors.InstanceUnknown, (403, FORBIDDEN, None)),
     (errors.NotSupported, (404, NOT_FOUND, None)),
     (errors.JournalUnavailable, (503, UNAVAILABLE, RETRY_SECONDS)),

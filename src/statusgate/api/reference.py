@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from statusgate.api.methods import METHODS, PARTNER_METHODS, Method
+from statusgate.api.method import Method
+from statusgate.api.methods import METHODS
 from statusgate.api.openapi import parameter_schemas
+from statusgate.api.partner_methods import PARTNER_METHODS
 
 DEFAULT_FILE = Path("docs/reference/methods.md")
 _HEAD = """# Methods

@@ -8,7 +8,7 @@ from statusgate.api.auth import ClientAddress, FailureBudget, is_prefetch
 from statusgate.api.context import ApiOptions, Services
 from statusgate.api.decode import json_from, parameters, query_pairs
 from statusgate.api.limits import RateLimits
-from statusgate.api.methods import MIB, Method
+from statusgate.api.method import MIB, Method
 from statusgate.api.paths import INSTANCE, token_of
 from statusgate.api.problems import (
     FORBIDDEN,
@@ -27,6 +27,7 @@ from statusgate.wire.fields import Given, names_of
 
 _ANYBODY = "partner"
 _LONGEST_KEPT = 200
+_PLAIN_SEGMENTS = 3
 _QUERIES_KEPT = 256
 
 
@@ -101,6 +102,8 @@ class Route:
     body_limit = MIB
     needs_start = True
     """whether it can answer before start-up is finished"""
+    takes_tail = False
+    """whether its path may have one more segment than others"""
 
     def __init__(self, label: str, verb: str, answers: Answers, *, head: bool = True) -> None:
         self.verbs = frozenset({verb, "HEAD"} if verb == "GET" and head else {verb})
@@ -133,6 +136,7 @@ class MethodRoute(Route):
         super().__init__(label, method.verb, answers, head=not method.changes)
         self.method = method
         self.body_limit = method.body_limit
+        self.takes_tail = method.tail != ""
         self._services = services
         self._gate = gate
         self._read = method.reader()
@@ -165,18 +169,26 @@ class MethodRoute(Route):
         """Parameters: of a POST from the body, of a GET from the query, else from the body."""
         if call.body is not None:
             call.body.check(self.body_limit)
+        if len(call.segments) > _PLAIN_SEGMENTS:
+            return {self.method.tail: call.segments[-1]}
         if self._names is None:
-            given: Given = self.method.parse(await self._body(call))
+            given: Given = self._whole(self.method.parse(await self._body(call)))
             return given
         asked = parameters(query_pairs(query))
         if self._names <= asked.keys():
             return asked
-        told = json_from(await self._body(call))
-        if isinstance(told, int) and not isinstance(told, bool) and self.method.bare_integer:
-            told = {self.method.bare_integer: told}
+        told = self._whole(json_from(await self._body(call)))
         if not isinstance(told, dict):
             raise BadRequestData("not an object")
         return {**told, **asked}
+
+    def _whole(self, told: Any) -> Any:
+        """A body; a bare integer stands for the parameter that it may mean."""
+        if not self.method.bare_integer or isinstance(told, dict):
+            return told
+        if isinstance(told, int) and not isinstance(told, bool):
+            return {self.method.bare_integer: told}
+        raise BadRequestData("not an object")
 
     async def _body(self, call: Call) -> bytes:
         return b"" if call.body is None else await call.body.read(self.body_limit)
@@ -187,6 +199,14 @@ class InstanceRoute(MethodRoute):
 
     async def answer(self, call: Call) -> bytes:
         """Check in the order of contract 2.2, then let the method answer."""
+        instance, request = await self._admitted(call)
+        is_head = call.scope["method"] == "HEAD"
+        handler = self.method.head if is_head and self.method.head else self.method.handler
+        body: bytes = await handler(self._services, instance, request)
+        return body
+
+    async def _admitted(self, call: Call) -> tuple[Instance, Any]:
+        """Whose call it is, and what it asks."""
         if self.method.changes and is_prefetch(call.scope["headers"]):
             raise Refused(403, FORBIDDEN)
         token, query = token_of(call.scope, call.segments)
@@ -195,8 +215,7 @@ class InstanceRoute(MethodRoute):
         request = self._seen.get(query) if call.body is None else None
         if request is None:
             request = await self._request(call, query)
-        body: bytes = await self.method.handler(self._services, instance, request)
-        return body
+        return instance, request
 
 
 class PartnerRoute(MethodRoute):

@@ -7,7 +7,8 @@ import structlog
 from statusgate.api.answers import Answers, Call, Send
 from statusgate.api.body import Receive
 from statusgate.api.context import Services
-from statusgate.api.methods import METHODS, Method
+from statusgate.api.method import Method
+from statusgate.api.methods import METHODS
 from statusgate.api.paths import INSTANCE, Scope, segments_of, token_of
 from statusgate.api.problems import (
     INTERNAL,

@@ -40,6 +40,14 @@ class NotSupported(StatusgateError):
     """The engine of this instance cannot do that."""
 
 
+class WebhookIsSet(StatusgateError):
+    """Notifications are pushed, so they cannot be received (contract 6.1)."""
+
+
+class TooManyStreams(StatusgateError):
+    """The instance has as many live streams as it may have (contract 12.7)."""
+
+
 class JournalUnavailable(StatusgateError):
     """The record cannot be written or read just now; nothing has changed."""
 

@@ -82,6 +82,8 @@ class ReceiptChange(msgspec.Struct, frozen=True, kw_only=True):
     viewer: Address
     row: Row
     raised_to: Progress | None
+    raised_status: bool = False
+    """the batch carried the status itself further, to this row's progress at least"""
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):

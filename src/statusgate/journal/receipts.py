@@ -33,6 +33,7 @@ class Sent(msgspec.Struct, frozen=True):
     no: int
     status_id: str
     by_api: bool
+    reached: Progress
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -111,6 +112,7 @@ class Receipts(People):
                 viewer=viewers[number].address,
                 row=change.new,
                 raised_to=change.raised_to,
+                raised_status=(change.raised_to or Progress.PENDING) > by_no[status_no].reached,
             )
             for (status_no, number), change in self._raise_rows(instance_id, told).items()
         ]
@@ -206,7 +208,10 @@ class Receipts(People):
             instance_id=instance_id,
             wire_ids=[[wire_id] for wire_id in sorted(wire_ids)],
         )
-        return {wire_id: Sent(no, key, by_api == 1) for wire_id, no, key, by_api in rows}
+        return {
+            wire_id: Sent(no, key, by_api == 1, Progress(reached))
+            for wire_id, no, key, by_api, reached in rows
+        }
 
     def _hold(
         self, instance_id: InstanceId, early: Mapping[tuple[str, int], Row], now_ms: int

@@ -8,6 +8,10 @@ from .statuses import Statuses
 
 EARLY_RECEIPTS_MS = 24 * 3600 * 1000
 """How long a receipt waits for its status (contract 3.1)."""
+LOGGED_MS = 24 * 3600 * 1000
+"""How long events can be resumed from (contract 12.7)."""
+MOST_LOGGED = 10_000
+"""As many events stay, whatever their age."""
 _END_OF_TIME = 2**62
 
 
@@ -34,6 +38,8 @@ class Retention(Statuses):
             "instance_with_expired",
             before_ms=before_ms,
             held_before_ms=held_before_ms,
+            logged_before_ms=now_ms - LOGGED_MS,
+            most_logged=MOST_LOGGED,
             now_ms=now_ms,
         )
         if not found:
@@ -46,6 +52,7 @@ class Retention(Statuses):
         self._expire_statuses(step, before_ms)
         self._expire_notes(step, before_ms, held_before_ms)
         self._expire_files(step, now_ms)
+        self._expire_told(step, before_ms, now_ms - LOGGED_MS)
         return step.gone, step.paths
 
     def purge_instance(self, instance_id: InstanceId, limit: int) -> tuple[int, list[str]]:
@@ -58,9 +65,17 @@ class Retention(Statuses):
         self._expire_notes(step, _END_OF_TIME, _END_OF_TIME)
         step.gone += len(self._some(step, "purge_outbox"))
         step.gone += len(self._some(step, "purge_people"))
+        step.gone += len(self._some(step, "purge_notifications"))
+        step.gone += len(self._some(step, "expire_deliveries", before_ms=_END_OF_TIME))
+        step.gone += len(self._some(step, "purge_events"))
         self._take_paths(step, self._some(step, "purge_files"))
         if step.left:
-            for name in ("purge_state_history", "purge_counters", "purge_instance"):
+            for name in (
+                "purge_state_history",
+                "end_push_streak",
+                "purge_counters",
+                "purge_instance",
+            ):
                 self._db.run(name, instance_id=instance_id)
             step.gone += 1
         return step.gone, step.paths
@@ -73,6 +88,13 @@ class Retention(Statuses):
         step.gone += len(self._some(step, "expire_deletions", before_ms=before_ms))
         step.gone += len(self._some(step, "expire_gaps", before_ms=before_ms))
         step.gone += len(self._some(step, "expire_early", before_ms=held_before_ms))
+
+    def _expire_told(self, step: Step, before_ms: int, logged_before_ms: int) -> None:
+        """What was told: ended notifications, attempts, the log behind the live stream."""
+        step.gone += len(self._some(step, "expire_ended_notifications", before_ms=before_ms))
+        step.gone += len(self._some(step, "expire_deliveries", before_ms=before_ms))
+        logged = {"logged_before_ms": logged_before_ms, "most_logged": MOST_LOGGED}
+        step.gone += len(self._some(step, "expire_events", **logged))
 
     def _expire_files(self, step: Step, now_ms: int) -> None:
         self._take_paths(step, self._some(step, "expire_files", now_ms=now_ms))

@@ -9,6 +9,7 @@ from statusgate.domain.contact import KnownContact
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, InstanceSettings, State, StateChange
 from statusgate.domain.media import Download, MediaRef, StoredFile
+from statusgate.domain.notification import Delivery, End, Notification, Streak
 from statusgate.domain.receipt import Progress, Recipient, Row
 from statusgate.domain.status import Failure, FailureReason, Kind, Status
 
@@ -182,3 +183,33 @@ def download_of(row: Any) -> Download:
         ref=MediaRef(handle=row[2], mimetype=row[3], size=row[4], sha256=row[5]),
         attempts=row[6],
     )
+
+
+def notification_of(row: Any) -> Notification:
+    return Notification(
+        instance_id=InstanceId(row[0]),
+        receipt_id=row[1],
+        created_ms=row[2],
+        ended_ms=row[3],
+        outcome=End(row[4]) if row[4] else None,
+        attempts=row[5],
+        webhook_id=row[6],
+        body=row[7].encode(),
+    )
+
+
+def delivery_of(row: Any) -> Delivery:
+    return Delivery(
+        receipt_id=row[0],
+        attempt=row[1],
+        at_ms=row[2],
+        duration_ms=row[3],
+        outcome=row[4],
+        code=row[5],
+        reason=row[6],
+    )
+
+
+def streak_of(row: Any) -> Streak:
+    told = frozenset(row[3].split(",")) if row[3] else frozenset()
+    return Streak(until_ms=row[0], since_ms=row[1], url=row[2], told=told)

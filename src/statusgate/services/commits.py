@@ -9,13 +9,17 @@ from statusgate.services.changes import Changes
 
 T = TypeVar("T")
 Follower = Callable[[InstanceId, Changes], None]
+Announce = Callable[[Transaction, InstanceId, Changes], None]
 
 
 class Commits:
     """Runs work on the journal and tells the followers what it changed, in commit order."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, announce: Announce | None = None) -> None:
+        """*announce* is run within each transaction, after its work: what it writes is on disk
+        with the fact behind it."""
         self._journal = journal
+        self._announce = announce
         self._followers: list[Follower] = []
 
     def follow(self, follower: Follower) -> None:
@@ -32,7 +36,10 @@ class Commits:
 
         def run(tx: Transaction) -> tuple[T, Changes]:
             changes = Changes()
-            return work(tx, changes), changes
+            result = work(tx, changes)
+            if self._announce is not None:
+                self._announce(tx, instance_id, changes)
+            return result, changes
 
         result, changes = await self._journal.write(instance_id, run)
         for follower in self._followers:

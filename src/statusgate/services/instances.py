@@ -143,6 +143,8 @@ class Instances:
             instance = tx.instance(instance_id)
             if instance is None or instance.deleted_ms is not None:
                 raise InstanceUnknown(str(instance_id))
+            if "webhook_url" in changes:  # a pause of its pushes ends, also for the same URL
+                tx.set_push_streak(instance_id, None)
             settings = msgspec.structs.replace(instance.settings, **changes)
             return tx.save_instance(msgspec.structs.replace(instance, settings=settings))
 

@@ -128,7 +128,7 @@ class Downloads:
         def work(tx: Transaction, changes: Changes) -> bool:
             status = tx.attach_file(download.instance_id, download.status_no, stored, thumbnail)
             if status is not None:
-                changes.statuses[status.no] = status
+                changes.settled(status)
             return status is not None
 
         if not await self._commits.record(download.instance_id, work):
@@ -150,9 +150,7 @@ class Downloads:
         final = isinstance(error, MediaUnavailable) and error.final
         if final or download.attempts + 1 >= _MOST_ATTEMPTS:
             log.warning("download.given_up", instance=instance_id, reason=str(error))
-            await self._journal.write(
-                instance_id, lambda tx: tx.drop_download(instance_id, status_no)
-            )
+            await self._give_up(instance_id, status_no)
             return "given_up"
         pause_ms = min(2_000 * 2**download.attempts, _LONGEST_PAUSE_MS)
         due_ms = self._clock.now_ms() + pause_ms
@@ -161,6 +159,15 @@ class Downloads:
         )
         asyncio.get_running_loop().call_later(pause_ms / 1000, self._wake.set)
         return "postponed"
+
+    async def _give_up(self, instance_id: InstanceId, status_no: int) -> None:
+        def work(tx: Transaction, changes: Changes) -> None:
+            tx.drop_download(instance_id, status_no)
+            status = tx.status_by_no(instance_id, status_no)
+            if status is not None:
+                changes.settled(status)
+
+        await self._commits.record(instance_id, work)
 
     def _follow(self, _instance_id: InstanceId, changes: Changes) -> None:
         if changes.statuses:

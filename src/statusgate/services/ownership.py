@@ -328,10 +328,8 @@ class Ownership:
             instance = tx.instance(instance_id)
             if instance is None or instance.state is state:
                 return
-            changes.instance = tx.record_state(
-                msgspec.structs.replace(instance, state=state), at_ms
-            )
-            changes.state_changed = True
+            moved = tx.record_state(msgspec.structs.replace(instance, state=state), at_ms)
+            changes.reached_state(moved, at_ms)
 
         await self._commits.record(instance_id, work)
 

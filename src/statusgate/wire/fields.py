@@ -133,6 +133,12 @@ def clamped(least: int, most: int) -> Read:
     return lambda name, value: min(at_least(name, value), most)
 
 
+def within(least: int, most: int) -> Read:
+    """A number; what is below *least* or above *most* counts as that."""
+    number = integer(None, None)
+    return lambda name, value: min(max(number(name, value), least), most)
+
+
 def digits(fewest: int, most: int, fault: str) -> Read:
     """A number of *fewest* to *most* digits without leading zero; anything else is *fault*."""
 

@@ -81,6 +81,35 @@ class StateHistoryRequest(Request, frozen=True, kw_only=True):
     ] = 100
 
 
+class ReceiveRequest(Request, frozen=True, kw_only=True):
+    """How long to wait."""
+
+    receive_timeout: Annotated[
+        int,
+        msgspec.Meta(
+            description="seconds; below 5 counts as 5, above 60 as 60",
+            extra={"read": fields.within(5, 60)},
+        ),
+    ] = 5
+
+
+class ReceiptRequest(Request, frozen=True, kw_only=True):
+    """Which notification; usually the last segment of the path."""
+
+    receipt_id: int
+
+
+class EventsRequest(Request, frozen=True, kw_only=True):
+    """Where to go on."""
+
+    last_event_id: (
+        Annotated[
+            int, msgspec.Meta(description="event to resume behind; or header `Last-Event-ID`")
+        ]
+        | None
+    ) = None
+
+
 class AuthorizationCodeRequest(Request, frozen=True, kw_only=True):
     """The phone to link."""
 

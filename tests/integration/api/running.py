@@ -44,13 +44,18 @@ class Running:
         self.port: int = server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
-    async def raw(self, request: bytes, *, seconds: float = 5.0) -> bytes:
+    async def raw(self, request: bytes, *, seconds: float = 8.0) -> bytes:
         """Send bytes on a connection of their own; everything that comes back."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(request)
             async with asyncio.timeout(seconds):
-                return await reader.read()
+                raw = b""
+                while piece := await reader.read(1 << 16):
+                    raw += piece
+                    if b"content-type: text/event-stream" in raw[:1000]:
+                        break  # it does not end by itself
+                return raw
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -143,6 +148,7 @@ async def running_gateway(
             built.app.ready = True
             yield Running(built, server)
         finally:
+            built.release()
             server.should_exit = True
             await serving
             for role in roles:

@@ -14,7 +14,8 @@ from urllib.parse import quote
 import pytest
 import structlog
 
-from statusgate.api.methods import METHODS, MIB
+from statusgate.api.method import MIB
+from statusgate.api.methods import METHODS
 from statusgate.telemetry import configure_logs
 from tests.integration.api.running import ADMIN, Reply, Tenant, parse, running_gateway
 from tests.integration.api.test_tenants import REQUESTS

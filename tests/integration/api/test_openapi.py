@@ -64,5 +64,7 @@ async def test_f25_every_answer_is_documented(tenant: Tenant, name: str) -> None
         if name == "createInstance" and isinstance(case.body, dict):
             case.body["engine"] = "simulated"
 
+    tenant.running.built.services.notifications.close()  # nobody waits
+    tenant.running.built.services.live.close()
     await asyncio.to_thread(fuzz, OPERATIONS[name], address, tenant.running.url)
     assert (await tenant.running.request("GET", "/health/ready")).code == 200

@@ -12,7 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from statusgate.api.methods import METHODS, PARTNER_METHODS, Method
+from statusgate.api.method import Method
+from statusgate.api.methods import METHODS
+from statusgate.api.partner_methods import PARTNER_METHODS
 from tests.integration.api.running import ADMIN, Running, Tenant
 
 CHAT = {"chatId": "70000000002@c.us"}
@@ -54,6 +56,11 @@ REQUESTS: dict[str, Any] = {
     "getStatusReport": "idMessage=B1",
     "getStatusAudience": {"participants": ["70000000002@c.us"]},
     "readStatus": {"idMessage": "A1"},
+    "receiveNotification": "receiveTimeout=5",
+    "deleteNotification": 7,
+    "getWebhooksCount": "",
+    "clearWebhooksQueue": None,
+    "events": "",
     "simulate": [{"event": "state", "state": "authorized"}],
 }
 CHANGING = ("setSettings", "reboot", "logout", "updateApiToken", "addContact", "simulate")

@@ -53,6 +53,12 @@ EXPECTED = {
     "EngineRejected": (400, "bad request data"),
     "EngineUnavailable": (400, "instance in starting process try later"),
     "EngineUncertain": (400, "instance in starting process try later"),
+    "WebhookIsSet": (
+        400,
+        "Message cannot be received because custom webhook url is set. "
+        "Clear webhookUrl with setSettings",
+    ),
+    "TooManyStreams": (429, "Too Many Requests"),
 }
 INTERNAL = {"StatusgateError", "MediaUnavailable"}
 
@@ -70,7 +76,7 @@ def test_every_error_of_the_gateway_has_an_answer() -> None:
         refused = refusal(made.get(name) or named[name]("secret"))
         assert refused is not None
         assert (refused.code, refused.message) == (code, message)
-        assert (refused.retry_after is not None) == (code in (503, 507))
+        assert (refused.retry_after is not None) == (code in (429, 503, 507))
 
 
 def test_what_is_no_error_of_ours_is_a_fault() -> None:

@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from statusgate.api.methods import METHODS, PARTNER_METHODS
+from statusgate.api.methods import METHODS
 from statusgate.api.openapi import openapi_document
+from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.api.reference import reference
 
 CONTRACT_RATES = {
@@ -19,6 +20,8 @@ CONTRACT_RATES = {
     "showMessagesQueue": 1, "getMessagesCount": None, "clearMessagesQueue": 1,
     "uploadFile": None, "getStatus": None, "getStatusReport": None,
     "getStatusAudience": None, "readStatus": None,
+    "receiveNotification": 100, "deleteNotification": 100, "getWebhooksCount": None,
+    "clearWebhooksQueue": None, "events": None,
 }  # fmt: skip
 POSTS = {
     "setSettings", "getAuthorizationCode", "downloadFile", "getMessage", "getContactInfo",
@@ -29,7 +32,7 @@ POSTS = {
 STATUS_METHODS = {
     "getStatusStatistic", "getIncomingStatuses", "getOutgoingStatuses", "downloadFile",
     "getMessage", "sendTextStatus", "sendVoiceStatus", "sendMediaStatus", "deleteStatus",
-    "getStatus", "getStatusReport", "getStatusAudience", "readStatus",
+    "getStatus", "getStatusReport", "getStatusAudience", "readStatus", "events",
 }  # fmt: skip
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/methods.md"
 

@@ -1,5 +1,5 @@
 -- name: outgoing_by_wire_id
-SELECT s.wire_id, s.status_no, s.status_id, s.by_api
+SELECT s.wire_id, s.status_no, s.status_id, s.by_api, s.reached
 FROM json_each(:wire_ids) AS told
 CROSS JOIN statuses s ON (
     s.instance_id = :instance_id AND s.wire_id = told.value ->> 0 AND s.author_no = 0

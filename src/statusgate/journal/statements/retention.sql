@@ -20,6 +20,19 @@ WHERE i.deleted_ms < :before_ms
     OR EXISTS (
         SELECT 1 FROM files f
         WHERE f.instance_id = i.instance_id AND f.expires_ms <= :now_ms)
+    OR EXISTS (
+        SELECT 1 FROM notifications n
+        WHERE n.instance_id = i.instance_id AND n.ended_ms < :before_ms)
+    OR EXISTS (
+        SELECT 1 FROM deliveries v
+        WHERE v.instance_id = i.instance_id AND v.at_ms < :before_ms)
+    OR EXISTS (
+        SELECT 1 FROM event_log l
+        WHERE l.instance_id = i.instance_id AND l.at_ms < :logged_before_ms
+            AND l.last_no <= (
+                SELECT c.value FROM counters c
+                WHERE c.instance_id = i.instance_id AND c.name = 'event_no'
+            ) - :most_logged)
 ORDER BY i.instance_id
 LIMIT 1;
 
@@ -66,6 +79,33 @@ DELETE FROM files WHERE instance_id = :instance_id AND key IN (
 )
 RETURNING key, extension;
 
+-- name: expire_ended_notifications
+DELETE FROM notifications WHERE instance_id = :instance_id AND receipt_id IN (
+    SELECT receipt_id FROM notifications
+    WHERE instance_id = :instance_id AND ended_ms < :before_ms
+    ORDER BY ended_ms, receipt_id LIMIT :limit
+)
+RETURNING 1;
+
+-- name: expire_deliveries
+DELETE FROM deliveries WHERE instance_id = :instance_id AND (receipt_id, attempt) IN (
+    SELECT receipt_id, attempt FROM deliveries
+    WHERE instance_id = :instance_id AND at_ms < :before_ms
+    ORDER BY at_ms, receipt_id, attempt LIMIT :limit
+)
+RETURNING 1;
+
+-- name: expire_events
+-- The newest are kept whatever their age.
+DELETE FROM event_log WHERE instance_id = :instance_id AND last_no IN (
+    SELECT last_no FROM event_log
+    WHERE instance_id = :instance_id AND at_ms < :logged_before_ms AND last_no <= (
+        SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'event_no'
+    ) - :most_logged
+    ORDER BY at_ms, last_no LIMIT :limit
+)
+RETURNING 1;
+
 -- name: any_statuses
 SELECT status_no FROM statuses WHERE instance_id = :instance_id LIMIT :limit;
 
@@ -80,6 +120,18 @@ DELETE FROM files WHERE instance_id = :instance_id AND key IN (
     SELECT key FROM files WHERE instance_id = :instance_id LIMIT :limit
 )
 RETURNING key, extension;
+
+-- name: purge_notifications
+DELETE FROM notifications WHERE instance_id = :instance_id AND receipt_id IN (
+    SELECT receipt_id FROM notifications WHERE instance_id = :instance_id LIMIT :limit
+)
+RETURNING 1;
+
+-- name: purge_events
+DELETE FROM event_log WHERE instance_id = :instance_id AND last_no IN (
+    SELECT last_no FROM event_log WHERE instance_id = :instance_id LIMIT :limit
+)
+RETURNING 1;
 
 -- name: purge_state_history
 DELETE FROM state_history WHERE instance_id = :instance_id;

@@ -41,11 +41,13 @@ class Outcomes:
                 return
             status_no = present.status_no
             if status_no is None:
-                status_no = journal_status(tx, present, at_ms).no
+                status = journal_status(tx, present, at_ms)
+                changes.appeared(status)
+                status_no = status.no
             tx.forget_outgoing(instance_id, outgoing.status_id)
             failed = tx.mark_failed(instance_id, status_no, failure, at_ms)
-            if failed is not None:
-                changes.statuses[failed.no] = failed
+            if failed is not None and failed.failed_ms == at_ms:
+                changes.concluded(failed)
 
         await self._commits.record(instance_id, work)
 
@@ -77,8 +79,8 @@ class Outcomes:
             tx.refuse(instance_id, status_no, sent.refused)
             _leave_out(tx, changes, outgoing, sent.skipped, added=len(added))
             raised = tx.mark_sent(instance_id, status_no, sent.wire_id, at_ms)
-            if raised is not None:
-                changes.statuses[raised.no] = raised
+            if raised is not None and raised.sent_ms == at_ms:
+                changes.concluded(raised)
 
         await self._commits.record(instance_id, work)
 

@@ -1,38 +1,27 @@
-"""What the services need from the outside, as Protocols.
+"""The record: questions, changes, and who runs them."""
 
-Nothing gets a port before it has two implementations: the journal (SQLite, PostgreSQL), the
-engine (simulated, neonize), the media store (folder, memory, S3), the clock (system, virtual).
-"""
-
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact, KnownContact
-from statusgate.domain.conversion import ConversionFailed, Converted, Wanted
-from statusgate.domain.events import Sequenced
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, StateChange
 from statusgate.domain.media import Download, MediaRef, StoredFile
+from statusgate.domain.notification import (
+    Backlog,
+    Delivery,
+    End,
+    LoggedEvents,
+    LogRange,
+    Notification,
+    Streak,
+)
 from statusgate.domain.outbox import Outgoing, Phase, Prepared, Publication
-from statusgate.domain.outgoing import Fetched, PushOutcome
-from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
 from statusgate.domain.receipt import Receipt, ReceiptChange, Recipient
-from statusgate.domain.script import ScriptEvent
 from statusgate.domain.status import Failure, NewStatus, Status
 
 T = TypeVar("T")
-
-
-class Clock(Protocol):
-    """Time, so that tests can own it."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since 1970 UTC."""
-        ...
-
-    async def sleep(self, seconds: float) -> None: ...
 
 
 class Reader(Protocol):
@@ -140,6 +129,46 @@ class Reader(Protocol):
     ) -> dict[Address, KnownContact]:
         """Those of *addresses* who have been met."""
         ...
+
+    # -- notifications and the live stream
+    def backlogs(self) -> list[Backlog]:
+        """The operator's: instances with waiting notifications, by id."""
+        ...
+
+    def first_notification(self, instance_id: InstanceId) -> Notification | None:
+        """The head of the queue, however old."""
+        ...
+
+    def notification(self, instance_id: InstanceId, receipt_id: int) -> Notification | None:
+        """A notification, waiting or ended."""
+        ...
+
+    def notifications(
+        self, instance_id: InstanceId, *, waiting: bool, after: int = 0, limit: int
+    ) -> list[Notification]:
+        """Waiting or ended ones with a receipt id above *after*, in order."""
+        ...
+
+    def count_notifications(self, instance_id: InstanceId) -> int:
+        """How many wait."""
+        ...
+
+    def deliveries(self, instance_id: InstanceId, receipt_id: int) -> list[Delivery]:
+        """Attempts to push a notification, in order."""
+        ...
+
+    def push_streak(self, instance_id: InstanceId) -> Streak | None:
+        """The streak of failures, None while pushes succeed."""
+        ...
+
+    def logged_events(
+        self, instance_id: InstanceId, after: int, limit: int
+    ) -> list[LoggedEvents]:
+        """Transactions whose last event is above number *after*, in order; whole ones, so the
+        first may begin at or below it."""
+        ...
+
+    def log_range(self, instance_id: InstanceId) -> LogRange: ...
 
 
 class Transaction(Reader, Protocol):
@@ -313,6 +342,47 @@ class Transaction(Reader, Protocol):
         """The account looked at a status; the first time counts."""
         ...
 
+    # -- notifications and the live stream
+    def add_notifications(
+        self, instance_id: InstanceId, bodies: Sequence[bytes], now_ms: int
+    ) -> None:
+        """Put JSON bodies (at least one) at the end of the queue."""
+        ...
+
+    def end_notification(
+        self, instance_id: InstanceId, receipt_id: int, outcome: End, now_ms: int
+    ) -> bool:
+        """Take one out of the queue; False if it does not wait there."""
+        ...
+
+    def end_notifications(self, instance_id: InstanceId, outcome: End, now_ms: int) -> int:
+        """Take all out of the queue; returns how many."""
+        ...
+
+    def expire_notifications(
+        self, instance_id: InstanceId, before_ms: int, now_ms: int, limit: int
+    ) -> int:
+        """Take out about *limit* of those that wait since *before_ms* or longer."""
+        ...
+
+    def replay_notification(
+        self, instance_id: InstanceId, receipt_id: int, now_ms: int
+    ) -> int | None:
+        """Queue an ended one again, same body and webhook id; returns its new receipt id."""
+        ...
+
+    def record_delivery(self, instance_id: InstanceId, delivery: Delivery) -> None:
+        """Keep what came of an attempt; its number follows from those before."""
+        ...
+
+    def set_push_streak(self, instance_id: InstanceId, streak: Streak | None) -> None:
+        """Begin or go on with a streak of failures; None ends it."""
+        ...
+
+    def log_events(self, instance_id: InstanceId, lines: Sequence[bytes], now_ms: int) -> int:
+        """Number and keep lines (at least one) for the live stream; returns the last number."""
+        ...
+
     # -- the operator's
     def expire(self, now_ms: int, keep_ms: int, limit: int) -> tuple[int, list[str]]:
         """Delete about *limit* of what is older than *keep_ms*: statuses with rows and files,
@@ -351,121 +421,4 @@ class Journal(Protocol):
     @property
     def healthy(self) -> bool:
         """False once a disk or server fault makes further answers unsafe."""
-        ...
-
-
-class Engine(Protocol):
-    """One account on one WhatsApp library."""
-
-    async def start(self) -> None:
-        """Return once the engine runs, not once it is connected."""
-        ...
-
-    async def stop(self, deadline_seconds: float = 10.0) -> None:
-        """Drain and end; idempotent, bounded."""
-        ...
-
-    def events(self, after: int) -> AsyncIterator[Sequenced]:
-        """Events with ``seq > after``, in order, and volatile ones as they come."""
-        ...
-
-    async def ack(self, seq: int) -> None:
-        """Everything up to *seq* is committed."""
-        ...
-
-    async def begin_linking(self) -> None:
-        """Make codes come as QrCode events; idempotent while one is shown."""
-        ...
-
-    async def request_pairing_code(self, phone: str) -> str:
-        """Return 8 characters to type on the phone. EngineUnavailable if not obtainable."""
-        ...
-
-    async def logout(self) -> None:
-        """Unlink the device; also when it is not linked."""
-        ...
-
-    async def post_status(
-        self, post: StatusPost, audience: Sequence[Address] | None
-    ) -> SentStatus:
-        """Publish to *audience* (None: every contact with a contact name).
-
-        Raises EngineRejected, EngineUnavailable or EngineUncertain.
-        """
-        ...
-
-    async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None: ...
-
-    async def mark_viewed(self, wire_id: str, author: Address) -> None: ...
-
-    async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
-        """Write the file to *to*. MediaUnavailable if it cannot be had or is over *limit*."""
-        ...
-
-    async def look_up(self, address: Address) -> ContactInfo:
-        """Ask WhatsApp about a number; a live query."""
-        ...
-
-
-class Sandbox(Protocol):
-    """What a simulated engine can beyond an engine (contract 12.9)."""
-
-    async def simulate(self, events: Sequence[ScriptEvent]) -> None:
-        """Take validated script events, all or none; returns once they are committed."""
-        ...
-
-
-class MediaStore(Protocol):
-    """Files by path ``instance/key.ext``."""
-
-    async def put(self, path: str, source: Path) -> None:
-        """Store a file durably. MediaFull if there is no room."""
-        ...
-
-    def read(self, path: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Bytes ``start <= i < end`` in chunks; MediaUnavailable if it is not there."""
-        ...
-
-    async def remove(self, paths: Sequence[str]) -> None:
-        """Forget files; those that are gone already are fine."""
-        ...
-
-
-class Thumbnailer(Protocol):
-    """Makes JPEG previews of foreign files, in a process of its own with limits."""
-
-    async def thumbnail(self, source: Path, mimetype: str) -> bytes:
-        """A small JPEG of an image or of a video's first frame; ``b""`` if none can be made."""
-        ...
-
-
-class Converter(Protocol):
-    """Makes files what phones show, in a process of its own with limits."""
-
-    async def convert(
-        self, source: Path, wanted: Wanted, target: Path
-    ) -> Converted | ConversionFailed:
-        """Convert *source*; writes *target* unless the source is fine as it is."""
-        ...
-
-
-class Fetcher(Protocol):
-    """Fetches files from foreign URLs, under guard."""
-
-    async def fetch(self, url: str, to: Path, limit_bytes: int, deadline: float) -> Fetched:
-        """Write the file at *url* to *to*, within *deadline* seconds in all.
-
-        Raises FileTooLarge, FetchFailed or MediaFull; there is no file then.
-        """
-        ...
-
-
-class Sender(Protocol):
-    """Pushes notifications to foreign URLs, under guard."""
-
-    async def push(
-        self, url: str, body: bytes, headers: Mapping[str, str], deadline: float
-    ) -> PushOutcome:
-        """POST *body*; PushAnswer if a complete status line came within *deadline* seconds,
-        else PushFailed."""
         ...

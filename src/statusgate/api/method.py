@@ -1,0 +1,63 @@
+"""What a row of the method table says."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import msgspec
+
+from statusgate.api.decode import object_from
+from statusgate.domain.instance import EngineName
+from statusgate.wire.fields import Given, reader
+
+Verb = Literal["GET", "POST", "DELETE", "WEBSOCKET"]
+Handler = Callable[..., Awaitable[Any]]
+MIB = 1 << 20
+
+
+class Method(msgspec.Struct, frozen=True, kw_only=True):
+    """One method: how it is called, what it takes, who answers."""
+
+    name: str
+    verb: Verb
+    handler: Handler
+    answer: Any
+    """the type that describes the answer; None: its body is empty"""
+    about: str
+    """one sentence for the documentation"""
+    section: str
+    """of the contract"""
+    request: Any = None
+    """the struct that describes the parameters; None: there are none"""
+    read: Callable[[Given], Any] | None = None
+    """makes the request of what was given; None: by the struct's own annotations"""
+    kind: Literal["contract", "extension"] = "contract"
+    rate: int | None = None
+    """requests a second in the profile ``green-api``; None: unlimited"""
+    status_access: bool = False
+    """answers 403 while the operator has the status methods off (contract 3.1)"""
+    changes: bool = False
+    """a GET that changes something: no HEAD, no prefetch (contract 2.6)"""
+    live: bool = False
+    """needs the open WhatsApp connection (contract 8)"""
+    engine: EngineName | None = None
+    """exists only for instances of this engine; 404 for others"""
+    takes_file: bool = False
+    """the body is a file, which the handler takes as it comes"""
+    body_limit: int = MIB
+    """bytes"""
+    bare_integer: str = ""
+    """the parameter that a bare integer as body means (contract 2.4)"""
+    tail: str = ""
+    """the parameter that one more segment of the path means (contract 2.1)"""
+    head: Handler | None = None
+    """answers HEAD in the handler's place (contract 2.6)"""
+    stream: bool = False
+    """the handler returns chunks of an event stream"""
+    parse: Callable[[bytes], Any] = object_from
+    """reads the body"""
+
+    def reader(self) -> Callable[[Given], Any] | None:
+        """What makes a request of given parameters; None if there are none."""
+        if self.request is None:
+            return None
+        return self.read or reader(self.request)

@@ -1,0 +1,86 @@
+"""Event streams over HTTP (contract 12.7)."""
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import Any
+
+import msgspec
+
+from statusgate.api.answers import Answers, Call, Send, send_answer
+from statusgate.api.context import Services
+from statusgate.api.method import Method
+from statusgate.api.problems import Disconnected
+from statusgate.api.routes import Gate, InstanceRoute
+from statusgate.services.live import Stream
+from statusgate.wire.fields import whole_number
+
+SEND_SECONDS = 60.0
+_UNKNOWN = -1
+"""An id that was never given: the stream begins with ``resync``."""
+
+
+class StreamRoute(InstanceRoute):
+    """A method of the table whose answer does not end by itself."""
+
+    send_seconds = SEND_SECONDS
+
+    def __init__(
+        self, method: Method, label: str, services: Services, gate: Gate, answers: Answers
+    ) -> None:
+        super().__init__(method, label, services, gate, answers)
+        # no-transform and no buffering: proxies hand on what comes, as it comes
+        self._head = [
+            *answers.typed(b"text/event-stream; charset=utf-8"),
+            (b"x-accel-buffering", b"no"),
+        ]
+
+    async def respond(self, call: Call, send: Send) -> int:
+        """Stream until the reader goes, falls behind or may not read any more."""
+        instance, request = await self._admitted(call)
+        if call.scope["method"] == "HEAD":
+            await send_answer(call, send, 200, self._head, b"")
+            return 200
+        resumed = _last_event_id(call.scope["headers"])
+        if resumed is not None:
+            request = msgspec.structs.replace(request, last_event_id=resumed)
+        stream: Stream = await self.method.handler(self._services, instance, request)
+        try:
+            call.started = True
+            await send({"type": "http.response.start", "status": 200, "headers": self._head})
+            await self._stream(call, send, stream)
+        finally:
+            self._services.live.leave(stream)
+        return 200
+
+    async def _stream(self, call: Call, send: Send, stream: Stream) -> None:
+        watching = asyncio.create_task(_until_gone(call, stream))
+        try:
+            async with aclosing(stream.chunks()) as chunks:
+                async for chunk in chunks:
+                    async with asyncio.timeout(self.send_seconds):
+                        await send(
+                            {"type": "http.response.body", "body": chunk, "more_body": True}
+                        )
+            await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            raise Disconnected from None
+        finally:
+            watching.cancel()
+
+
+async def _until_gone(call: Call, stream: Stream) -> None:
+    """End the stream once its reader has gone."""
+    message: dict[str, Any] = {}
+    with suppress(asyncio.CancelledError):
+        while call.receive is not None and message.get("type") != "http.disconnect":
+            message = await call.receive()
+        stream.end()
+
+
+def _last_event_id(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """What a browser sends when it connects again; it wins over the query, which is older."""
+    for name, value in headers:
+        if name == b"last-event-id" and value:
+            number = whole_number(value.decode("latin-1"))
+            return _UNKNOWN if number is None else number
+    return None

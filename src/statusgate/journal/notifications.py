@@ -1,0 +1,190 @@
+"""The notification queue, attempts to push, and the log behind the live stream."""
+
+import secrets
+import zlib
+from collections.abc import Sequence
+
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.notification import (
+    Backlog,
+    Delivery,
+    End,
+    LoggedEvents,
+    LogRange,
+    Notification,
+    Streak,
+)
+
+from .instances import Part
+from .rows import delivery_of, notification_of, streak_of
+
+_SHORT = 512
+_ZLIB = 0x78
+"""A stream of zlib begins with it; the name of an event never does."""
+
+
+class Notifications(Part):
+    def backlogs(self) -> list[Backlog]:
+        rows = self._db.run("waiting_instances")
+        return [Backlog(InstanceId(row[0]), row[1], row[2]) for row in rows]
+
+    def first_notification(self, instance_id: InstanceId) -> Notification | None:
+        rows = self._db.run("first_notification", instance_id=instance_id)
+        return notification_of(rows[0]) if rows else None
+
+    def notification(self, instance_id: InstanceId, receipt_id: int) -> Notification | None:
+        rows = self._db.run("one_notification", instance_id=instance_id, receipt_id=receipt_id)
+        return notification_of(rows[0]) if rows else None
+
+    def notifications(
+        self, instance_id: InstanceId, *, waiting: bool, after: int = 0, limit: int
+    ) -> list[Notification]:
+        key = {"instance_id": instance_id, "after": after, "limit": limit}
+        if waiting:
+            rows = self._db.run("notifications_from", **key)
+        else:
+            rows = self._db.run("ended_notifications_from", **key)
+        return [notification_of(row) for row in rows]
+
+    def count_notifications(self, instance_id: InstanceId) -> int:
+        return int(self._db.run("count_notifications", instance_id=instance_id)[0][0])
+
+    def add_notifications(
+        self, instance_id: InstanceId, bodies: Sequence[bytes], now_ms: int
+    ) -> None:
+        self._queue(instance_id, [(_new_webhook_id(), body) for body in bodies], now_ms)
+
+    def end_notification(
+        self, instance_id: InstanceId, receipt_id: int, outcome: End, now_ms: int
+    ) -> bool:
+        return bool(
+            self._db.run(
+                "end_notification",
+                instance_id=instance_id,
+                receipt_id=receipt_id,
+                outcome=str(outcome),
+                ended_ms=now_ms,
+            )
+        )
+
+    def end_notifications(self, instance_id: InstanceId, outcome: End, now_ms: int) -> int:
+        ended = self._db.run(
+            "end_notifications",
+            instance_id=instance_id,
+            outcome=str(outcome),
+            ended_ms=now_ms,
+        )
+        return len(ended)
+
+    def expire_notifications(
+        self, instance_id: InstanceId, before_ms: int, now_ms: int, limit: int
+    ) -> int:
+        ended = self._db.run(
+            "end_old_notifications",
+            instance_id=instance_id,
+            outcome=str(End.EXPIRED),
+            before_ms=before_ms,
+            ended_ms=now_ms,
+            limit=limit,
+        )
+        return len(ended)
+
+    def replay_notification(
+        self, instance_id: InstanceId, receipt_id: int, now_ms: int
+    ) -> int | None:
+        found = self.notification(instance_id, receipt_id)
+        if found is None or found.ended_ms is None:
+            return None
+        return self._queue(instance_id, [(found.webhook_id, found.body)], now_ms)
+
+    def record_delivery(self, instance_id: InstanceId, delivery: Delivery) -> None:
+        counted = self._db.run(
+            "count_attempt", instance_id=instance_id, receipt_id=delivery.receipt_id
+        )
+        if not counted:
+            return
+        self._db.run(
+            "add_delivery",
+            instance_id=instance_id,
+            receipt_id=delivery.receipt_id,
+            attempt=counted[0][0],
+            at_ms=delivery.at_ms,
+            duration_ms=delivery.duration_ms,
+            outcome=delivery.outcome,
+            code=delivery.code,
+            reason=delivery.reason,
+        )
+
+    def deliveries(self, instance_id: InstanceId, receipt_id: int) -> list[Delivery]:
+        rows = self._db.run("deliveries", instance_id=instance_id, receipt_id=receipt_id)
+        return [delivery_of(row) for row in rows]
+
+    def push_streak(self, instance_id: InstanceId) -> Streak | None:
+        rows = self._db.run("push_streak", instance_id=instance_id)
+        return streak_of(rows[0]) if rows else None
+
+    def set_push_streak(self, instance_id: InstanceId, streak: Streak | None) -> None:
+        if streak is None:
+            self._db.run("end_push_streak", instance_id=instance_id)
+            return
+        self._db.run(
+            "set_push_streak",
+            instance_id=instance_id,
+            until_ms=streak.until_ms,
+            since_ms=streak.since_ms,
+            url=streak.url,
+            told=",".join(sorted(streak.told)),
+        )
+
+    def log_events(self, instance_id: InstanceId, lines: Sequence[bytes], now_ms: int) -> int:
+        last_no = self._take_numbers(instance_id, "event_no", len(lines))
+        text = b"\n".join(lines)
+        self._db.run(
+            "log_events",
+            instance_id=instance_id,
+            first_no=last_no - len(lines) + 1,
+            last_no=last_no,
+            at_ms=now_ms,
+            lines=text if len(text) <= _SHORT else zlib.compress(text, 1),
+        )
+        return last_no
+
+    def logged_events(
+        self, instance_id: InstanceId, after: int, limit: int
+    ) -> list[LoggedEvents]:
+        rows = self._db.run("logged_events", instance_id=instance_id, after=after, limit=limit)
+        return [
+            LoggedEvents(first_no=row[0], last_no=row[1], lines=_lines(row[2])) for row in rows
+        ]
+
+    def log_range(self, instance_id: InstanceId) -> LogRange:
+        counted = self._db.run("event_count", instance_id=instance_id)
+        oldest = self._db.run("oldest_event", instance_id=instance_id)
+        newest_no = counted[0][0] if counted else 0
+        return LogRange(oldest[0][0] if oldest else newest_no + 1, newest_no)
+
+    def _queue(
+        self, instance_id: InstanceId, entries: Sequence[tuple[str, bytes]], now_ms: int
+    ) -> int:
+        """Put entries at the end of the queue; returns the last receipt id."""
+        last = self._take_numbers(instance_id, "receipt_id", len(entries))
+        first = last - len(entries) + 1
+        self._db.run(
+            "add_notifications",
+            instance_id=instance_id,
+            created_ms=now_ms,
+            rows=[
+                (first + place, webhook_id, body.decode())
+                for place, (webhook_id, body) in enumerate(entries)
+            ],
+        )
+        return last
+
+
+def _new_webhook_id() -> str:
+    return "msg_" + secrets.token_hex(12)
+
+
+def _lines(stored: bytes) -> tuple[bytes, ...]:
+    text = zlib.decompress(stored) if stored[0] == _ZLIB else stored
+    return tuple(text.split(b"\n"))

@@ -1,0 +1,116 @@
+-- part: notification
+SELECT instance_id, receipt_id, created_ms, ended_ms, outcome, attempts, webhook_id, body
+FROM notifications
+
+-- part: waiting_notification
+-- By the key, SQLite would walk over everything that has ended.
+SELECT instance_id, receipt_id, created_ms, ended_ms, outcome, attempts, webhook_id, body
+FROM notifications -- only: postgres
+FROM notifications INDEXED BY notifications_waiting -- only: sqlite
+
+-- name: waiting_instances
+-- The operator's: where something waits, how much, and since when.
+SELECT instance_id, count(*), min(created_ms)
+FROM notifications
+WHERE ended_ms IS NULL
+GROUP BY instance_id
+ORDER BY instance_id;
+
+-- name: first_notification
+-- use: waiting_notification
+WHERE instance_id = :instance_id AND ended_ms IS NULL
+ORDER BY receipt_id
+LIMIT 1;
+
+-- name: one_notification
+-- use: notification
+WHERE instance_id = :instance_id AND receipt_id = :receipt_id;
+
+-- name: notifications_from
+-- use: waiting_notification
+WHERE instance_id = :instance_id AND receipt_id > :after AND ended_ms IS NULL
+ORDER BY receipt_id
+LIMIT :limit;
+
+-- name: ended_notifications_from
+-- use: notification
+WHERE instance_id = :instance_id AND receipt_id > :after AND ended_ms IS NOT NULL
+ORDER BY receipt_id
+LIMIT :limit;
+
+-- name: count_notifications
+SELECT count(*) FROM notifications WHERE instance_id = :instance_id AND ended_ms IS NULL;
+
+-- name: add_notifications
+INSERT INTO notifications (
+    instance_id, receipt_id, created_ms, outcome, attempts, webhook_id, body
+)
+SELECT :instance_id, CAST(told.value ->> 0 AS INTEGER), :created_ms, '', 0,
+       told.value ->> 1, told.value ->> 2
+FROM json_each(:rows) AS told;
+
+-- name: end_notification
+UPDATE notifications SET ended_ms = :ended_ms, outcome = :outcome
+WHERE instance_id = :instance_id AND receipt_id = :receipt_id AND ended_ms IS NULL
+RETURNING receipt_id;
+
+-- name: end_notifications
+UPDATE notifications SET ended_ms = :ended_ms, outcome = :outcome
+WHERE instance_id = :instance_id AND ended_ms IS NULL
+RETURNING receipt_id;
+
+-- name: end_old_notifications
+UPDATE notifications SET ended_ms = :ended_ms, outcome = :outcome
+WHERE instance_id = :instance_id AND ended_ms IS NULL AND receipt_id IN (
+    SELECT receipt_id FROM notifications
+    WHERE instance_id = :instance_id AND ended_ms IS NULL AND created_ms <= :before_ms
+    ORDER BY receipt_id LIMIT :limit
+)
+RETURNING receipt_id;
+
+-- name: count_attempt
+UPDATE notifications SET attempts = attempts + 1
+WHERE instance_id = :instance_id AND receipt_id = :receipt_id
+RETURNING attempts;
+
+-- name: add_delivery
+INSERT INTO deliveries (
+    instance_id, receipt_id, attempt, at_ms, duration_ms, outcome, code, reason
+) VALUES (
+    :instance_id, :receipt_id, :attempt, :at_ms, :duration_ms, :outcome, :code, :reason
+);
+
+-- name: deliveries
+SELECT receipt_id, attempt, at_ms, duration_ms, outcome, code, reason
+FROM deliveries
+WHERE instance_id = :instance_id AND receipt_id = :receipt_id
+ORDER BY attempt;
+
+-- name: push_streak
+SELECT until_ms, since_ms, url, told FROM push_streaks WHERE instance_id = :instance_id;
+
+-- name: set_push_streak
+INSERT INTO push_streaks (instance_id, until_ms, since_ms, url, told)
+VALUES (:instance_id, :until_ms, :since_ms, :url, :told)
+ON CONFLICT (instance_id) DO UPDATE SET
+    until_ms = excluded.until_ms, since_ms = excluded.since_ms, url = excluded.url,
+    told = excluded.told;
+
+-- name: end_push_streak
+DELETE FROM push_streaks WHERE instance_id = :instance_id;
+
+-- name: event_count
+SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'event_no';
+
+-- name: oldest_event
+SELECT first_no FROM event_log WHERE instance_id = :instance_id ORDER BY last_no LIMIT 1;
+
+-- name: log_events
+INSERT INTO event_log (instance_id, last_no, first_no, at_ms, lines)
+VALUES (:instance_id, :last_no, :first_no, :at_ms, :lines);
+
+-- name: logged_events
+SELECT first_no, last_no, lines FROM event_log
+WHERE instance_id = :instance_id AND last_no > :after
+ORDER BY last_no
+LIMIT :limit;

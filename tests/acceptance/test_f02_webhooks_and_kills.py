@@ -1,0 +1,143 @@
+"""F2: kill -9 while notifications are pushed: none lost, order kept, few told twice."""
+
+import base64
+import random
+import time
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from statusgate.domain.ids import FIRST_INSTANCE_ID
+from tests import notified
+from tests.acceptance.processes import InstanceClient, ServerProcess
+from tests.acceptance.receivers import Push, RecordingReceiver
+
+SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+ANNA = "79001234567@c.us"
+PER_ROUND = 40
+
+
+def tell(account: InstanceClient, first: int, count: int) -> None:
+    """Make *count* statuses of a contact."""
+    answer = account.simulate(
+        *(
+            {"event": "incomingStatus", "from": ANNA, "type": "text", "text": str(n),
+             "idMessage": f"A{n:06d}"}
+            for n in range(first, first + count)
+        )
+    )  # fmt: skip
+    assert answer.status == 200, answer.body
+
+
+def numbers(got: list[Push]) -> list[int]:
+    """Which statuses were told, in order; each strictly decoded."""
+    found = []
+    for push in got:
+        told = notified.strictly(push.body)
+        assert isinstance(told, notified.Incoming)
+        found.append(int(told.idMessage[1:]))
+    return found
+
+
+def until_told(receiver: RecordingReceiver, count: int, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while len({push.webhook_id for push in receiver.got}) < count:
+        assert time.monotonic() < deadline, len(receiver.got)
+        time.sleep(0.01)
+
+
+def check(got: list[Push], count: int, kills: int) -> None:
+    """None lost, none mixed up; a repeat has the same id and bytes and follows its first."""
+    runs = [list(group) for _, group in groupby(got, key=lambda push: push.webhook_id)]
+    assert numbers([run[0] for run in runs]) == list(range(count))
+    for run in runs:
+        assert len({push.body for push in run}) == 1
+    assert len(got) - count <= kills
+
+
+def kill_while_pushing(folder: Path, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    server = ServerProcess(
+        folder,
+        STATUSGATE_OUTBOUND_ALLOW="127.0.0.0/8",
+        STATUSGATE_SIGNING_SECRETS=f"{FIRST_INSTANCE_ID}={SECRET}",
+    )
+    with RecordingReceiver() as receiver, server:
+        account = server.create_instance()
+        account.post(
+            "setSettings",
+            {"webhookUrl": receiver.url, "webhookUrlToken": "s3cret", "statusWebhook": "yes"},
+        )
+        account.simulate({"event": "contact", "id": ANNA, "contactName": "Anna"})
+        for number in range(kills):
+            tell(account, number * PER_ROUND, PER_ROUND)
+            time.sleep(chance.uniform(0.0, 0.1))
+            server.kill()
+            server.start()
+        until_told(receiver, kills * PER_ROUND)
+        check(receiver.got, kills * PER_ROUND, kills)
+        assert {push.authorization for push in receiver.got} == {"Bearer s3cret"}
+        assert server.stop() == 0
+
+
+def test_f02_thirty_kills_lose_nothing(tmp_path: Path) -> None:
+    kill_while_pushing(tmp_path, kills=30, seed=2)
+
+
+@pytest.mark.soak
+def test_f02_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
+    kill_while_pushing(tmp_path, kills=100, seed=200)
+
+
+def test_f02_the_first_attempt_comes_right_after_the_restart(tmp_path: Path) -> None:
+    """The receiver hangs; the process is killed; the next one does not wait for it."""
+    slow = [True]
+
+    def behave(_push: Push) -> int:
+        if slow.pop():
+            time.sleep(20)
+        slow.append(False)
+        return 200
+
+    server = ServerProcess(tmp_path, STATUSGATE_OUTBOUND_ALLOW="127.0.0.0/8")
+    with RecordingReceiver(behave) as receiver, server:
+        account = server.create_instance()
+        account.post("setSettings", {"webhookUrl": receiver.url, "stateWebhook": "yes"})
+        account.simulate({"event": "state", "state": "suspended"})
+        deadline = time.monotonic() + 5
+        while not receiver.got and time.monotonic() < deadline:
+            time.sleep(0.01)
+        slow.append(False)
+        server.kill()
+        server.start()
+        began = time.monotonic()
+        while len(receiver.got) < 2 and time.monotonic() < began + 5:
+            time.sleep(0.01)
+        assert [push.body for push in receiver.got[:2]] == [receiver.got[0].body] * 2
+        assert server.stop() == 0
+
+
+def test_f13_a_backlog_is_drained_in_order(tmp_path: Path) -> None:
+    """2,000 wait while the receiver is off; then all come, in order, 50 a second at least."""
+    off = [True]
+    server = ServerProcess(
+        tmp_path,
+        STATUSGATE_OUTBOUND_ALLOW="127.0.0.0/8",
+        STATUSGATE_SIGNING_SECRETS=f"{FIRST_INSTANCE_ID}={SECRET}",
+    )
+    with RecordingReceiver(lambda _push: 500 if off[0] else 200) as receiver, server:
+        account = server.create_instance()
+        account.post("setSettings", {"webhookUrl": receiver.url, "statusWebhook": "yes"})
+        account.simulate({"event": "contact", "id": ANNA, "contactName": "Anna"})
+        tell(account, 0, 2000)
+        assert account.get("getWebhooksCount").json() == {"count": 2000}
+        refused = len(receiver.got)
+        assert refused <= 1
+        off[0] = False
+        began = time.monotonic()
+        account.post("setSettings", {"webhookUrl": receiver.url})
+        until_told(receiver, 2000, 40)
+        assert time.monotonic() - began < 40
+        check(receiver.got[refused:], 2000, 0)
+        assert server.stop() == 0

@@ -1,0 +1,84 @@
+"""``statusgate notifications``: see and repair the queue beside a running server."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.processes import InstanceClient, ServerProcess, run
+from tests.acceptance.receivers import RecordingReceiver
+
+
+def command(folder: Path, *arguments: str) -> Any:
+    """What ``statusgate notifications …`` printed as JSON."""
+    done = run(
+        "notifications", *arguments, "--json",
+        "--database", f"sqlite:///{folder}/statusgate.db", "--data", str(folder),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def tell(account: InstanceClient, *states: str) -> None:
+    for state in states:
+        assert account.simulate({"event": "state", "state": state}).status == 200
+
+
+def until(got: list[Any], count: int) -> None:
+    deadline = time.monotonic() + 15
+    while len(got) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_list_replay_drop(tmp_path: Path) -> None:
+    code = [404]
+    server = ServerProcess(tmp_path, STATUSGATE_OUTBOUND_ALLOW="127.0.0.0/8")
+    with RecordingReceiver(lambda _push: code[0]) as receiver, server:
+        account = server.create_instance()
+        account.post("setSettings", {"webhookUrl": receiver.url, "stateWebhook": "yes"})
+        tell(account, "suspended", "authorized", "suspended")
+        until(receiver.got, 1)
+        time.sleep(0.3)
+        rows = command(tmp_path, "list", str(account.id))
+        assert [row["state"] for row in rows] == ["waiting"] * 3
+        assert (rows[0]["attempts"], rows[0]["lastOutcome"], rows[0]["lastCode"]) == (
+            1, "rejected", 404,
+        )  # fmt: skip
+        third = rows[2]["receiptId"]
+        assert command(tmp_path, "drop", str(account.id), str(third)) == {"dropped": 1}
+        assert account.get("getWebhooksCount").json() == {"count": 2}
+        code[0] = 200
+        account.post("setSettings", {"webhookUrl": receiver.url})
+        until(receiver.got, 3)
+        (again,) = command(tmp_path, "replay", str(account.id), str(third))
+        assert again["newReceiptId"] > third
+        until(receiver.got, 4)  # noticed without a restart
+        deadline = time.monotonic() + 5
+        while command(tmp_path, "list", str(account.id)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        ended = command(tmp_path, "list", str(account.id), "--ended")
+        assert [row["state"] for row in ended] == [
+            "delivered", "delivered", "dropped", "delivered",
+        ]  # fmt: skip
+        log = server.log.read_text()
+        assert log.count('"webhook.rejected"') == 1
+        metrics = server.request("GET", "/metrics").body.decode()
+        assert 'statusgate_pushes_total{outcome="delivered"} 3.0' in metrics
+        assert 'statusgate_operator_events_total{event="webhook.rejected"} 1.0' in metrics
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("replay", "1101000001"), ("drop", "1101000001"), ("list", "x")]
+)
+def test_wrong_usage_is_told(arguments: tuple[str, ...]) -> None:
+    assert run("notifications", *arguments).returncode == 2
+
+
+def test_an_unknown_instance_is_told(tmp_path: Path) -> None:
+    done = run("notifications", "list", "5", "--database", f"sqlite:///{tmp_path}/x.db")
+    assert done.returncode == 1
+    assert "no instance 5" in done.stderr
