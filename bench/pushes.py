@@ -13,7 +13,6 @@ from itertools import groupby
 from pathlib import Path
 
 import msgspec
-from statusgate.wire.notifications import receipt_body
 
 from bench import aims, children, workload
 from bench.accounts import account, accounts_place
@@ -23,6 +22,7 @@ from bench.receiver import Arrival, Receiver
 from bench.seeding import Databases, Place, empty_place, opened, removed_after
 from statusgate.domain.instance import InstanceSettings
 from statusgate.ports import Transaction
+from statusgate.wire.notifications import receipt_body
 
 ALLOWED = "127.0.0.1"
 HOOK = "/hook"
