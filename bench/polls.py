@@ -38,8 +38,8 @@ def figure(
             floors.append(_polled(bare, _floor_lanes(bare, each)))
     result = Figure(
         section=f"polling, {databases.name}",
-        name=f"receive + delete, {ACCOUNTS} accounts in parallel",
-        unit=" pairs/s",
+        name=f"pairs of receive and delete, {ACCOUNTS} accounts in parallel",
+        unit="/s",
         value=None,
     )
     faults = [one.fault for one in (*found, *floors) if one.fault]
