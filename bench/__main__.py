@@ -11,8 +11,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from bench import ingest, linked, load, memory, start
+from bench import conversion, ingest, linked, load, memory, notify, post, post_engine, start
 from bench.aims import CAVEATS
+from bench.children import ChildFailed
 from bench.figures import Figure
 from bench.plans import Plan, full_plan, short_plan
 from bench.provenance import provenance
@@ -21,7 +22,7 @@ from bench.report import Report, save, show
 from bench.seeding import Databases, SqliteFiles
 from bench.servers import Process, ServerFailed, floor
 
-PARTS = ("reads", "ingest", "memory", "start")
+PARTS = ("reads", "ingest", "memory", "start", "post", "notify", "conversion")
 EXIT_FAILED = 1
 EXIT_NO_WRK = 2
 _WIDTH = 104
@@ -39,11 +40,14 @@ _SETTINGS = {
 class Bench:
     """One run over one or two databases."""
 
-    def __init__(self, root: Path, plan: Plan, parts: set[str], progress: Console) -> None:
+    def __init__(
+        self, root: Path, plan: Plan, parts: set[str], progress: Console, *, full: bool
+    ) -> None:
         self._root = root
         self._plan = plan
         self._parts = parts
         self._progress = progress
+        self._full = full
         self._begun = time.monotonic()
 
     def figures(self, databases: Databases) -> Iterator[Figure]:
@@ -57,15 +61,27 @@ class Bench:
         if "ingest" in self._parts:
             self._tell("ingesting receipts")
             yield ingest.figure(databases, self._root, max(3, self._plan.runs))
+        if "post" in self._parts:
+            yield from post.figures(databases, self._root, self._tell, full=self._full)
+        if "notify" in self._parts:
+            yield from notify.figures(databases, self._root, self._tell, full=self._full)
         if "reads" in self._parts:
             with floor(self._root) as bare:
                 yield from self._reads(databases, bare)
 
-    def linked(self) -> Iterator[Figure]:
-        """Measure what a linked account costs, once: the database does not matter."""
+    def once(self) -> Iterator[Figure]:
+        """Measure the engine and conversions, once: the database does not matter."""
         if "memory" in self._parts:
             self._tell("linking an account")
             yield linked.figure(self._root)
+        if "post" in self._parts:
+            yield from post_engine.figures(self._root, self._tell, full=self._full)
+        if "conversion" in self._parts:
+            self._tell("converting a sound")
+            yield from conversion.measure_sound()
+            if self._full or self._parts == {"conversion"}:
+                self._tell("converting a film")
+                yield from conversion.measure_film(runs=3 if self._full else 1)
 
     def _reads(self, databases: Databases, bare: Process) -> Iterator[Figure]:
         reads = Reads(databases, bare, self._root, self._plan, self._tell)
@@ -118,6 +134,11 @@ def main(
     ingest  receipts a second from the engine port to durable rows
     memory  the gateway at rest, at its peak, and the worker of a linked account
     start   from the command to ready, and the first reads after it
+    post    how long sendTextStatus takes at 200 a second, and the real engine to 1 and to
+            1,000 contacts on the tests' WhatsApp server
+    notify  webhooks a second, from an event to its webhook, receive and delete by polling
+    conversion
+            a WAV, and with --full or alone a film: time, and the child's memory
 
     Without options it takes under five minutes: the cells that matter, on SQLite. --full takes
     about three hours. wrk must be installed. On a machine that does other things meanwhile,
@@ -138,7 +159,7 @@ def main(
     begun = time.monotonic()
     try:
         figures, postgresql = _measure(root, plan, parts, full=full)
-    except (ServerFailed, ingest.IngestFailed) as error:
+    except (ServerFailed, ChildFailed, ingest.IngestFailed) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(EXIT_FAILED)
     finally:
@@ -165,8 +186,8 @@ def _console() -> Console:
 def _measure(
     root: Path, plan: Plan, parts: set[str], *, full: bool
 ) -> tuple[list[Figure], str]:
-    bench = Bench(root, plan, parts, Console(stderr=True))
-    figures = [*bench.figures(SqliteFiles()), *bench.linked()]
+    bench = Bench(root, plan, parts, Console(stderr=True), full=full)
+    figures = [*bench.figures(SqliteFiles()), *bench.once()]
     if not full:
         return figures, ""
     with warnings.catch_warnings():

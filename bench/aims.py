@@ -7,6 +7,7 @@ this design should reach.
 from bench.figures import Check, at_least, at_most
 from bench.load import Load
 from bench.plans import Cell, Filler, Mode
+from bench.timing import Spread
 
 PEER_LIST = "Evolution 131/s, p50 60 ms"
 PEERS: dict[tuple[str, int], str] = {
@@ -118,3 +119,31 @@ def peak_memory(mb: float) -> list[Check]:
 
 def start(seconds: float) -> list[Check]:
     return [at_most("must", seconds, 1.5, " s")]
+
+
+def accepting(times: Spread) -> list[Check]:
+    """Judge how long a post takes to be accepted."""
+    return [at_most("aim", times.p50, 10, " ms p50"), at_most("aim", times.p99, 50, " ms p99")]
+
+
+def engine_text(ms: float) -> list[Check]:
+    return [at_most("aim", ms, 30, " ms")]
+
+
+def engine_thousand(ms: float) -> list[Check]:
+    return [at_most("aim", ms, 2_000, " ms")]
+
+
+def pushing(rate: float, ratio: float, accounts: int) -> list[Check]:
+    """Judge pushes a second; the rate alone only for one account in strict order."""
+    checks = [at_least("aim", ratio, 0.3, " of floor")]
+    return checks + ([at_least("aim", rate, 300, "/s")] if accounts == 1 else [])
+
+
+def polling(rate: float) -> list[Check]:
+    return [at_least("aim", rate, 1_500, "/s")]
+
+
+def hearing(times: Spread) -> list[Check]:
+    """Judge how long an event takes to its webhook."""
+    return [at_most("aim", times.p50, 10, " ms p50"), at_most("aim", times.p99, 50, " ms p99")]

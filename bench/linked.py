@@ -5,6 +5,7 @@ The unmodified WhatsApp library links to the fake WhatsApp server of the tests a
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,8 @@ async def _measured(root: Path) -> Figure:
         )
         await engine.start()
         try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
-                await _link(engine, fake, people(1, 1)[0])
+            async with online(engine, fake, people(1, 1)[0]):
+                pass
             await asyncio.sleep(_SETTLE_SECONDS)
             if engine.pid is None:
                 raise RuntimeError("the worker ended")
@@ -64,9 +65,10 @@ async def _measured(root: Path) -> Figure:
     )
 
 
-async def _link(engine: Any, fake: Any, person: Any) -> None:
-    """Show a code, have it scanned, wait until the account is online."""
-    online = asyncio.Event()
+@contextlib.asynccontextmanager
+async def online(engine: Any, fake: Any, person: Any) -> AsyncIterator[None]:
+    """The account linked and online; what it tells is acknowledged and forgotten."""
+    opened = asyncio.Event()
 
     async def listen() -> None:
         async for sequenced in engine.events(0):
@@ -74,16 +76,18 @@ async def _link(engine: Any, fake: Any, person: Any) -> None:
                 if isinstance(event, QrCode) and event.payload and not scanned.done():
                     scanned.set_result(event.payload)
                 if isinstance(event, StateChanged) and event.state is EngineState.OPEN:
-                    online.set()
+                    opened.set()
             if sequenced.seq:
                 await engine.ack(sequenced.seq)
 
     scanned: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     listening = asyncio.create_task(listen())
     try:
-        await engine.begin_linking()
-        await asyncio.to_thread(fake.scan, await scanned, person, 1)
-        await online.wait()
+        async with asyncio.timeout(_DEADLINE_SECONDS):
+            await engine.begin_linking()
+            await asyncio.to_thread(fake.scan, await scanned, person, 1)
+            await opened.wait()
+        yield
     finally:
         listening.cancel()
         with contextlib.suppress(asyncio.CancelledError):
