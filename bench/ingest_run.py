@@ -22,7 +22,7 @@ from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.events import Sequenced, StatusReceipt
 from statusgate.domain.instance import Instance
 from statusgate.domain.media import MediaRef
-from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
+from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind, NewStatus
 from statusgate.journal import open_journal
@@ -104,6 +104,9 @@ class ToldEngine:
         raise EngineUnavailable
 
     async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
+        raise EngineUnavailable
+
+    async def privacy(self) -> AudiencePrivacy:
         raise EngineUnavailable
 
     async def look_up(self, address: Address) -> ContactInfo:

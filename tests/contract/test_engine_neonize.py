@@ -316,6 +316,10 @@ async def test_the_privacy_of_the_account_is_respected(
         assert _phones(sent.recipients) == {one.phone}
         assert sent.skipped == (Skipped(sent.skipped[0].address, "privacy"),)
         assert _reached(fake, mine) == {one.phone}
+        told = await mine.engine.privacy()
+        assert told.kind == "blacklist"
+        assert told.excludes(whole(two))
+        assert not told.excludes(whole(one))
         fake.account(me, privacy="whitelist", listed=[two.address()])
         sent = await mine.engine.post_status(text("only for two"), None)
         assert _phones(sent.recipients) == {two.phone}

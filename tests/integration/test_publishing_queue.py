@@ -25,7 +25,7 @@ from statusgate.domain.errors import (
 )
 from statusgate.domain.instance import State
 from statusgate.domain.outbox import Draft
-from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
+from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.status import Status
 from statusgate.journal import open_journal
 from statusgate.services.commits import Commits
@@ -90,6 +90,9 @@ class Engine:
 
     async def delete_status(self, wire_id: str, _audience: Sequence[Address]) -> None:
         self._wire.revoked.append(wire_id)
+
+    async def privacy(self) -> AudiencePrivacy:
+        return AudiencePrivacy()
 
     async def look_up(self, address: Address) -> ContactInfo:
         return ContactInfo(address=address, exists=True)

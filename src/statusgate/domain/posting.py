@@ -1,5 +1,7 @@
 """What the engine port is given to post, and what it answers."""
 
+from typing import Literal
+
 import msgspec
 
 from statusgate.domain.address import Address
@@ -42,6 +44,21 @@ class SentStatus(msgspec.Struct, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...] = ()
     refused: tuple[tuple[Address, int], ...] = ()
     """recipients whom WhatsApp refused, with its codes, as far as the engine can tell"""
+
+
+class AudiencePrivacy(msgspec.Struct, frozen=True):
+    """The account's own setting on WhatsApp of who sees its statuses."""
+
+    kind: Literal["contacts", "blacklist", "whitelist"] = "contacts"
+    """all contacts; all but *people*; *people* alone"""
+    people: tuple[Address, ...] = ()
+
+    def excludes(self, address: Address) -> bool:
+        """Tell whether that person does not see the account's statuses."""
+        if self.kind == "contacts":
+            return False
+        listed = any(address.meets(person) for person in self.people)
+        return listed if self.kind == "blacklist" else not listed
 
 
 class ContactInfo(msgspec.Struct, frozen=True, kw_only=True):

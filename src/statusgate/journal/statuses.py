@@ -31,7 +31,11 @@ class Statuses(Receipts):
             before_ms=_END_OF_TIME if before_ms is None else before_ms,
             contacts_only=contacts_only,
         )
-        return [status_of(row) for row in rows]
+        # The databases order what two authors gave the same id and time as they please.
+        return sorted(
+            (status_of(row) for row in rows),
+            key=lambda status: (-status.posted_ms, status.status_id, status.no),
+        )
 
     def status(
         self, instance_id: InstanceId, status_id: str, author: Address | None = None

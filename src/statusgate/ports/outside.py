@@ -9,7 +9,7 @@ from statusgate.domain.conversion import ConversionFailed, Converted, Wanted
 from statusgate.domain.events import Sequenced
 from statusgate.domain.media import MediaRef
 from statusgate.domain.outgoing import Fetched, PushOutcome
-from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
+from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.script import ScriptEvent
 
 
@@ -69,6 +69,10 @@ class Engine(Protocol):
 
     async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
         """Write the file to *to*. MediaUnavailable if it cannot be had or is over *limit*."""
+        ...
+
+    async def privacy(self) -> AudiencePrivacy:
+        """Ask WhatsApp who may see the account's statuses; a live query."""
         ...
 
     async def look_up(self, address: Address) -> ContactInfo:

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.api.running import Reply, Tenant, running_gateway
+from statusgate.domain.address import Address
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.posting import AudiencePrivacy
+from tests.integration.api.running import Reply, Running, Tenant, running_gateway
 
 ANNA, BOB, CARL = "79000000001@c.us", "79000000002@c.us", "79000000003@c.us"
 SAMPLES = Path(__file__).parents[3] / "src/statusgate/engines/simulated/samples"
@@ -150,6 +153,25 @@ async def test_the_first_so_many_get_it_where_there_is_a_limit(tmp_path: Path) -
         ]
         rows = (await tenant.get("getStatusStatistic", f"idMessage={item['idMessage']}")).json()
         assert [row["participant"] for row in rows] == [ANNA]
+
+
+@pytest.mark.parametrize(("kind", "left"), [("blacklist", [ANNA]), ("whitelist", [BOB])])
+async def test_a_dry_run_heeds_the_accounts_own_privacy_list(
+    running: Running, monkeypatch: pytest.MonkeyPatch, kind: Any, left: list[str]
+) -> None:
+    tenant = await running.create()
+    await people(tenant)
+    engine = running.built.ownership.engine(InstanceId(tenant.id))
+    listed = AudiencePrivacy(kind, (Address(phone="79000000002"),))
+
+    async def privacy() -> AudiencePrivacy:
+        return listed
+
+    monkeypatch.setattr(engine, "privacy", privacy)
+    dry = (await tenant.post("getStatusAudience", {})).json()
+    assert [one["id"] for one in dry["participants"]] == left
+    (gone,) = {ANNA, BOB} - set(left)
+    assert {"id": gone, "reason": "privacy"} in dry["excluded"]
 
 
 async def test_what_waits_is_shown_in_order_and_can_be_taken_back(on_each: Tenant) -> None:

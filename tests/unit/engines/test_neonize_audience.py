@@ -4,14 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statusgate.domain.address import Address
-from statusgate.domain.posting import Skipped
+from statusgate.domain.posting import AudiencePrivacy, Skipped
 from statusgate.engines.neonize.audience import (
     LIDS,
     PHONES,
     Entry,
     Form,
     Plan,
-    Privacy,
     plan_audience,
 )
 
@@ -30,16 +29,16 @@ def complete(address: Address) -> Address:
 def plan(
     entries: list[Entry],
     chosen: list[Address] | None = None,
-    privacy: Privacy | None = None,
+    privacy: AudiencePrivacy | None = None,
     form: Form = "pn",
 ) -> Plan:
     return plan_audience(
-        entries, privacy or Privacy(), chosen, form=form, own=OWN, complete=complete
+        entries, privacy or AudiencePrivacy(), chosen, form=form, own=OWN, complete=complete
     )
 
 
 def library_sends_to(
-    entries: list[Entry], privacy: Privacy, made: Plan
+    entries: list[Entry], privacy: AudiencePrivacy, made: Plan
 ) -> set[tuple[str, str]]:
     """The library's own rule, on the store as the plan leaves it."""
     rows = {entry.key: entry for entry in [*entries, *made.writes]}
@@ -84,7 +83,7 @@ def test_somebody_with_two_rows_is_reached_once() -> None:
     both = [row(ANNA), Entry(ANNA.lid, LIDS, "Name", "Name")]
     made = plan(both)
     assert made.recipients == (ANNA,)
-    assert library_sends_to(both, Privacy(), made) == {(ANNA.phone, PHONES)}
+    assert library_sends_to(both, AudiencePrivacy(), made) == {(ANNA.phone, PHONES)}
     assert plan([], [Address(phone=ANNA.phone), Address(lid=ANNA.lid)]).recipients == (ANNA,)
 
 
@@ -93,7 +92,7 @@ def test_by_lid_those_without_one_are_left_out() -> None:
     made = plan([row(ANNA)], [ANNA, unknown], form="lid")
     assert made.recipients == (ANNA,)
     assert made.skipped == (Skipped(unknown, "noAddress"),)
-    assert library_sends_to([row(ANNA)], Privacy(), made) == {(ANNA.lid, LIDS)}
+    assert library_sends_to([row(ANNA)], AudiencePrivacy(), made) == {(ANNA.lid, LIDS)}
 
 
 def test_a_person_known_by_lid_alone_is_addressed_so() -> None:
@@ -104,7 +103,7 @@ def test_a_person_known_by_lid_alone_is_addressed_so() -> None:
 
 
 def test_a_blacklist_holds_whatever_form_it_is_told_in() -> None:
-    privacy = Privacy("blacklist", (Address(lid=BORIS.lid),))
+    privacy = AudiencePrivacy("blacklist", (Address(lid=BORIS.lid),))
     made = plan([row(ANNA), row(BORIS)], privacy=privacy)
     assert made.recipients == (ANNA,)
     assert made.skipped == (Skipped(BORIS, "privacy"),)
@@ -112,7 +111,7 @@ def test_a_blacklist_holds_whatever_form_it_is_told_in() -> None:
 
 
 def test_a_whitelist_cannot_be_narrowed_and_says_so() -> None:
-    privacy = Privacy("whitelist", (BORIS, CLARA))
+    privacy = AudiencePrivacy("whitelist", (BORIS, CLARA))
     entries = [row(ANNA), row(BORIS)]
     everybody = plan(entries, privacy=privacy)
     assert everybody.recipients == (BORIS, CLARA)
@@ -152,7 +151,7 @@ entries_of_phones = st.lists(
 def test_the_library_reaches_exactly_the_recipients_and_names_come_back(
     entries: list[Entry], chosen: list[Address] | None, listed: list[Address], kind: str
 ) -> None:
-    privacy = Privacy(kind, tuple(listed) if kind != "contacts" else ())  # type: ignore[arg-type]
+    privacy = AudiencePrivacy(kind, tuple(listed) if kind != "contacts" else ())  # type: ignore[arg-type]
     made = plan(entries, chosen, privacy)
     sent = {user for user, _ in library_sends_to(entries, privacy, made)} - {OWN.phone}
     assert {person.phone for person in made.recipients} == sent
@@ -163,3 +162,13 @@ def test_the_library_reaches_exactly_the_recipients_and_names_come_back(
     }
     reached = {person.phone for person in made.recipients}
     assert not reached & {skipped.address.phone for skipped in made.skipped}
+
+
+def test_who_is_excluded_by_the_accounts_own_list() -> None:
+    listed = (Address(lid=BORIS.lid),)
+    both = Address(phone=BORIS.phone, lid=BORIS.lid)
+    assert not AudiencePrivacy("contacts", listed).excludes(both)
+    assert AudiencePrivacy("blacklist", listed).excludes(both)
+    assert not AudiencePrivacy("blacklist", listed).excludes(ANNA)
+    assert not AudiencePrivacy("whitelist", listed).excludes(both)
+    assert AudiencePrivacy("whitelist", listed).excludes(ANNA)

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from statusgate.domain.address import Address
-from statusgate.domain.posting import Skipped
+from statusgate.domain.posting import AudiencePrivacy, Skipped
 
 PHONES = "s.whatsapp.net"
 LIDS = "lid"
@@ -37,13 +37,6 @@ class Entry(msgspec.Struct, frozen=True):
     def key(self) -> tuple[str, str]:
         """What identifies the row."""
         return self.user, self.server
-
-
-class Privacy(msgspec.Struct, frozen=True):
-    """The account's setting of who sees its statuses."""
-
-    kind: Literal["contacts", "blacklist", "whitelist"] = "contacts"
-    people: tuple[Address, ...] = ()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +74,7 @@ class People:
 
 def plan_audience(
     entries: Sequence[Entry],
-    privacy: Privacy,
+    privacy: AudiencePrivacy,
     chosen: Sequence[Address] | None,
     *,
     form: Form,

@@ -86,6 +86,7 @@ class Operations:
             "mark_viewed": self._mark_viewed,
             "download": self._download,
             "look_up": self._look_up,
+            "privacy": self._privacy,
         }
 
     @property
@@ -259,6 +260,10 @@ class Operations:
         address = msgspec.json.decode(parameters, type=Address)
         client = self._open_session().client
         return look_up(client, self._present(self._contacts), address)
+
+    def _privacy(self, _parameters: msgspec.Raw) -> Any:
+        self._open_session()
+        return self._present(self._poster).privacy()
 
     # -- in the background
 

@@ -22,9 +22,9 @@ from neonize.utils.jid import build_jid
 
 from statusgate.domain.address import Address
 from statusgate.domain.errors import EngineRejected, EngineUnavailable, EngineUncertain
-from statusgate.domain.posting import SentStatus, StatusPost
+from statusgate.domain.posting import AudiencePrivacy, SentStatus, StatusPost
 from statusgate.domain.status import Kind
-from statusgate.engines.neonize.audience import Form, Plan, Privacy, plan_audience
+from statusgate.engines.neonize.audience import Form, Plan, plan_audience
 from statusgate.engines.neonize.book import PostBook
 from statusgate.engines.neonize.config import Addressing, LegacyFonts
 from statusgate.engines.neonize.contacts import ContactStore
@@ -157,7 +157,7 @@ class Poster:
 
     def _plan(self, audience: Sequence[Address] | None, form: Form, *, narrowing: bool) -> Plan:
         try:
-            privacy = self._privacy()
+            privacy = self.privacy()
             if form == "lid" and audience is not None:
                 self._learn_lids(audience)
             entries = self._contacts.entries()
@@ -176,13 +176,13 @@ class Poster:
             )
         return plan
 
-    def _privacy(self) -> Privacy:
+    def privacy(self) -> AudiencePrivacy:
         """Ask WhatsApp who may see statuses; the first setting is the one in force."""
         settings = self._client.get_status_privacy()
         if not settings:
-            return Privacy()
+            return AudiencePrivacy()
         people = filter(None, map(jid_address, settings[0].List))
-        return Privacy(_KINDS[settings[0].Type], tuple(people))  # type: ignore[arg-type]
+        return AudiencePrivacy(_KINDS[settings[0].Type], tuple(people))  # type: ignore[arg-type]
 
     def _learn_lids(self, people: Sequence[Address]) -> None:
         """Ask WhatsApp for the LIDs that the library does not know; it then remembers them."""

@@ -26,7 +26,7 @@ from statusgate.domain.events import (
     StateChanged,
 )
 from statusgate.domain.media import MediaRef
-from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
+from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.engines.neonize.config import (
     Addressing,
     Exit,
@@ -260,6 +260,10 @@ class NeonizeEngine:
             await self._keeper.ask("download", call, None, self._timing.download)
         except EngineUnavailable as error:
             raise MediaUnavailable(str(error), final=False) from None
+
+    async def privacy(self) -> AudiencePrivacy:
+        """Ask WhatsApp who may see the account's statuses."""
+        return await self._keeper.ask("privacy", None, AudiencePrivacy, self._timing.request)
 
     async def look_up(self, address: Address) -> ContactInfo:
         """Ask WhatsApp about a number; a live query. Raises EngineUnavailable."""

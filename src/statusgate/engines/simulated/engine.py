@@ -10,7 +10,7 @@ from statusgate.domain.events import EngineState, LinkingEnded, QrCode, Sequence
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
-from statusgate.domain.posting import ContactInfo, SentStatus, StatusPost
+from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.script import Moved, Posted, ScriptEvent
 from statusgate.engines.simulated.account import Held, Record
 from statusgate.engines.simulated.chance import Chance
@@ -197,6 +197,10 @@ class SimulatedEngine:
             await asyncio.to_thread(self._files.copy, ref, to, limit)
         except OSError as error:
             raise MediaUnavailable(str(error), final=False) from error
+
+    async def privacy(self) -> AudiencePrivacy:
+        """Every contact sees the statuses of a sandbox account."""
+        return AudiencePrivacy()
 
     async def look_up(self, address: Address) -> ContactInfo:
         """Everybody a script has mentioned exists, and so does the account itself.

@@ -1,5 +1,6 @@
 """What became of a status, and what would become of one (contract 7.3, 12.3-12.5, 12.8)."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -26,6 +27,8 @@ from statusgate.wire.reports import (
     status_answer,
     status_report,
 )
+
+_PRIVACY_SECONDS = 10.0
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +99,7 @@ class Reports:
         )
         if participants:
             choice = await self._without_unknown(instance, choice)
+        choice = await self._without_excluded(instance, choice)
         return audience_answer(
             choice, named=bool(participants), max_audience=self._max_audience
         )
@@ -145,6 +149,16 @@ class Reports:
         except (NotAuthorized, EngineUnavailable):
             return choice
         return without(choice, [strangers[one] for one in unknown], Reason.UNKNOWN)
+
+    async def _without_excluded(self, instance: Instance, choice: Choice) -> Choice:
+        """Leave out whom the account's own privacy list excludes, if it can be asked."""
+        try:
+            async with asyncio.timeout(_PRIVACY_SECONDS):
+                privacy = await self._ownership.live_engine(instance).privacy()
+        except (NotAuthorized, EngineUnavailable, TimeoutError):
+            return choice
+        excluded = [one for one in choice.people if privacy.excludes(one.address)]
+        return without(choice, excluded, Reason.PRIVACY)
 
 
 def scheduled_view(outgoing: Outgoing, instance: Instance) -> View:
