@@ -46,8 +46,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-SHORT = (Cell(accounts=1, each=2_000), Cell(accounts=50, each=100))
-FULL = (Cell(accounts=1, each=10_000), Cell(accounts=50, each=200))
+CELLS = (Cell(accounts=1, each=10_000), Cell(accounts=50, each=200))
 
 
 class Wrong(Exception):
@@ -63,7 +62,7 @@ def figures(
     full: bool,
 ) -> Iterator[Figure]:
     """Measure product and floor in turn; the medians count."""
-    for cell in FULL if full else SHORT:
+    for cell in CELLS:
         tell(f"pushing for {cell.name}")
         yield from _figures(databases, root, receiver, cell, 3 if full else 1)
 
