@@ -107,12 +107,13 @@ async def test_posting_with_the_asynchronous_client(client: GreenApi) -> None:
     statuses, queues = client.statuses, client.queues
     await client.account.logoutAsync()
     text = ok(await statuses.sendTextStatusAsync("Hi", participants=[ANNA]))["idMessage"]
-    wish = ("https://example.org/a.mp3", "a.mp3")
+    wish = ("http://127.0.0.1/a.mp3", "a.mp3")  # refused by the guard, nobody is called
     voice = ok(await statuses.sendVoiceStatusAsync(*wish))["idMessage"]
     media = ok(await statuses.sendMediaStatusAsync(wish[0], "a.mp4"))["idMessage"]
+    assert settled(client, voice) == settled(client, media) == "failed"
     shown = ok(await queues.showMessagesQueueAsync())
-    assert shown[0]["messageID"] == text
-    assert ok(await queues.getMessagesCountAsync())["count"] == len(shown)
+    assert [one["messageID"] for one in shown] == [text]
+    assert ok(await queues.getMessagesCountAsync()) == {"count": 1}
     for status_id in (text, voice, media):
         assert (await statuses.deleteStatusAsync(status_id)).code == 200
     assert ok(await queues.clearMessagesQueueAsync()) == {"isCleared": True}

@@ -247,9 +247,15 @@ class Ownership:
         return engine
 
     def is_online(self, instance_id: InstanceId) -> bool:
-        """Whether the WhatsApp connection is open."""
+        """Whether the WhatsApp connection of a linked account is open."""
         account = self._accounts.get(instance_id)
-        return account is not None and account.online
+        instance = self._instances.find(instance_id)
+        return (
+            account is not None
+            and account.online
+            and instance is not None
+            and instance.state is State.AUTHORIZED
+        )
 
     def live_engine(self, instance: Instance) -> Engine:
         """The engine for a live query (contract 8); NotAuthorized in any other state."""
