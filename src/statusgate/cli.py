@@ -33,7 +33,6 @@ from statusgate.settings import Settings, SettingsError, load_settings
 from statusgate.wiring import StartError, SystemClock
 
 EXIT_FAILED = 1
-EXIT_USAGE = 2
 _FAULTS = (SettingsError, StartError, JournalUnavailable, InvalidRequest)
 
 

@@ -23,6 +23,7 @@ from statusgate.api.server import make_server
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.instance import Instance
 from statusgate.domain.status import Status
+from statusgate.engines.disk import write_durably
 from statusgate.engines.neonize.supervisor import NeonizeEngine
 from statusgate.engines.simulated import SimulatedEngine
 from statusgate.journal import open_journal
@@ -135,24 +136,13 @@ def server_key(data: Path) -> bytes:
     path = private_folder(data) / "server.key"
     try:
         if not path.exists():
-            _write_key(path)
+            write_durably(path, secrets.token_hex(32).encode())
         key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
         raise StartError(f"cannot read the server key {path}: {error}") from None
     if len(key) != 32:
         raise StartError(f"the server key {path} is not 32 bytes in hex")
     return key
-
-
-def _write_key(path: Path) -> None:
-    descriptor = os.open(
-        temporary := path.with_suffix(".new"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600
-    )
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def listening_socket(settings: Settings) -> socket.socket:

@@ -6,7 +6,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from statusgate.api.answers import Answers, Call
 from statusgate.api.problems import RETRY_SECONDS, UNAVAILABLE, Refused
-from statusgate.api.routes import Route
+from statusgate.api.routes import BodyRoute
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.ports import Journal
 from statusgate.telemetry import REGISTRY
@@ -16,7 +16,7 @@ _NONE_SO_NEW = 2**62
 _UP = b'{"status":"up"}'
 
 
-class Live(Route):
+class Live(BodyRoute):
     """``/health/live``: the process answers."""
 
     needs_start = False
@@ -28,7 +28,7 @@ class Live(Route):
         return _UP
 
 
-class Ready(Route):
+class Ready(BodyRoute):
     """``/health/ready``: start-up is finished and the record can be trusted; else 503."""
 
     def __init__(self, answers: Answers, journal: Journal) -> None:
@@ -50,7 +50,7 @@ class Ready(Route):
         return True
 
 
-class Metrics(Route):
+class Metrics(BodyRoute):
     """``/metrics``: for Prometheus."""
 
     needs_start = False
@@ -63,7 +63,7 @@ class Metrics(Route):
         return generate_latest(REGISTRY)
 
 
-class Document(Route):
+class Document(BodyRoute):
     """A document that never changes, such as ``/openapi.json``."""
 
     needs_start = False

@@ -1,5 +1,6 @@
 """Routes: one object a method, with everything prepared that a request of it needs."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from statusgate.api import partner
@@ -96,7 +97,7 @@ class Gate:
             self._limits.forget(instance.id)
 
 
-class Route:
+class Route(ABC):
     """Something that answers requests."""
 
     body_limit = MIB
@@ -110,8 +111,15 @@ class Route:
         self.meter = Meter(label)
         self.headers = answers.json
 
+    @abstractmethod
     async def respond(self, call: Call, send: Send) -> int:
         """Answer; returns the code."""
+
+
+class BodyRoute(Route):
+    """A route whose answers are one body each."""
+
+    async def respond(self, call: Call, send: Send) -> int:
         body = await self.answer(call)
         headers = [*self.headers, (b"content-length", b"%d" % len(body))]
         if call.body is not None:
@@ -122,12 +130,12 @@ class Route:
         await send({"type": "http.response.body", "body": body})
         return 200
 
+    @abstractmethod
     async def answer(self, call: Call) -> bytes:
         """Return the body of a 200."""
-        raise NotImplementedError
 
 
-class MethodRoute(Route):
+class MethodRoute(BodyRoute):
     """A method of the table."""
 
     def __init__(

@@ -58,7 +58,6 @@ class Changes(msgspec.Struct, kw_only=True):
     """names or identities changed: items and statistics may show them"""
     instance: Instance | None = None
     """the instance, if its own row changed"""
-    state_changed: bool = False
     gaps: int = 0
     facts: list[Fact] = []
     """what clients are to be told, in the order in which it happened"""
@@ -68,6 +67,11 @@ class Changes(msgspec.Struct, kw_only=True):
     """number of the last of *events*"""
     events: list[bytes] = []
     """lines that were put into the event log"""
+
+    @property
+    def state_changed(self) -> bool:
+        """Whether the instance came into another state."""
+        return any(isinstance(fact, StateReached) for fact in self.facts)
 
     def appeared(self, status: Status, *, awaits_file: bool = False) -> None:
         """Note a status that is new."""
@@ -93,5 +97,4 @@ class Changes(msgspec.Struct, kw_only=True):
     def reached_state(self, instance: Instance, at_ms: int) -> None:
         """Note that the instance came into another state."""
         self.instance = instance
-        self.state_changed = True
         self.facts.append(StateReached(instance, at_ms))
