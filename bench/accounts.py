@@ -14,7 +14,7 @@ from bench.servers import Process, post_json
 from statusgate.domain.contact import Contact
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, InstanceSettings
-from statusgate.ports import Transaction
+from statusgate.journal import Transaction
 
 _LINK_SECONDS = 20.0
 

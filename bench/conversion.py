@@ -25,7 +25,7 @@ from PIL import Image
 
 from bench.figures import Figure
 from statusgate.domain.conversion import Converted, VideoWanted, VoiceWanted, Wanted
-from statusgate.media.converter import ChildConverter
+from statusgate.media.converter import Converter
 from statusgate.media.process import COMMAND, MediaChild
 
 SECTION = "conversion"
@@ -98,7 +98,7 @@ def _figures(name: str, source: Path, wanted: Wanted, runs: int) -> list[Figure]
 
 async def _convert(source: Path, wanted: Wanted) -> Run:
     child = MediaChild(command=COMMAND, takes_files=True)
-    converter = ChildConverter(quick=child, films=child)
+    converter = Converter(quick=child, films=child)
     target = source.with_suffix(".converted")
     cpu_before = _cpu_seconds_of_children()
     async with _peak_of(child) as peaks:

@@ -22,7 +22,7 @@ from bench.receiver import Arrival, Receiver
 from bench.seeding import Databases, Place, opened, removed_after
 from bench.timing import spread
 from statusgate.domain.instance import InstanceSettings
-from statusgate.ports import Transaction
+from statusgate.journal import Transaction
 
 A_SECOND = 100
 STATUSES = 20

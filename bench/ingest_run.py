@@ -17,22 +17,22 @@ import uvloop
 
 from bench import workload
 from bench.clock import MachineClock
+from statusgate.accounts.instances import Instances
+from statusgate.accounts.linking import Linking
+from statusgate.accounts.manager import AccountManager
+from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.address import Address
 from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.events import Sequenced, StatusReceipt
 from statusgate.domain.instance import Instance
 from statusgate.domain.media import MediaRef
-from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind, NewStatus
-from statusgate.journal import open_journal
-from statusgate.ports import Engine, Journal, Reader, Transaction
-from statusgate.services.commits import Commits
-from statusgate.services.instances import Instances
-from statusgate.services.linking import Linking
-from statusgate.services.ownership import Ownership
-from statusgate.services.recent import Recent
-from statusgate.services.space import SpaceGuard
+from statusgate.engines.port import Engine
+from statusgate.history.cache import StatusCache
+from statusgate.journal import Journal, Transaction, open_journal
+from statusgate.upkeep.space import SpaceGuard
 from statusgate.wire.journal_items import encode_item
 
 STATUSES = 20
@@ -158,32 +158,34 @@ async def ingest(database: str, folder: Path) -> Ingested:
     """Let the receipts come in, then count what is durable."""
     clock = MachineClock()
     now_ms = clock.now_ms()
-    opened = open_journal(database)
-    journal = SpaceGuard(opened, clock, lambda: shutil.disk_usage(folder).free, _MIN_FREE)
+    space = SpaceGuard(clock, lambda: shutil.disk_usage(folder).free, _MIN_FREE)
+    journal = open_journal(database, admit=space.admit)
     try:
         await journal.write(workload.INSTANCE, lambda tx: _prepare(tx, now_ms))
         engine = ToldEngine(told_receipts(now_ms))
         await _live(journal, clock, engine)
     finally:
-        await opened.close()
+        await journal.close()
     return Ingested(engine.seconds, sizes(engine.acks), await _count(database))
 
 
 async def _live(journal: Journal, clock: MachineClock, engine: ToldEngine) -> None:
     """The product's own way, as wiring builds it."""
-    commits = Commits(journal)
-    recent = Recent(lambda status: encode_item(status, ""), shown=lambda _: True, limit=_LIMIT)
-    commits.follow(recent.follow)
+    publisher = ChangePublisher(journal)
+    cache = StatusCache(
+        lambda status: encode_item(status, ""), shown=lambda _: True, limit=_LIMIT
+    )
+    publisher.follow(cache.follow)
     instances = Instances(journal, clock, bytes(32))
 
     def make_engine(_instance: Instance) -> Engine:
         return engine
 
-    ownership = Ownership(
-        journal, commits, instances, Linking(instances, clock), clock, make_engine
+    accounts = AccountManager(
+        journal, publisher, instances, Linking(instances, clock), clock, make_engine
     )
     await instances.refresh()
-    running = asyncio.create_task(ownership.run())
+    running = asyncio.create_task(accounts.run())
     finished = asyncio.create_task(engine.finished.wait())
     await asyncio.wait({running, finished}, return_when=asyncio.FIRST_COMPLETED)
     running.cancel()
@@ -206,7 +208,7 @@ async def _count(database: str) -> int:
         await journal.close()
 
 
-def _complete(tx: Reader, status_id: str) -> int:
+def _complete(tx: Transaction, status_id: str) -> int:
     status = tx.status(workload.INSTANCE, status_id)
     if status is None:
         return 0

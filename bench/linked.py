@@ -35,7 +35,7 @@ def figure(root: Path) -> Figure:
 
 
 async def _measured(root: Path) -> Figure:
-    from statusgate.engines.neonize.supervisor import NeonizeEngine
+    from statusgate.engines.neonize.engine import NeonizeEngine
     from tests.whatsapp.client import FakeWhatsApp, people
 
     with await asyncio.to_thread(FakeWhatsApp, root / "whatsapp") as fake:

@@ -19,7 +19,7 @@ from bench import aims
 from bench.figures import Check, Figure
 from bench.linked import online
 from statusgate.domain.address import Address
-from statusgate.domain.posting import StatusPost
+from statusgate.domain.post import StatusPost
 from statusgate.domain.status import Kind
 
 SECTION = "posting by the real engine"
@@ -116,7 +116,7 @@ async def _measured(root: Path, tell: Callable[[str], None], *, full: bool) -> l
 
 @contextlib.asynccontextmanager
 async def _pair(root: Path, fake: Any, persons: Sequence[Any]) -> AsyncIterator[Pair]:
-    from statusgate.engines.neonize.supervisor import NeonizeEngine
+    from statusgate.engines.neonize.engine import NeonizeEngine
     from tests.whatsapp.engines import RawEngine
 
     contacts = root / "posting-contacts.json"

@@ -21,7 +21,7 @@ from bench.pushes_floor import Lane, Lanes
 from bench.receiver import Arrival, Receiver
 from bench.seeding import Databases, Place, empty_place, opened, removed_after
 from statusgate.domain.instance import InstanceSettings
-from statusgate.ports import Transaction
+from statusgate.journal import Transaction
 from statusgate.wire.notifications import receipt_body
 
 ALLOWED = "127.0.0.1"

@@ -15,11 +15,10 @@ from bench import workload
 from bench.clock import MachineClock
 from bench.plans import Filler, Variant
 from bench.servers import Process, gateway, post_json
-from statusgate import wiring
+from statusgate.accounts.instances import Instances
 from statusgate.domain.ids import InstanceId
-from statusgate.journal import open_journal
-from statusgate.ports import Journal
-from statusgate.services.instances import Instances
+from statusgate.journal import Journal, open_journal
+from statusgate.server.folders import server_key
 
 TOKEN = "bench" * 10
 _LINK_SECONDS = 10.0
@@ -155,7 +154,7 @@ async def _seed(place: Place, filler: Filler, variant: Variant, now_ms: int) -> 
 
 def token_digest(journal: Journal, folder: Path) -> bytes:
     """What the gateway in *folder* stores of the workload's token."""
-    key = wiring.server_key(folder)
+    key = server_key(folder)
     return Instances(journal, MachineClock(), key).digest(TOKEN)
 
 

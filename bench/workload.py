@@ -17,7 +17,7 @@ from statusgate.domain.instance import Instance, State
 from statusgate.domain.media import StoredFile
 from statusgate.domain.receipt import Progress, Receipt
 from statusgate.domain.status import Font, Kind, NewStatus
-from statusgate.ports import Journal, Transaction
+from statusgate.journal import Journal, Transaction
 
 T = TypeVar("T")
 

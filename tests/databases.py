@@ -24,12 +24,10 @@ from statusgate.domain.address import Address
 from statusgate.domain.instance import Instance
 from statusgate.domain.receipt import Receipt, ReceiptChange, Recipient
 from statusgate.domain.status import Status
-from statusgate.journal import open_journal
+from statusgate.journal import Journal, Transaction, open_journal
 from statusgate.journal.migrate import migrate
 from statusgate.journal.postgres import PostgresSession
-from statusgate.journal.record import Record
 from statusgate.journal.sqlite import Health, SqliteSession
-from statusgate.ports import Journal, Reader, Transaction
 from tests.factories import INSTANCE, NOON_MS
 
 T = TypeVar("T")
@@ -124,14 +122,14 @@ class Account:
     async def write(self, work: Callable[[Transaction], T]) -> T:
         return await self.journal.write(INSTANCE, work)
 
-    async def read(self, work: Callable[[Reader], T]) -> T:
+    async def read(self, work: Callable[[Transaction], T]) -> T:
         return await self.journal.read(work)
 
     async def status(self, status_id: str, author: Address | None = None) -> Status | None:
         return await self.read(lambda record: record.status(INSTANCE, status_id, author))
 
     async def recipients(self, status_id: str) -> list[Recipient]:
-        def ask(record: Reader) -> list[Recipient]:
+        def ask(record: Transaction) -> list[Recipient]:
             status = record.status(INSTANCE, status_id)
             return [] if status is None else record.recipients(status)
 
@@ -148,7 +146,7 @@ async def account(journal: Journal) -> Account:
     return Account(journal)
 
 
-def record_in(url: str) -> tuple[SqliteSession | PostgresSession, Record]:
+def record_in(url: str) -> tuple[SqliteSession | PostgresSession, Transaction]:
     """A migrated record with its one connection, for tests that need no event loop."""
     session: SqliteSession | PostgresSession
     if url.startswith("sqlite"):
@@ -157,7 +155,7 @@ def record_in(url: str) -> tuple[SqliteSession | PostgresSession, Record]:
     else:
         session = PostgresSession(url)
         migrate(session, "postgres")
-    return session, Record(session)
+    return session, Transaction(session)
 
 
 @contextmanager

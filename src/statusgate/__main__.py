@@ -1,6 +1,6 @@
 """``python -m statusgate`` is the command."""
 
-from statusgate.cli import main
+from statusgate.cli.main import main
 
 if __name__ == "__main__":
     main()

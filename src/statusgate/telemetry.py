@@ -30,6 +30,12 @@ events_total = Counter(
     ("kind",),
     registry=REGISTRY,
 )
+role_failures_total = Counter(
+    "statusgate_role_failures",
+    "Unexpected faults of background roles; each is begun again",
+    ("role",),
+    registry=REGISTRY,
+)
 gaps_total = Counter(
     "statusgate_status_gaps",
     "Statuses that came but could not be read",

@@ -12,15 +12,15 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from statusgate import wiring
-from statusgate.cli import main
+from statusgate.cli.main import main
 from statusgate.domain.events import QrCode, Sequenced
-from statusgate.engines.neonize.supervisor import NeonizeEngine
+from statusgate.engines.neonize.engine import NeonizeEngine
 from statusgate.engines.simulated import SimulatedEngine
-from statusgate.services.publishing.accepting import Publishing
-from statusgate.services.publishing.outcomes import Outcomes
-from statusgate.services.publishing.posting import Poster
-from statusgate.services.publishing.preparing import Preparing
+from statusgate.publishing.accepting import Publishing
+from statusgate.publishing.handing_over import StatusHandover
+from statusgate.publishing.outcomes import Outcomes
+from statusgate.publishing.preparing import Preparing
+from statusgate.server import wiring
 from statusgate.settings import Settings
 
 CRASH = Path(os.environ.get("CRASH_FILE", "never"))
@@ -28,8 +28,8 @@ STEPS: dict[str, list[tuple[type, str]]] = {
     "accept": [(Publishing, "accept")],
     "fetch": [(Preparing, "_fetch")],
     "keep": [(Preparing, "_keep")],
-    "hand over": [(Poster, "post")],
-    "phase": [(Poster, "_set_phase")],
+    "hand over": [(StatusHandover, "post")],
+    "phase": [(StatusHandover, "_set_phase")],
     "publish": [(SimulatedEngine, "post_status"), (NeonizeEngine, "post_status")],
     "outcome": [(Outcomes, "sent")],
 }

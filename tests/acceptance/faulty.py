@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from statusgate.cli import main
+from statusgate.cli.main import main
 
 FAULT = Path(os.environ["FAULT_FILE"])
 

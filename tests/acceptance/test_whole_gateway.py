@@ -17,13 +17,13 @@ import pytest
 import requests
 from whatsapp_api_client_python.API import GreenAPI
 
-from statusgate import wiring
 from statusgate.domain.events import QrCode, Sequenced
-from statusgate.engines.neonize.supervisor import NeonizeEngine
-from statusgate.ports import Engine
+from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.port import Engine
+from statusgate.server import run
+from statusgate.server.wiring import Gateway
 from statusgate.settings import Settings
 from statusgate.wire.qr import qr_png_base64
-from statusgate.wiring import Gateway
 from tests import notified
 from tests.acceptance.processes import ADMIN_TOKEN, ServerProcess
 from tests.acceptance.receivers import RecordingReceiver
@@ -108,7 +108,7 @@ class Running:
             self._ready.set()
 
         serving = asyncio.create_task(
-            wiring.serve(
+            run.serve(
                 settings, on_ready=on_ready, make_neonize=self._engine, stopped=self._stop
             )
         )

@@ -23,7 +23,7 @@ from statusgate.domain.events import (
     StatusReceipt,
     StatusReceived,
 )
-from statusgate.domain.posting import Skipped, StatusPost
+from statusgate.domain.post import Skipped, StatusPost
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind
 from tests.contract.test_engine_neonize_support import (

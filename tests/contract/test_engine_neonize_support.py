@@ -17,12 +17,12 @@ from statusgate.domain.events import (
     StateChanged,
     StatusReceipt,
 )
-from statusgate.domain.posting import StatusPost
+from statusgate.domain.post import StatusPost
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind
 from statusgate.engines.neonize.config import Timing
-from statusgate.engines.neonize.supervisor import NeonizeEngine
-from statusgate.ports import Engine
+from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.port import Engine
 from tests.whatsapp.client import FakeWhatsApp, Person, people
 
 FAST = Timing(

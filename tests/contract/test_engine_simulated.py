@@ -33,14 +33,14 @@ from statusgate.domain.events import (
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
-from statusgate.domain.posting import StatusPost
+from statusgate.domain.post import StatusPost
 from statusgate.domain.receipt import Progress
 from statusgate.domain.script import Met, Moved, Posted, ScriptEvent, Viewed, Withdrawn
 from statusgate.domain.status import Kind
+from statusgate.engines.port import Engine, Sandbox
 from statusgate.engines.simulated import SimulatedEngine
 from statusgate.engines.simulated.options import OptionValue
 from statusgate.engines.spool import Spool, SpoolFull
-from statusgate.ports import Engine, Sandbox
 from tests.clocks import START_MS, VirtualClock
 
 T = TypeVar("T")

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from statusgate.accounts.linking import AccountData
 from statusgate.api.methods import METHODS
 from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.domain.outbox import Draft, Method
 from statusgate.domain.script import Met, Moved, Posted, Viewed, Withdrawn
 from statusgate.domain.status import Font, Kind
-from statusgate.services.linking import AccountData
 from statusgate.wire.errors import ErrorBody
 from statusgate.wire.fields import reader
 from statusgate.wire.publishing import SendMediaRequest, SendTextRequest

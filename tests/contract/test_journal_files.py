@@ -3,7 +3,7 @@
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media import MediaRef, StoredFile
 from statusgate.domain.receipt import Progress, Receipt
-from statusgate.ports import Transaction
+from statusgate.journal import Transaction
 from tests.databases import Account, new_instance
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 

@@ -8,7 +8,7 @@ import pytest
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest
 from statusgate.domain.ids import FIRST_INSTANCE_ID, InstanceId
 from statusgate.domain.instance import InstanceSettings, State
-from statusgate.ports import Journal, Reader, Transaction
+from statusgate.journal import Journal, Transaction
 from tests.databases import Account, new_instance
 from tests.factories import INSTANCE, NOON_MS, new_status
 
@@ -160,7 +160,7 @@ async def test_a_write_is_seen_by_the_reads_after_it(account: Account) -> None:
 
 
 async def test_a_read_that_raises_reaches_its_caller(account: Account) -> None:
-    def fail(_: Reader) -> None:
+    def fail(_: Transaction) -> None:
         raise LookupError("mine")
 
     with pytest.raises(LookupError, match="mine"):

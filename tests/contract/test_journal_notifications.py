@@ -11,9 +11,8 @@ from statusgate.domain.notification import (
     Notification,
     Streak,
 )
-from statusgate.journal import retention
+from statusgate.journal import Transaction, retention
 from statusgate.journal.retention import LOGGED_MS, MOST_LOGGED
-from statusgate.ports import Transaction
 from tests.databases import Account, new_instance
 from tests.factories import INSTANCE, NOON_MS
 

@@ -19,7 +19,7 @@ from statusgate.domain.outbox import (
 )
 from statusgate.domain.receipt import Progress, Receipt
 from statusgate.domain.status import Kind, Status
-from statusgate.ports import Transaction
+from statusgate.journal import Transaction
 from tests.databases import Account, new_instance
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 

@@ -4,7 +4,7 @@ import pytest
 
 from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact
-from statusgate.ports import Reader, Transaction
+from statusgate.journal import Transaction
 from tests.databases import OWN, Account
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 
@@ -123,7 +123,7 @@ async def test_addresses_in_conflict_are_not_merged(account: Account) -> None:
 
     assert await account.write(work) == [True, True, False, False, False]
 
-    def ask(reader: Reader) -> list[str]:
+    def ask(reader: Transaction) -> list[str]:
         halves = [Address(lid="91"), Address(lid="92"), Address(phone="3")]
         found = [reader.contact(INSTANCE, half) for half in halves]
         return [one.address.chat_id if one else "" for one in found]

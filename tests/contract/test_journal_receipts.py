@@ -3,7 +3,7 @@
 from statusgate.domain.address import Address
 from statusgate.domain.receipt import Progress, Receipt, ReceiptChange, Row
 from statusgate.domain.status import Failure, FailureReason, Status
-from statusgate.ports import Transaction
+from statusgate.journal import Transaction
 from tests.databases import OWN, Account
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 

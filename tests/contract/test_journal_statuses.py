@@ -5,7 +5,7 @@ import pytest
 from statusgate.domain.address import Address
 from statusgate.domain.receipt import Progress, Receipt
 from statusgate.domain.status import Failure, FailureReason, Kind, Status
-from statusgate.ports import Reader, Transaction
+from statusgate.journal import Transaction
 from tests.databases import OWN, Account
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 
@@ -77,7 +77,7 @@ async def test_windows_are_half_open_and_newest_first(account: Account) -> None:
 
     await account.write(work)
 
-    def window(reader: Reader, since: int, before: int | None, *, out: bool) -> list[int]:
+    def window(reader: Transaction, since: int, before: int | None, *, out: bool) -> list[int]:
         found = reader.statuses(INSTANCE, outgoing=out, since_ms=since, before_ms=before)
         return [int(one.status_id[4:], 16) for one in found]
 

@@ -15,17 +15,16 @@ from statusgate.domain.ids import new_media_key
 from statusgate.media.store import (
     CHUNK_BYTES,
     FolderMediaStore,
-    ObjectMediaStore,
+    MediaStore,
     open_media_store,
 )
-from statusgate.ports import MediaStore
 
 CONTENT = bytes(range(256)) * 4_000
 PATH = f"1101000001/{new_media_key()}.jpg"
 
 
 @pytest.fixture(params=["folder", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectMediaStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> MediaStore:
     place = "memory:" if request.param == "memory" else str(tmp_path / "media")
     return open_media_store(place, low_water_bytes=0)
 
@@ -46,7 +45,7 @@ async def read(store: MediaStore, path: str = PATH, start: int = 0, end: int = 1
     return b"".join([chunk async for chunk in store.read(path, start, end)])
 
 
-async def test_a_stored_file_is_read_back(store: ObjectMediaStore, source: Path) -> None:
+async def test_a_stored_file_is_read_back(store: MediaStore, source: Path) -> None:
     port: MediaStore = store
     await port.put(PATH, source)
     assert await read(store) == CONTENT
@@ -58,34 +57,32 @@ async def test_a_stored_file_is_read_back(store: ObjectMediaStore, source: Path)
     [(0, 1), (0, 0), (5, 3), (1000, 1000), (300_000, 700_001), (1_023_999, 1_024_000)],
 )
 async def test_ranges_are_half_open(
-    store: ObjectMediaStore, source: Path, start: int, end: int
+    store: MediaStore, source: Path, start: int, end: int
 ) -> None:
     await store.put(PATH, source)
     assert await read(store, PATH, start, end) == CONTENT[start:end]
 
 
-async def test_what_lies_behind_the_end_is_left_out(
-    store: ObjectMediaStore, source: Path
-) -> None:
+async def test_what_lies_behind_the_end_is_left_out(store: MediaStore, source: Path) -> None:
     await store.put(PATH, source)
     assert await read(store, PATH, 1_023_000, 2_000_000) == CONTENT[1_023_000:]
     with pytest.raises(MediaUnavailable):
         await read(store, PATH, 1_024_000, 1_024_001)
 
 
-async def test_a_missing_file_is_told_for_good(store: ObjectMediaStore) -> None:
+async def test_a_missing_file_is_told_for_good(store: MediaStore) -> None:
     with pytest.raises(MediaUnavailable) as caught:
         await read(store)
     assert caught.value.final
 
 
-async def test_an_empty_file_can_be_stored(store: ObjectMediaStore, source: Path) -> None:
+async def test_an_empty_file_can_be_stored(store: MediaStore, source: Path) -> None:
     source.write_bytes(b"")
     await store.put(PATH, source)
     assert await read(store, PATH, 0, 0) == b""
 
 
-async def test_removing_is_repeatable(store: ObjectMediaStore, source: Path) -> None:
+async def test_removing_is_repeatable(store: MediaStore, source: Path) -> None:
     other = f"1101000001/{new_media_key()}.mp4"
     await store.put(PATH, source)
     await store.put(other, source)
@@ -97,14 +94,14 @@ async def test_removing_is_repeatable(store: ObjectMediaStore, source: Path) -> 
     assert await read(store, other) == CONTENT
 
 
-async def test_a_second_put_replaces(store: ObjectMediaStore, source: Path) -> None:
+async def test_a_second_put_replaces(store: MediaStore, source: Path) -> None:
     await store.put(PATH, source)
     source.write_bytes(b"new")
     await store.put(PATH, source)
     assert await read(store) == b"new"
 
 
-async def test_many_at_once(store: ObjectMediaStore, source: Path) -> None:
+async def test_many_at_once(store: MediaStore, source: Path) -> None:
     paths = [f"{instance}/{new_media_key()}.png" for instance in range(1, 41)]
     await asyncio.gather(*(store.put(path, source) for path in paths))
     assert set(await asyncio.gather(*(read(store, path) for path in paths))) == {CONTENT}
@@ -138,7 +135,7 @@ def test_s05_the_corpus_is_large() -> None:
 
 
 async def test_s05_no_spelling_leaves_the_store(
-    store: ObjectMediaStore, source: Path, tmp_path: Path
+    store: MediaStore, source: Path, tmp_path: Path
 ) -> None:
     for secret in (tmp_path / "secret.jpg", tmp_path / "media" / "secret.jpg"):
         secret.parent.mkdir(exist_ok=True)
@@ -255,9 +252,7 @@ async def test_a_reader_may_leave_early(folder: FolderMediaStore, source: Path) 
     assert await read(folder) == CONTENT
 
 
-async def test_a_missing_source_is_no_stored_file(
-    store: ObjectMediaStore, tmp_path: Path
-) -> None:
+async def test_a_missing_source_is_no_stored_file(store: MediaStore, tmp_path: Path) -> None:
     with pytest.raises((MediaUnavailable, FileNotFoundError)):
         await store.put(PATH, tmp_path / "nothing")
     with pytest.raises(MediaUnavailable):

@@ -16,15 +16,15 @@ from statusgate.domain.media import MediaRef, StoredFile
 from statusgate.domain.receipt import Progress, Receipt
 from statusgate.domain.status import Failure, FailureReason, Kind
 from statusgate.journal.postgres import PostgresSession
-from statusgate.journal.record import Record
 from statusgate.journal.sqlite import SqliteSession
+from statusgate.journal.transaction import Transaction
 from tests.databases import fresh_schema, new_instance, record_in, transaction
 from tests.factories import NOON_MS, new_status
 
 pytestmark = pytest.mark.postgres
 
 _instances = itertools.count(1)
-Pair = list[tuple[SqliteSession | PostgresSession, Record]]
+Pair = list[tuple[SqliteSession | PostgresSession, Transaction]]
 TEXTS = [
     "",
     "plain",
@@ -53,10 +53,10 @@ class Script:
     def text(self) -> str:
         return self._random.choice(TEXTS)
 
-    def step(self, record: Record) -> Any:
+    def step(self, record: Transaction) -> Any:
         return getattr(self, self._random.choice(STEPS))(record)
 
-    def post(self, record: Record) -> Any:
+    def post(self, record: Transaction) -> Any:
         number = self._random.randrange(6)
         return record.record_status(
             self._id,
@@ -75,19 +75,19 @@ class Script:
             ),
         )
 
-    def sent(self, record: Record) -> Any:
+    def sent(self, record: Transaction) -> Any:
         no = self._random.randrange(1, 8)
         return record.mark_sent(self._id, no, f"W{self._random.randrange(6)}", NOON_MS + 5)
 
-    def failed(self, record: Record) -> Any:
+    def failed(self, record: Transaction) -> Any:
         failure = Failure(self._random.choice(list(FailureReason)), self.text())
         return record.mark_failed(self._id, self._random.randrange(1, 8), failure, NOON_MS + 4)
 
-    def audience(self, record: Record) -> Any:
+    def audience(self, record: Transaction) -> Any:
         no = self._random.randrange(1, 8)
         return record.add_recipients(self._id, no, [self.address() for _ in range(3)])
 
-    def receipts(self, record: Record) -> Any:
+    def receipts(self, record: Transaction) -> Any:
         told = [
             Receipt(
                 f"W{self._random.randrange(6)}",
@@ -99,16 +99,16 @@ class Script:
         ]
         return record.record_receipts(self._id, told, NOON_MS + self._random.randrange(9))
 
-    def delete(self, record: Record) -> Any:
+    def delete(self, record: Transaction) -> Any:
         author = self._random.choice([None, self.address()])
         return record.record_deletion(
             self._id, f"W{self._random.randrange(6)}", author, NOON_MS
         )
 
-    def gap(self, record: Record) -> Any:
+    def gap(self, record: Transaction) -> Any:
         return record.record_gap(self._id, f"G{self.text()}", self.address(), NOON_MS)
 
-    def contacts(self, record: Record) -> Any:
+    def contacts(self, record: Transaction) -> Any:
         told = [
             Contact(
                 address=self.address(),
@@ -119,17 +119,17 @@ class Script:
         ]
         return record.record_contacts(self._id, told)
 
-    def names(self, record: Record) -> Any:
+    def names(self, record: Transaction) -> Any:
         address = self.address()
         return (
             record.record_name(self._id, address, self.text()),
             record.name_contact(self._id, self.address(), self.text()),
         )
 
-    def identity(self, record: Record) -> Any:
+    def identity(self, record: Transaction) -> Any:
         return record.learn_identity(self._id, self.address())
 
-    def files(self, record: Record) -> Any:
+    def files(self, record: Transaction) -> Any:
         no = self._random.randrange(1, 8)
         record.want_download(
             self._id, no, MediaRef(handle=b"\x00", mimetype=self.text(), size=2**62), NOON_MS
@@ -148,7 +148,7 @@ class Script:
         record.add_file(self._id, msgspec.structs.replace(file, key=f"u{file.key}"))
         return record.attach_file(self._id, no, file, self._random.choice([None, b"\x01"]))
 
-    def state(self, record: Record) -> Any:
+    def state(self, record: Transaction) -> Any:
         instance = record.instance(self._id)
         assert instance is not None
         changed = msgspec.structs.replace(instance, state=self._random.choice(list(State)))
@@ -156,12 +156,12 @@ class Script:
         record.advance_cursor(self._id, self._random.randrange(50))
         return record.state_history(self._id, 3), record.cursor(self._id)
 
-    def expire(self, record: Record) -> Any:
+    def expire(self, record: Transaction) -> Any:
         return record.expire(
             NOON_MS + self._random.randrange(3), 0, self._random.randrange(1, 9)
         )
 
-    def look(self, record: Record) -> Any:
+    def look(self, record: Transaction) -> Any:
         ours = record.statuses(self._id, outgoing=True, since_ms=0)
         theirs = record.statuses(
             self._id, outgoing=False, since_ms=0, contacts_only=self._random.random() < 0.5

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from statusgate.domain.receipt import Progress, Receipt, Row, row_of
-from statusgate.journal.record import Record
 from statusgate.journal.sqlite import SqliteSession
+from statusgate.journal.transaction import Transaction
 from tests.databases import new_instance, record_in, transaction
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 
@@ -28,7 +28,7 @@ class Crashes(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
         self.session: SqliteSession
-        self.record: Record
+        self.record: Transaction
         self.open()
         with transaction(self.session):
             self.record.create_instance(new_instance())

@@ -12,12 +12,10 @@ import apsw
 import pytest
 
 from statusgate.domain.errors import JournalBroken, JournalFull
-from statusgate.journal import JournalRefused, open_journal
+from statusgate.journal import Journal, JournalRefused, Transaction, open_journal
 from statusgate.journal import sqlite as sqlite_module
 from statusgate.journal.migrate import migrate
-from statusgate.journal.record import Record
 from statusgate.journal.sqlite import Health, SqliteSession
-from statusgate.ports import Journal, Transaction
 from tests.databases import new_instance, record_in, transaction
 from tests.factories import INSTANCE, new_status
 
@@ -240,7 +238,7 @@ def logged_run(path: Path, disk: Disk, synchronous: str) -> None:
     session = SqliteSession(str(path), Health(), vfs=disk.name)
     migrate(session, "sqlite")
     session.run_script(f"PRAGMA synchronous = {synchronous}")
-    record = Record(session)
+    record = Transaction(session)
     with transaction(session):
         record.create_instance(new_instance())
     disk.log.append(Entry("ack", offset=-1))

@@ -15,8 +15,7 @@ import pytest
 
 from statusgate.domain.address import Address
 from statusgate.domain.receipt import Progress, Receipt
-from statusgate.journal import open_journal
-from statusgate.ports import Transaction
+from statusgate.journal import Transaction, open_journal
 from tests.databases import fresh_schema, new_instance, record_in, transaction
 from tests.factories import INSTANCE, NOON_MS, new_status
 

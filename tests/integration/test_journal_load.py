@@ -10,9 +10,8 @@ import pytest
 
 from statusgate.domain.address import Address
 from statusgate.domain.receipt import Progress, Receipt
-from statusgate.journal import open_journal
+from statusgate.journal import Journal, Transaction, open_journal
 from statusgate.journal import sqlite as sqlite_module
-from statusgate.ports import Journal, Reader, Transaction
 from tests.databases import Account, new_instance, record_in, transaction
 from tests.factories import INSTANCE, NOON_MS, new_status
 
@@ -110,7 +109,7 @@ async def test_f20_writers_and_readers_do_not_get_in_each_others_way(tmp_path: P
             )
             waits.append(time.monotonic() - started)
 
-    def ask(record: Reader) -> int:
+    def ask(record: Transaction) -> int:
         return len(record.statuses(INSTANCE, outgoing=True, since_ms=0, before_ms=NOON_MS + 20))
 
     async def reader() -> None:
@@ -188,7 +187,7 @@ def older(tx: Transaction) -> None:
 
 
 async def window_seconds(journal: Journal) -> float:
-    def ask(record: Reader) -> float:
+    def ask(record: Transaction) -> float:
         started = time.monotonic()
         record.statuses(INSTANCE, outgoing=False, since_ms=NOON_MS, contacts_only=True)
         return time.monotonic() - started

@@ -9,9 +9,9 @@ import pytest
 from statusgate.journal import JournalRefused, open_journal
 from statusgate.journal.migrate import Migration, migrate, migrations
 from statusgate.journal.postgres import PostgresSession
-from statusgate.journal.record import Record
 from statusgate.journal.sql import Dialect
 from statusgate.journal.sqlite import Health, SqliteSession
+from statusgate.journal.transaction import Transaction
 from tests.databases import fresh_schema, new_instance, transaction
 from tests.factories import INSTANCE, new_status
 
@@ -115,7 +115,7 @@ def test_a_kill_at_every_step_leaves_a_database_that_goes_on(lasting_url: str) -
     dialect: Dialect = "sqlite" if lasting_url.startswith("sqlite") else "postgres"
     first = connect(lasting_url)
     migrate(first, dialect)
-    record = Record(first)
+    record = Transaction(first)
     with transaction(first):
         record.create_instance(new_instance())
         for number in range(10):
@@ -134,7 +134,7 @@ def test_a_kill_at_every_step_leaves_a_database_that_goes_on(lasting_url: str) -
         steps += 1
     last = connect(lasting_url)
     with transaction(last):
-        statuses = Record(last).statuses(INSTANCE, outgoing=False, since_ms=0)
+        statuses = Transaction(last).statuses(INSTANCE, outgoing=False, since_ms=0)
     last.close()
     assert kills >= 8
     assert [one.text for one in statuses] == [f"status {no}!" for no in range(9, -1, -1)]

@@ -10,10 +10,9 @@ import pytest
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.receipt import Progress, Receipt
-from statusgate.journal import open_journal
+from statusgate.journal import Journal, Transaction, open_journal
 from statusgate.journal.postgres import PostgresSession
 from statusgate.journal.session import Collision, Lost
-from statusgate.ports import Journal, Transaction
 from tests.databases import fresh_schema, new_instance
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 

@@ -16,8 +16,8 @@ from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.receipt import Progress, Receipt, Row, row_of
 from statusgate.journal.postgres import PostgresSession
-from statusgate.journal.record import Record
 from statusgate.journal.sqlite import SqliteSession
+from statusgate.journal.transaction import Transaction
 from tests.databases import fresh_schema, new_instance, record_in, transaction
 from tests.factories import NOON_MS, new_status
 
@@ -75,7 +75,7 @@ facts = st.lists(
 )
 
 
-def tell(record: Record, instance_id: InstanceId, fact: Fact) -> None:
+def tell(record: Transaction, instance_id: InstanceId, fact: Fact) -> None:
     match fact:
         case Seen(status, viewer, kind, at_ms):
             record.record_receipts(
@@ -92,7 +92,7 @@ def tell(record: Record, instance_id: InstanceId, fact: Fact) -> None:
             record.learn_identity(instance_id, address)
 
 
-def observed(record: Record, instance_id: InstanceId) -> object:
+def observed(record: Transaction, instance_id: InstanceId) -> object:
     """All that a caller could see."""
     ours = record.statuses(instance_id, outgoing=True, since_ms=0)
     theirs = record.statuses(instance_id, outgoing=False, since_ms=0)
@@ -159,7 +159,7 @@ def who(people: set[Address], half: Address | None) -> Address | None:
 
 
 def run(
-    session: SqliteSession | PostgresSession, record: Record, told: Sequence[Fact]
+    session: SqliteSession | PostgresSession, record: Transaction, told: Sequence[Fact]
 ) -> object:
     instance_id = InstanceId(next(_instances))
     with transaction(session):
@@ -216,7 +216,7 @@ def postgres(postgres_server: str) -> Iterator[PostgresSession]:
 )
 @given(told=facts)
 def test_f10_the_same_on_postgres(postgres: PostgresSession, told: list[Fact]) -> None:
-    assert run(postgres, Record(postgres), told) == expected(told)
+    assert run(postgres, Transaction(postgres), told) == expected(told)
 
 
 @pytest.mark.soak

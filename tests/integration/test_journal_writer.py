@@ -11,7 +11,7 @@ import pytest
 from statusgate.domain.errors import JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.journal.session import Collision, Lost, Session, Value
-from statusgate.journal.tasks import Inbox
+from statusgate.journal.work_queue import WorkQueue
 from statusgate.journal.writer import Readers, Writer
 
 ONE = InstanceId(1)
@@ -81,7 +81,7 @@ class Held:
         self, *works: Callable[[Any], Any], bound: int = 1000, most: int = 512
     ) -> None:
         self.tape = Tape()
-        self.inbox = Inbox(bound)
+        self.inbox = WorkQueue(bound)
         self._works = works
         self._most = most
 
@@ -158,7 +158,7 @@ async def test_a_full_inbox_makes_callers_wait_in_order() -> None:
 
 
 async def test_a_call_that_was_cancelled_frees_its_place() -> None:
-    inbox, tape = Inbox(2), Tape()
+    inbox, tape = WorkQueue(2), Tape()
     calls = [asyncio.create_task(inbox.submit(ONE, note(f"{no}"))) for no in range(4)]
     await asyncio.sleep(0)
     for call in calls[:3]:
@@ -171,7 +171,7 @@ async def test_a_call_that_was_cancelled_frees_its_place() -> None:
 
 
 def test_answers_to_a_loop_that_ended_harm_nobody() -> None:
-    inbox, tape = Inbox(5), Tape()
+    inbox, tape = WorkQueue(5), Tape()
     release = threading.Event()
 
     async def ask() -> None:
@@ -188,7 +188,7 @@ def test_answers_to_a_loop_that_ended_harm_nobody() -> None:
 
 
 async def test_a_reader_asks_a_lost_connection_again() -> None:
-    inbox, tape = Inbox(5), Tape()
+    inbox, tape = WorkQueue(5), Tape()
     tape.at_begin = [Lost("gone")]
     sessions: list[Session] = [tape]
     readers = Readers(sessions, inbox)

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.address import Address
 from statusgate.domain.errors import (
     EngineRejected,
@@ -25,11 +26,15 @@ from statusgate.domain.errors import (
 )
 from statusgate.domain.instance import State
 from statusgate.domain.outbox import Draft
-from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.status import Status
 from statusgate.journal import open_journal
-from statusgate.services.commits import Commits
-from statusgate.services.publishing import Surroundings, assemble
+from statusgate.publishing.accepting import Publishing
+from statusgate.publishing.deleting import Deleting
+from statusgate.publishing.handing_over import StatusHandover
+from statusgate.publishing.outcomes import Outcomes
+from statusgate.publishing.queues import Queues
+from statusgate.publishing.signals import Signals
 from tests.databases import new_instance
 from tests.factories import INSTANCE, NOON_MS
 
@@ -134,25 +139,29 @@ class Queue(RuleBasedStateMachine):
         return self.loop.run_until_complete(asyncio.wait_for(work, 20))
 
     def start(self) -> None:
-        by: Any = {
-            "journal": self.journal, "instances": self.account, "ownership": self.account,
-            "clock": self.clock, "store": None, "fetcher": None, "converter": None,
-        }  # fmt: skip
+        account: Any = self.account
+        clock: Any = self.clock
+        no_store: Any = None
 
         async def build() -> None:
-            self.parts = assemble(
-                Surroundings(
-                    commits=Commits(self.journal),
-                    public_url="",
-                    staging=Path(),
-                    least_free_bytes=0,
-                    max_audience=None,
-                    max_voice_seconds=1,
-                    max_video_seconds=1,
-                    **by,
-                )
+            publisher, signals = ChangePublisher(self.journal), Signals()
+            self.signals = signals
+            outcomes = Outcomes(publisher, clock)
+            self.publishing = Publishing(publisher, clock, signals, max_audience=None)
+            self.deleting = Deleting(self.journal, publisher, account, clock, signals)
+            handover = StatusHandover(self.journal, no_store, Path())
+            queues = Queues(
+                self.journal,
+                publisher,
+                account,
+                account,
+                clock,
+                self.publishing,
+                outcomes,
+                handover,
+                signals,
             )
-            self.roles = [asyncio.create_task(self.parts.queues.run())]
+            self.roles = [asyncio.create_task(queues.run())]
 
         self.run(build())
 
@@ -165,7 +174,7 @@ class Queue(RuleBasedStateMachine):
     def post(self, text: str, later: int | None) -> None:
         at_ms = None if later is None else self.clock.now + later
         draft = Draft(text=text, send_at_ms=at_ms)
-        accepting = self.parts.publishing.accept(self.account.instance, draft)
+        accepting = self.publishing.accept(self.account.instance, draft)
         self.accepted.append(self.run(accepting))
         if later is not None:
             self.scheduled.add(self.accepted[-1])
@@ -176,7 +185,7 @@ class Queue(RuleBasedStateMachine):
             return
         status_id = data.draw(st.sampled_from(self.accepted))
         try:
-            deleting = self.parts.deleting.delete(self.account.instance, status_id)
+            deleting = self.deleting.delete(self.account.instance, status_id)
             self.run(asyncio.wait_for(deleting, 0.3))
         except TimeoutError:
             # Before a crash the engine may have had it, and now it is away: nobody can say.
@@ -213,7 +222,7 @@ class Queue(RuleBasedStateMachine):
 
     def wake(self) -> None:
         async def work() -> None:
-            self.parts.queues._wake(INSTANCE)
+            self.signals.queue(INSTANCE)
             await asyncio.sleep(0.01)
 
         self.run(work())
@@ -242,7 +251,7 @@ class Queue(RuleBasedStateMachine):
     async def _until_idle(self) -> None:
         while await self.journal.read(lambda tx: tx.outgoing(INSTANCE)):
             self.clock.now += 2_000
-            self.parts.queues._wake(INSTANCE)
+            self.signals.queue(INSTANCE)
             await asyncio.sleep(0.002)
 
     def _statuses(self, tx: Any) -> dict[str, Status]:

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from statusgate.accounts.receiving import record_batch
+from statusgate.changes.changes import Changes
 from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact
 from statusgate.domain.events import (
@@ -24,10 +26,7 @@ from statusgate.domain.events import (
 from statusgate.domain.instance import Instance, State
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind, Status
-from statusgate.journal import open_journal
-from statusgate.ports import Journal
-from statusgate.services.changes import Changes
-from statusgate.services.receiving import record_batch
+from statusgate.journal import Journal, open_journal
 from tests.factories import INSTANCE, NOON_MS, person
 
 ME = Address(phone="70000000001")

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from statusgate import wiring
+from statusgate.accounts.instances import NewInstance
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media import StoredFile
 from statusgate.domain.receipt import Progress, Receipt
 from statusgate.domain.status import Kind
-from statusgate.ports import Transaction
-from statusgate.services.instances import NewInstance
+from statusgate.journal import Transaction
+from statusgate.server import wiring
+from statusgate.server.wiring import Gateway
 from statusgate.settings import Settings
-from statusgate.wiring import Gateway
 from tests.factories import new_status, person
 
 DAY_MS = 86_400_000

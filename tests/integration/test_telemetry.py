@@ -5,9 +5,10 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from statusgate import telemetry, wiring
+from statusgate import telemetry
+from statusgate.accounts.instances import NewInstance
 from statusgate.domain.events import Sequenced, StatusUndecryptable
-from statusgate.services.instances import NewInstance
+from statusgate.server import wiring
 from statusgate.settings import Settings
 from tests.factories import NOON_MS, person
 
@@ -37,12 +38,12 @@ async def test_a_status_that_cannot_be_read_is_counted(tmp_path: Path) -> None:
     before = metric("statusgate_status_gaps_total")
     async with wiring.gateway(settings, "http://127.0.0.1") as built:
         made, _ = await built.instances.create(NewInstance(engine="simulated"))
-        owning = asyncio.create_task(built.ownership.run())
-        await built.ownership.first_link(made)
+        owning = asyncio.create_task(built.accounts.run())
+        await built.accounts.first_link(made)
         gap = StatusUndecryptable(wire_id="X", author=person(1), at_ms=NOON_MS)
         cursor = await built.journal.read(lambda tx: tx.cursor(made.id))
         for _ in range(2):
-            await built.ownership._record(made.id, [Sequenced(cursor + 1, (gap,))])
+            await built.accounts._record(made.id, [Sequenced(cursor + 1, (gap,))])
         owning.cancel()
         await asyncio.gather(owning, return_exceptions=True)
     assert metric("statusgate_status_gaps_total") == before + 1

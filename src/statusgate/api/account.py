@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
+from statusgate.accounts.linking import STARTING, Frame
 from statusgate.api.context import Services
 from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.instance import Instance
-from statusgate.ports import Reader
-from statusgate.services.linking import STARTING, Frame
+from statusgate.journal import Transaction
 from statusgate.wire.account import (
     AuthorizationCodeAnswer,
     LogoutAnswer,
@@ -45,14 +45,14 @@ async def get_state_instance(_services: Services, instance: Instance, _request: 
 
 
 async def get_status_instance(services: Services, instance: Instance, _request: None) -> bytes:
-    online = services.ownership.is_online(instance.id)
+    online = services.accounts.is_online(instance.id)
     return _encode(StatusInstanceAnswer("online" if online else "offline"))
 
 
 async def get_state_instance_history(
     services: Services, instance: Instance, request: StateHistoryRequest
 ) -> bytes:
-    def lines(tx: Reader) -> list[StateHistoryItem]:
+    def lines(tx: Transaction) -> list[StateHistoryItem]:
         return [history_item(one) for one in tx.state_history(instance.id, request.count)]
 
     return _encode(await services.journal.read(lines))
@@ -63,12 +63,12 @@ async def get_wa_settings(_services: Services, instance: Instance, _request: Non
 
 
 async def reboot(services: Services, instance: Instance, _request: None) -> bytes:
-    await services.ownership.reboot(instance)
+    await services.accounts.reboot(instance)
     return _encode(RebootAnswer())
 
 
 async def logout(services: Services, instance: Instance, _request: None) -> bytes:
-    await services.ownership.logout(instance)
+    await services.accounts.logout(instance)
     return _encode(LogoutAnswer())
 
 
@@ -78,7 +78,7 @@ async def update_api_token(services: Services, instance: Instance, _request: Non
 
 async def qr(services: Services, instance: Instance, _request: None) -> bytes:
     """A code to scan now, or why there is none; always 200."""
-    engine = services.ownership.engine(instance.id)
+    engine = services.accounts.engine(instance.id)
     frame: Frame | QrAnswer = QrAnswer("error", STARTING)
     if engine is not None:
         with suppress(EngineUnavailable):
@@ -89,7 +89,7 @@ async def qr(services: Services, instance: Instance, _request: None) -> bytes:
 async def get_authorization_code(
     services: Services, instance: Instance, request: AuthorizationCodeRequest
 ) -> bytes:
-    engine = services.ownership.engine(instance.id)
+    engine = services.accounts.engine(instance.id)
     code = (
         await services.linking.pairing_code(instance, engine, str(request.phone_number))
         if engine

@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from statusgate.api.body import Body, Receive
-from statusgate.api.problems import Refused
-from statusgate.ports import Clock
+from statusgate.api.edge.body import Body, Receive
+from statusgate.api.edge.problems import Refused
+from statusgate.domain.clock import Clock
 from statusgate.wire.errors import ErrorBody, iso_time, shown_path
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]

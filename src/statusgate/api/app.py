@@ -9,15 +9,10 @@ import time
 import structlog
 
 from statusgate.api.answers import Answers, Call, Send, send_answer
-from statusgate.api.body import Body, Receive, declared_length
 from statusgate.api.context import ApiOptions, Services
-from statusgate.api.files import FileRoute
-from statusgate.api.health import Document, Live, Metrics, Ready
-from statusgate.api.methods import METHODS
-from statusgate.api.openapi import openapi_document
-from statusgate.api.partner_methods import PARTNER_METHODS
-from statusgate.api.paths import INSTANCE, Scope, segments_of
-from statusgate.api.problems import (
+from statusgate.api.edge.body import Body, Receive, declared_length
+from statusgate.api.edge.paths import INSTANCE, Scope, segments_of
+from statusgate.api.edge.problems import (
     INTERNAL,
     NOT_FOUND,
     RETRY_SECONDS,
@@ -26,6 +21,11 @@ from statusgate.api.problems import (
     Refused,
     refusal,
 )
+from statusgate.api.files import FileRoute
+from statusgate.api.health import Document, Live, Metrics, Ready
+from statusgate.api.methods import METHODS
+from statusgate.api.openapi import openapi_document
+from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.api.routes import Gate, InstanceRoute, Meter, PartnerRoute, Route
 from statusgate.api.sockets import Sockets
 from statusgate.api.streams import StreamRoute

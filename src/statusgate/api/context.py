@@ -4,23 +4,27 @@ from typing import Literal
 
 import msgspec
 
-from statusgate.ports import Clock, Journal, MediaStore
-from statusgate.services.contacts import Contacts
-from statusgate.services.history import History
-from statusgate.services.instances import Instances
-from statusgate.services.linking import Linking
-from statusgate.services.live import Live
-from statusgate.services.notifications import Notifications
-from statusgate.services.ownership import Ownership
-from statusgate.services.publishing import Deleting, Publishing, Reports
-from statusgate.services.uploads import Uploads
+from statusgate.accounts.contacts import Contacts
+from statusgate.accounts.instances import Instances
+from statusgate.accounts.linking import Linking
+from statusgate.accounts.manager import AccountManager
+from statusgate.domain.clock import Clock
+from statusgate.history.reading import History
+from statusgate.journal import Journal
+from statusgate.media.store import MediaStore
+from statusgate.notifications.live import Live
+from statusgate.notifications.polling import Notifications
+from statusgate.publishing.accepting import Publishing
+from statusgate.publishing.deleting import Deleting
+from statusgate.publishing.reports import Reports
+from statusgate.publishing.uploads import Uploads
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a handler may call."""
 
     instances: Instances
-    ownership: Ownership
+    accounts: AccountManager
     linking: Linking
     history: History
     contacts: Contacts

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from statusgate.api.answers import Answers, Call, Header, Send, send_answer
 from statusgate.api.context import Services
-from statusgate.api.problems import NOT_FOUND, Disconnected, Refused
+from statusgate.api.edge.problems import NOT_FOUND, Disconnected, Refused
 from statusgate.api.routes import Route
 from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id

@@ -5,10 +5,10 @@ import asyncio
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from statusgate.api.answers import Answers, Call
-from statusgate.api.problems import RETRY_SECONDS, UNAVAILABLE, Refused
+from statusgate.api.edge.problems import RETRY_SECONDS, UNAVAILABLE, Refused
 from statusgate.api.routes import BodyRoute
 from statusgate.domain.errors import JournalUnavailable
-from statusgate.ports import Journal
+from statusgate.journal import Journal
 from statusgate.telemetry import REGISTRY
 
 _ASK_SECONDS = 1.0

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from statusgate.accounts.linking import STARTING, AccountData, Frame
 from statusgate.api.context import Services
 from statusgate.domain.errors import EngineUnavailable, InstanceUnknown
 from statusgate.domain.instance import Instance
-from statusgate.services.linking import STARTING, AccountData, Frame
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -35,7 +35,7 @@ async def scan_qr_code(
 
 
 async def _tell(services: Services, instance: Instance, send: Send) -> None:
-    engine = services.ownership.engine(instance.id)
+    engine = services.accounts.engine(instance.id)
     try:
         if engine is None:
             await _send_frame(send, Frame(type="error", message=STARTING))

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from statusgate.api.decode import object_from
+from statusgate.api.edge.decode import object_from
 from statusgate.domain.instance import EngineName
 from statusgate.wire.fields import Given, reader
 

@@ -15,7 +15,7 @@ from statusgate.api import (
     statuses,
     uploads,
 )
-from statusgate.api.decode import json_from
+from statusgate.api.edge.decode import json_from
 from statusgate.api.method import MIB, Method
 from statusgate.wire import account as account_wire
 from statusgate.wire import contacts as contacts_wire

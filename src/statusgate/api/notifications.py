@@ -4,7 +4,7 @@ import msgspec
 
 from statusgate.api.context import Services
 from statusgate.domain.instance import Instance
-from statusgate.services.live import Stream
+from statusgate.notifications.live import Stream
 from statusgate.wire.notifications import ClearedAnswer, CountAnswer, DeletedAnswer, Received
 from statusgate.wire.requests import EventsRequest, ReceiptRequest, ReceiveRequest
 

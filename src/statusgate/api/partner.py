@@ -4,9 +4,9 @@ import hmac
 
 import msgspec
 
+from statusgate.accounts.instances import NewInstance
 from statusgate.api.context import Services
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest
-from statusgate.services.instances import NewInstance
 from statusgate.wire.errors import PartnerProblem
 from statusgate.wire.partner import (
     CreateInstanceAnswer,
@@ -41,7 +41,7 @@ async def create_instance(services: Services, request: NewInstanceRequest) -> by
         instance, token = await services.instances.create(new)
     except InvalidRequest:
         raise InvalidRequest("'idInstance' is already in use") from None
-    await services.ownership.first_link(instance)
+    await services.accounts.first_link(instance)
     return _encode(CreateInstanceAnswer(id_instance=instance.id, api_token_instance=token))
 
 
@@ -61,7 +61,7 @@ async def delete_instance_account(services: Services, request: DeleteInstanceReq
     """Unlink the device, then delete the instance."""
     try:
         instance = services.instances.get(request.id)
-        await services.ownership.unlink(instance)
+        await services.accounts.unlink(instance)
         await services.instances.delete(instance.id)
     except InstanceUnknown:
         return NOT_FOUND

@@ -3,15 +3,15 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+from statusgate.accounts.instances import Denied
 from statusgate.api import partner
 from statusgate.api.answers import Answers, Call, Send, send_answer
 from statusgate.api.auth import ClientAddress, FailureBudget, is_prefetch
 from statusgate.api.context import ApiOptions, Services
-from statusgate.api.decode import json_from, parameters, query_pairs
-from statusgate.api.limits import RateLimits
-from statusgate.api.method import MIB, Method
-from statusgate.api.paths import INSTANCE, token_of
-from statusgate.api.problems import (
+from statusgate.api.edge.decode import json_from, parameters, query_pairs
+from statusgate.api.edge.limits import RateLimits
+from statusgate.api.edge.paths import INSTANCE, token_of
+from statusgate.api.edge.problems import (
     FORBIDDEN,
     NO_ACCESS,
     NOT_FOUND,
@@ -19,10 +19,10 @@ from statusgate.api.problems import (
     UNAUTHORIZED,
     Refused,
 )
+from statusgate.api.method import MIB, Method
 from statusgate.api.uploads import Upload
 from statusgate.domain.errors import BadRequestData
 from statusgate.domain.instance import Instance
-from statusgate.services.instances import Denied
 from statusgate.telemetry import request_seconds, requests_total
 from statusgate.wire.fields import Given, names_of
 

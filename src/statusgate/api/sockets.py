@@ -5,12 +5,10 @@ from typing import Any
 import structlog
 
 from statusgate.api.answers import Answers, Call, Send
-from statusgate.api.body import Receive
 from statusgate.api.context import Services
-from statusgate.api.method import Method
-from statusgate.api.methods import METHODS
-from statusgate.api.paths import INSTANCE, Scope, segments_of, token_of
-from statusgate.api.problems import (
+from statusgate.api.edge.body import Receive
+from statusgate.api.edge.paths import INSTANCE, Scope, segments_of, token_of
+from statusgate.api.edge.problems import (
     INTERNAL,
     NOT_FOUND,
     RETRY_SECONDS,
@@ -18,6 +16,8 @@ from statusgate.api.problems import (
     Refused,
     refusal,
 )
+from statusgate.api.method import Method
+from statusgate.api.methods import METHODS
 from statusgate.api.routes import Gate, Meter
 from statusgate.domain.instance import Instance
 

@@ -44,5 +44,5 @@ async def download_file(
 
 async def simulate(services: Services, instance: Instance, request: list[ScriptEvent]) -> bytes:
     """Answer only after all events are durably recorded."""
-    await services.ownership.simulate(instance, request)
+    await services.accounts.simulate(instance, request)
     return _encode(SimulateAnswer(len(request)))

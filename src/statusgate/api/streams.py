@@ -8,10 +8,10 @@ import msgspec
 
 from statusgate.api.answers import Answers, Call, Send, send_answer
 from statusgate.api.context import Services
+from statusgate.api.edge.problems import Disconnected
 from statusgate.api.method import Method
-from statusgate.api.problems import Disconnected
 from statusgate.api.routes import Gate, InstanceRoute
-from statusgate.services.live import Stream
+from statusgate.notifications.live import Stream
 from statusgate.wire.fields import whole_number
 
 SEND_SECONDS = 60.0

@@ -6,13 +6,13 @@ from urllib.parse import unquote
 
 import msgspec
 
-from statusgate.api.body import Body
 from statusgate.api.context import Services
+from statusgate.api.edge.body import Body
+from statusgate.api.edge.problems import TOO_LARGE, Refused
 from statusgate.api.multipart import Part, find_file
-from statusgate.api.problems import TOO_LARGE, Refused
 from statusgate.domain.errors import BadRequestData
 from statusgate.domain.instance import Instance
-from statusgate.services.uploads import LARGEST_FILE, Staged
+from statusgate.publishing.uploads import LARGEST_FILE, Staged
 from statusgate.wire.reports import UploadAnswer
 
 _ENVELOPE = 64 * 1024

@@ -1,6 +1,7 @@
 """The record: everything journaled, in SQLite or PostgreSQL. The only room that knows SQL."""
 
-from .journal import migrate_journal, open_journal
+from .journal import Journal, migrate_journal, open_journal
 from .session import JournalRefused
+from .transaction import Transaction
 
-__all__ = ["JournalRefused", "migrate_journal", "open_journal"]
+__all__ = ["Journal", "JournalRefused", "Transaction", "migrate_journal", "open_journal"]

@@ -35,16 +35,19 @@ class Part:
 
 class Instances(Part):
     def instances(self, since_version: int = 0) -> list[Instance]:
+        """All instances, deleted ones too, whose version is above *since_version*, by id."""
         return [
             instance_of(row) for row in self._db.run("instances", since_version=since_version)
         ]
 
     def instance(self, instance_id: InstanceId) -> Instance | None:
+        """The instance as it is now, deleted or not."""
         rows = self._db.run("instance", instance_id=instance_id)
         return instance_of(rows[0]) if rows else None
 
     def create_instance(self, instance: Instance) -> Instance:
         # The version comes first: it makes other creators wait, so that numbers are safe.
+        """Add an instance; ``id=0`` chooses the next free one. Taken: InvalidRequest."""
         version = self._take_numbers(OPERATOR, "version")
         instance_id = instance.id or self._free_instance_id()
         created = msgspec.structs.replace(instance, id=instance_id, version=version)
@@ -54,6 +57,7 @@ class Instances(Part):
         return created
 
     def save_instance(self, instance: Instance) -> Instance:
+        """Replace an instance's row; returns it with its new version."""
         version = self._take_numbers(OPERATOR, "version")
         saved = msgspec.structs.replace(instance, version=version)
         if not self._db.run("save_instance", **columns_of_instance(saved)):
@@ -61,6 +65,7 @@ class Instances(Part):
         return saved
 
     def record_state(self, instance: Instance, at_ms: int) -> Instance:
+        """Save an instance whose state changed, with a line in its history."""
         saved = self.save_instance(instance)
         self._db.run(
             "add_state_change",
@@ -73,10 +78,12 @@ class Instances(Part):
         return saved
 
     def state_history(self, instance_id: InstanceId, limit: int) -> list[StateChange]:
+        """Newest first."""
         rows = self._db.run("state_history", instance_id=instance_id, limit=limit)
         return [state_change_of(row) for row in rows]
 
     def cursor(self, instance_id: InstanceId) -> int:
+        """The last engine sequence number that is recorded; 0 at first."""
         rows = self._db.run("cursor", instance_id=instance_id)
         return int(rows[0][0]) if rows else 0
 

@@ -6,14 +6,14 @@ from typing import TypeVar
 
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
-from statusgate.ports import Journal, Reader, Transaction
 
 from .migrate import migrate
 from .postgres import PostgresSession, check_server
 from .session import JournalRefused, Session
 from .sql import Dialect
 from .sqlite import FileLock, Health, SqliteSession, check_sqlite, create_private
-from .tasks import Inbox
+from .transaction import Transaction
+from .work_queue import WorkQueue
 from .writer import MOST_TOGETHER, Readers, Writer
 
 T = TypeVar("T")
@@ -24,8 +24,8 @@ READERS = 3
 POSTGRES_WRITERS = 4
 
 
-class ThreadedJournal:
-    """The port's Journal over writer and reader threads.
+class Journal:
+    """The record, over writer and reader threads; work is a plain function of a transaction.
 
     The works of an instance always go to the same writer, so their order holds. Of several
     writers the first is the operator's and commits each work alone: a transaction of his may
@@ -39,76 +39,97 @@ class ThreadedJournal:
         *,
         health: Health | None = None,
         lock: FileLock | None = None,
+        admit: Callable[[], None] = lambda: None,
     ) -> None:
-        self._inboxes = [Inbox(WAITING_WRITES) for _ in writers]
-        self._questions = Inbox(WAITING_READS)
+        """*admit* is asked before each write for an instance; it raises if there is no room."""
+        self._queues = [WorkQueue(WAITING_WRITES) for _ in writers]
+        self._questions = WorkQueue(WAITING_READS)
         self._writers = [
             Writer(
                 session,
-                inbox,
+                queue,
                 f"journal-writer-{no}",
                 together=1 if no == 0 and len(writers) > 1 else MOST_TOGETHER,
             )
-            for no, (session, inbox) in enumerate(zip(writers, self._inboxes, strict=True))
+            for no, (session, queue) in enumerate(zip(writers, self._queues, strict=True))
         ]
         self._readers = Readers(readers, self._questions)
         self._reader_count = len(readers)
         self._health = health or Health()
         self._lock = lock
+        self._admit = admit
 
     async def write(
         self, instance_id: InstanceId | None, work: Callable[[Transaction], T]
     ) -> T:
-        return await self._inbox(instance_id).submit(instance_id, work)
+        """Return the result of *work* once it is on disk.
 
-    async def read(self, work: Callable[[Reader], T]) -> T:
+        Works of one instance run in the order of the calls. Raises what *work* raises (with
+        none of its changes kept) or JournalUnavailable.
+        """
+        if instance_id is not None:
+            self._admit()
+        return await self._queue_of(instance_id).submit(instance_id, work)
+
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run *work* on one consistent view of what is committed."""
         if not self._reader_count:
             return await self.write(None, work)
         return await self._questions.submit(None, work)
 
     async def close(self) -> None:
         """Settle what waits, then let go; idempotent."""
-        for inbox in (self._questions, *self._inboxes):
-            inbox.refuse()
+        for queue in (self._questions, *self._queues):
+            queue.refuse()
         await asyncio.to_thread(self._join)
 
     @property
     def healthy(self) -> bool:
+        """False once a disk or server fault makes further answers unsafe."""
         return not self._health.fault
 
-    def _inbox(self, instance_id: InstanceId | None) -> Inbox:
-        others = len(self._inboxes) - 1
+    def _queue_of(self, instance_id: InstanceId | None) -> WorkQueue:
+        others = len(self._queues) - 1
         if instance_id is None or not others:
-            return self._inboxes[0]
-        return self._inboxes[1 + instance_id % others]
+            return self._queues[0]
+        return self._queues[1 + instance_id % others]
 
     def _join(self) -> None:
         # Readers first: only a writer, closing last, can empty the WAL of a file.
         self._questions.end(self._reader_count)
         self._readers.join()
-        for inbox, writer in zip(self._inboxes, self._writers, strict=True):
-            inbox.end(1)
+        for queue, writer in zip(self._queues, self._writers, strict=True):
+            queue.end(1)
             writer.join()
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.release()
 
 
-def open_journal(url: str, *, exclusive: bool = True, vfs: str | None = None) -> Journal:
+def open_journal(
+    url: str,
+    *,
+    exclusive: bool = True,
+    vfs: str | None = None,
+    admit: Callable[[], None] = lambda: None,
+) -> Journal:
     """Open the record and bring its schema up to date; blocks for a moment.
 
     *url* is ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``sqlite:///:memory:``
     or ``postgresql://…``. *exclusive*: this process serves; for SQLite a second one is
     refused, and one that only visits (``exclusive=False``) leaves checkpoints to the server.
-    *vfs* names an apsw VFS (tests of disk faults).
+    *vfs* names an apsw VFS (tests of disk faults). *admit* is asked before each write for an
+    instance, and raises if there is no room.
 
     Raises JournalRefused if the record must not be opened as it is, JournalUnavailable if it
     cannot be reached.
     """
     if url.startswith(("postgresql://", "postgres://")):
-        return _open_postgres(url)
+        return _open_postgres(url, admit)
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        return _open_sqlite(url.removeprefix("sqlite:///"), exclusive=exclusive, vfs=vfs)
+        return _open_sqlite(
+            url.removeprefix("sqlite:///"), exclusive=exclusive, vfs=vfs, admit=admit
+        )
     raise JournalRefused(f"not a database address: {url.partition(':')[0]}:…")
 
 
@@ -134,13 +155,15 @@ def _migrate_alone(session: SqliteSession | PostgresSession, dialect: Dialect) -
         session.close()
 
 
-def _open_sqlite(path: str, *, exclusive: bool, vfs: str | None) -> ThreadedJournal:
+def _open_sqlite(
+    path: str, *, exclusive: bool, vfs: str | None, admit: Callable[[], None]
+) -> Journal:
     check_sqlite()
     health = Health()
     if path == ":memory:":
         memory = SqliteSession(path, health)
         migrate(memory, "sqlite")
-        return ThreadedJournal([memory], [], health=health)
+        return Journal([memory], [], health=health, admit=admit)
     lock = FileLock(path) if exclusive else None
     sessions: list[SqliteSession] = []
     try:
@@ -156,7 +179,7 @@ def _open_sqlite(path: str, *, exclusive: bool, vfs: str | None) -> ThreadedJour
     except BaseException:
         _give_up(sessions, lock)
         raise
-    return ThreadedJournal([writer], [*sessions[1:]], health=health, lock=lock)
+    return Journal([writer], [*sessions[1:]], health=health, lock=lock, admit=admit)
 
 
 def _give_up(sessions: list[SqliteSession], lock: FileLock | None) -> None:
@@ -166,14 +189,15 @@ def _give_up(sessions: list[SqliteSession], lock: FileLock | None) -> None:
         lock.release()
 
 
-def _open_postgres(url: str) -> ThreadedJournal:
+def _open_postgres(url: str, admit: Callable[[], None]) -> Journal:
     first = PostgresSession(url)
     try:
         check_server(first)
         migrate(first, "postgres")
     finally:
         first.close()
-    return ThreadedJournal(
+    return Journal(
         [PostgresSession(url) for _ in range(1 + POSTGRES_WRITERS)],
         [PostgresSession(url, read_only=True) for _ in range(READERS)],
+        admit=admit,
     )

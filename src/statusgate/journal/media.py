@@ -10,6 +10,7 @@ from .statuses import Statuses
 
 class Media(Statuses):
     def file(self, instance_id: InstanceId, key: str, now_ms: int) -> StoredFile | None:
+        """A stored file that is alive."""
         rows = self._db.run("file", instance_id=instance_id, key=key)
         if not rows:
             return None
@@ -17,6 +18,7 @@ class Media(Statuses):
         return file if file.expires_ms is None or file.expires_ms > now_ms else None
 
     def add_file(self, instance_id: InstanceId, file: StoredFile) -> None:
+        """Record a stored file that belongs to no status (an upload)."""
         self._db.run(
             "add_file",
             instance_id=instance_id,
@@ -35,6 +37,7 @@ class Media(Statuses):
         file: StoredFile,
         thumbnail: bytes | None,
     ) -> Status | None:
+        """A status's file is stored: ends its download. None if the status is gone."""
         key = {"instance_id": instance_id, "status_no": status_no}
         found = self._db.run("file_of_status", **key)
         if not found:
@@ -48,6 +51,7 @@ class Media(Statuses):
         return self.status_by_no(instance_id, status_no)
 
     def due_downloads(self, now_ms: int, limit: int) -> list[Download]:
+        """Files to fetch now, oldest first."""
         rows = self._db.run("due_downloads", now_ms=now_ms, limit=limit)
         return [download_of(row) for row in rows]
 
@@ -66,6 +70,7 @@ class Media(Statuses):
         )
 
     def postpone_download(self, instance_id: InstanceId, status_no: int, due_ms: int) -> None:
+        """Count an attempt and try again at *due_ms*."""
         self._db.run(
             "postpone_download", instance_id=instance_id, status_no=status_no, due_ms=due_ms
         )

@@ -25,20 +25,24 @@ _ZLIB = 0x78
 
 class Notifications(Part):
     def backlogs(self) -> list[Backlog]:
+        """The operator's: instances with waiting notifications, by id."""
         rows = self._db.run("waiting_instances")
         return [Backlog(InstanceId(row[0]), row[1], row[2]) for row in rows]
 
     def first_notification(self, instance_id: InstanceId) -> Notification | None:
+        """The head of the queue, however old."""
         rows = self._db.run("first_notification", instance_id=instance_id)
         return notification_of(rows[0]) if rows else None
 
     def notification(self, instance_id: InstanceId, receipt_id: int) -> Notification | None:
+        """A notification, waiting or ended."""
         rows = self._db.run("one_notification", instance_id=instance_id, receipt_id=receipt_id)
         return notification_of(rows[0]) if rows else None
 
     def notifications(
         self, instance_id: InstanceId, *, waiting: bool, after: int = 0, limit: int
     ) -> list[Notification]:
+        """Waiting or ended ones with a receipt id above *after*, in order."""
         key = {"instance_id": instance_id, "after": after, "limit": limit}
         if waiting:
             rows = self._db.run("notifications_from", **key)
@@ -47,16 +51,19 @@ class Notifications(Part):
         return [notification_of(row) for row in rows]
 
     def count_notifications(self, instance_id: InstanceId) -> int:
+        """How many wait."""
         return int(self._db.run("count_notifications", instance_id=instance_id)[0][0])
 
     def add_notifications(
         self, instance_id: InstanceId, bodies: Sequence[bytes], now_ms: int
     ) -> None:
+        """Put JSON bodies (at least one) at the end of the queue."""
         self._queue(instance_id, [(_new_webhook_id(), body) for body in bodies], now_ms)
 
     def end_notification(
         self, instance_id: InstanceId, receipt_id: int, outcome: End, now_ms: int
     ) -> bool:
+        """Take one out of the queue; False if it does not wait there."""
         return bool(
             self._db.run(
                 "end_notification",
@@ -68,6 +75,7 @@ class Notifications(Part):
         )
 
     def end_notifications(self, instance_id: InstanceId, outcome: End, now_ms: int) -> int:
+        """Take all out of the queue; returns how many."""
         ended = self._db.run(
             "end_notifications",
             instance_id=instance_id,
@@ -79,6 +87,7 @@ class Notifications(Part):
     def expire_notifications(
         self, instance_id: InstanceId, before_ms: int, now_ms: int, limit: int
     ) -> int:
+        """Take out about *limit* of those that wait since *before_ms* or longer."""
         ended = self._db.run(
             "end_old_notifications",
             instance_id=instance_id,
@@ -92,12 +101,14 @@ class Notifications(Part):
     def replay_notification(
         self, instance_id: InstanceId, receipt_id: int, now_ms: int
     ) -> int | None:
+        """Queue an ended one again, same body and webhook id; returns its new receipt id."""
         found = self.notification(instance_id, receipt_id)
         if found is None or found.ended_ms is None:
             return None
         return self._queue(instance_id, [(found.webhook_id, found.body)], now_ms)
 
     def record_delivery(self, instance_id: InstanceId, delivery: Delivery) -> None:
+        """Keep what came of an attempt; its number follows from those before."""
         counted = self._db.run(
             "count_attempt", instance_id=instance_id, receipt_id=delivery.receipt_id
         )
@@ -116,14 +127,17 @@ class Notifications(Part):
         )
 
     def deliveries(self, instance_id: InstanceId, receipt_id: int) -> list[Delivery]:
+        """Attempts to push a notification, in order."""
         rows = self._db.run("deliveries", instance_id=instance_id, receipt_id=receipt_id)
         return [delivery_of(row) for row in rows]
 
     def push_streak(self, instance_id: InstanceId) -> Streak | None:
+        """The streak of failures, None while pushes succeed."""
         rows = self._db.run("push_streak", instance_id=instance_id)
         return streak_of(rows[0]) if rows else None
 
     def set_push_streak(self, instance_id: InstanceId, streak: Streak | None) -> None:
+        """Begin or go on with a streak of failures; None ends it."""
         if streak is None:
             self._db.run("end_push_streak", instance_id=instance_id)
             return
@@ -137,6 +151,7 @@ class Notifications(Part):
         )
 
     def log_events(self, instance_id: InstanceId, lines: Sequence[bytes], now_ms: int) -> int:
+        """Number and keep lines (at least one) for the live stream; returns the last number."""
         last_no = self._take_numbers(instance_id, "event_no", len(lines))
         text = b"\n".join(lines)
         self._db.run(
@@ -152,6 +167,8 @@ class Notifications(Part):
     def logged_events(
         self, instance_id: InstanceId, after: int, limit: int
     ) -> list[LoggedEvents]:
+        """Transactions whose last event is above number *after*, in order; whole ones, so the
+        first may begin at or below it."""
         rows = self._db.run("logged_events", instance_id=instance_id, after=after, limit=limit)
         return [
             LoggedEvents(first_no=row[0], last_no=row[1], lines=_lines(row[2])) for row in rows

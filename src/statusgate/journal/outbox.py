@@ -29,6 +29,7 @@ class Outbox(Media):
     # -- questions
 
     def outgoing(self, instance_id: InstanceId) -> list[Outgoing]:
+        """The queue in its order, then what is scheduled, the earliest first."""
         rows = [
             *self._db.run("queued", instance_id=instance_id),
             *self._db.run("scheduled", instance_id=instance_id),
@@ -40,13 +41,16 @@ class Outbox(Media):
         return outgoing_of(rows[0]) if rows else None
 
     def next_outgoing(self, instance_id: InstanceId) -> Outgoing | None:
+        """The head of the queue."""
         rows = self._db.run("next_outgoing", instance_id=instance_id)
         return outgoing_of(rows[0]) if rows else None
 
     def count_outgoing(self, instance_id: InstanceId) -> int:
+        """How many wait or are scheduled; what the engine has is not counted."""
         return int(self._db.run("count_outgoing", instance_id=instance_id)[0][0])
 
     def publication(self, instance_id: InstanceId, status_no: int) -> Publication | None:
+        """What is remembered of a status that the API accepted; None for others."""
         rows = self._db.run("publication", instance_id=instance_id, status_no=status_no)
         if not rows:
             return None
@@ -63,6 +67,7 @@ class Outbox(Media):
     def known_people(
         self, instance_id: InstanceId, addresses: Sequence[Address]
     ) -> dict[Address, KnownContact]:
+        """Those of *addresses* who have been met."""
         directory = self._look_up(instance_id, list(dict.fromkeys(addresses)))
         found = {one: person for one in addresses if (person := directory.person(one))}
         people = self._people(instance_id, {person.no for person in found.values()})
@@ -71,23 +76,28 @@ class Outbox(Media):
     # -- questions of the operator
 
     def instances_with_outgoing(self) -> list[InstanceId]:
+        """Instances that have anything to publish, now or later."""
         return [InstanceId(row[0]) for row in self._db.run("instances_with_outgoing")]
 
     def outgoing_to_prepare(self, now_ms: int, limit: int) -> list[Outgoing]:
+        """Statuses whose files have to be fetched now, the longest due first."""
         rows = self._db.run("outgoing_to_prepare", now_ms=now_ms, limit=limit)
         return [outgoing_of(row) for row in rows]
 
     def outgoing_due(self, now_ms: int, limit: int) -> list[tuple[InstanceId, str]]:
+        """Scheduled statuses whose time has come, the earliest first."""
         rows = self._db.run("outgoing_due", now_ms=now_ms, limit=limit)
         return [(InstanceId(row[0]), row[1]) for row in rows]
 
     def next_send_at_ms(self) -> int | None:
+        """When the next scheduled status is due; None if there is none."""
         found: int | None = self._db.run("next_send_at")[0][0]
         return found
 
     # -- changes
 
     def add_outgoing(self, outgoing: Outgoing) -> None:
+        """Keep an accepted status; it has no place in the queue yet."""
         draft = outgoing.draft
         self._db.run(
             "add_outgoing",
@@ -109,6 +119,7 @@ class Outbox(Media):
     def enqueue(
         self, instance_id: InstanceId, status_id: str, status_no: int, expires_ms: int
     ) -> None:
+        """Give it the last place of the queue; *status_no* is its row in the journal."""
         self._db.run(
             "enqueue",
             instance_id=instance_id,
@@ -119,11 +130,13 @@ class Outbox(Media):
         )
 
     def set_phase(self, instance_id: InstanceId, status_id: str, phase: Phase) -> bool:
+        """False: it is gone."""
         return bool(
             self._db.run("set_phase", instance_id=instance_id, status_id=status_id, phase=phase)
         )
 
     def postpone_outgoing(self, instance_id: InstanceId, status_id: str, due_ms: int) -> None:
+        """Try to fetch its file at *due_ms*."""
         self._db.run(
             "postpone_outgoing", instance_id=instance_id, status_id=status_id, due_ms=due_ms
         )
@@ -131,6 +144,7 @@ class Outbox(Media):
     def prepare_outgoing(
         self, instance_id: InstanceId, status_id: str, prepared: Prepared
     ) -> tuple[bool, Status | None]:
+        """Its file is stored: it is ready. False: it is gone. The status, if it has one."""
         found = self._db.run(
             "prepare_outgoing",
             instance_id=instance_id,
@@ -152,6 +166,7 @@ class Outbox(Media):
         )
 
     def forget_outgoing(self, instance_id: InstanceId, status_id: str) -> bool:
+        """Its outcome is recorded, or it is cancelled; the file of a scheduled one ends."""
         found = self._db.run("forget_outgoing", instance_id=instance_id, status_id=status_id)
         for status_no, file_key in found:
             if status_no is None and file_key is not None:
@@ -161,6 +176,7 @@ class Outbox(Media):
     def record_publication(
         self, instance_id: InstanceId, status_no: int, publication: Publication
     ) -> None:
+        """Remember; a repeat replaces *resolved* and *skipped* alone."""
         self._db.run(
             "record_publication",
             instance_id=instance_id,
@@ -176,6 +192,7 @@ class Outbox(Media):
     def add_rows(
         self, instance_id: InstanceId, status_no: int, people: Sequence[KnownContact]
     ) -> None:
+        """Give a status rows; strangers (number 0) become known."""
         known = sorted({person.no for person in people if person.no})
         if known:
             self._db.run(
@@ -191,6 +208,7 @@ class Outbox(Media):
     def leave_out(
         self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
     ) -> None:
+        """Take rows away from those who will not get it; a row with a receipt stays."""
         directory = self._look_up(instance_id, addresses)
         found = {person.no for one in addresses if (person := directory.person(one))}
         if found:
@@ -204,6 +222,7 @@ class Outbox(Media):
     def refuse(
         self, instance_id: InstanceId, status_no: int, codes: Sequence[tuple[Address, int]]
     ) -> None:
+        """WhatsApp refused these recipients, with its codes: their rows are failed."""
         numbers = self._numbers(instance_id, [address for address, _ in codes])
         rows = {numbers[one]: code for one, code in codes if one in numbers}
         if rows:
@@ -215,6 +234,7 @@ class Outbox(Media):
             )
 
     def mark_viewed(self, instance_id: InstanceId, status_no: int, at_ms: int) -> Status | None:
+        """The account looked at a status; the first time counts."""
         self._db.run("set_viewed", instance_id=instance_id, status_no=status_no, at_ms=at_ms)
         return self.status_by_no(instance_id, status_no)
 

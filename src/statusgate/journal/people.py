@@ -49,16 +49,19 @@ class Directory:
 
 class People(Part):
     def contacts(self, instance_id: InstanceId) -> list[KnownContact]:
+        """In the order in which they became known, then by id (contract 7.4)."""
         rows = self._db.run("contacts", instance_id=instance_id)
         return [Person(*row).contact for row in rows]
 
     def contact(self, instance_id: InstanceId, address: Address) -> KnownContact | None:
+        """A known person, a contact or a mere viewer; None if never met."""
         found = self._look_up(instance_id, [address]).person(address)
         return self._person(instance_id, found.no).contact if found else None
 
     def record_contacts(
         self, instance_id: InstanceId, contacts: Sequence[Contact]
     ) -> list[KnownContact]:
+        """Take over what WhatsApp tells; returns contacts that are new or shown otherwise."""
         numbers = self._numbers(instance_id, [contact.address for contact in contacts])
         people = self._people(instance_id, set(numbers.values()))
         before = dict(people)
@@ -69,6 +72,7 @@ class People(Part):
         return self._save_contacts(instance_id, before, people)
 
     def record_name(self, instance_id: InstanceId, address: Address, name: str) -> bool:
+        """Learn a person's own name (and both addresses); True if the shown name changed."""
         number = self._number(instance_id, address)
         if number is None:
             return False
@@ -81,6 +85,7 @@ class People(Part):
     def name_contact(
         self, instance_id: InstanceId, address: Address, contact_name: str
     ) -> KnownContact:
+        """Name a contact in the instance's own book; it wins over the synced name (7.4)."""
         number = self._number(instance_id, address)
         if number is None:
             # The account itself is nobody's contact; it is answered as asked, and not kept.
@@ -91,6 +96,7 @@ class People(Part):
         return named.contact
 
     def learn_identity(self, instance_id: InstanceId, address: Address) -> bool:
+        """Join phone and LID to one person; rows and statuses merge. True if news."""
         if not (address.phone and address.lid) or address.meets(self._account(instance_id)):
             return False
         known = self._look_up(instance_id, [address])

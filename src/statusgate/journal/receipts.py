@@ -57,6 +57,7 @@ class Change(msgspec.Struct, frozen=True):
 
 class Receipts(People):
     def recipients(self, status: Status) -> list[Recipient]:
+        """Rows of a status, newest ``at_ms`` first, then by participant (contract 3.7)."""
         if not status.outgoing:
             return []
         rows = self._db.run("recipients", instance_id=status.instance_id, status_no=status.no)
@@ -71,6 +72,7 @@ class Receipts(People):
     def add_recipients(
         self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
     ) -> None:
+        """Give a status rows; those it has already stay as they are."""
         if not self._tallies(instance_id, [status_no]):
             return
         numbers = self._numbers(instance_id, addresses)
@@ -84,6 +86,11 @@ class Receipts(People):
     def record_receipts(
         self, instance_id: InstanceId, receipts: Sequence[Receipt], now_ms: int
     ) -> list[ReceiptChange]:
+        """Raise rows by the lattice; what is for an unknown status waits 24 h for it.
+
+        Unknown viewers become known. The status's own ``reached`` and ``last_receipt_ms``
+        follow. Returns the rows that changed; a repeat changes nothing.
+        """
         persons = self._persons(instance_id, [receipt.viewer for receipt in receipts])
         sent = self._sent(instance_id, {clean(receipt.wire_id) for receipt in receipts})
         told: dict[Pair, Row] = {}

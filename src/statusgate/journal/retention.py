@@ -32,6 +32,13 @@ class Step:
 class Retention(Statuses):
     def expire(self, now_ms: int, keep_ms: int, limit: int) -> tuple[int, list[str]]:
         # One instance a step: a transaction that owns several could wait for itself.
+        """Delete about *limit* of what is older than *keep_ms*: statuses with rows and files,
+        tombstones, early receipts (24 h), expired uploads, instances deleted long ago.
+        A status goes with all its rows, so a step may end a little over the limit.
+
+        Returns how many records went (0: nothing left to do) and the store paths
+        (``instance/name``) of files to remove.
+        """
         before_ms = now_ms - keep_ms
         held_before_ms = now_ms - EARLY_RECEIPTS_MS
         found = self._db.run(
@@ -56,6 +63,7 @@ class Retention(Statuses):
         return step.gone, step.paths
 
     def purge_instance(self, instance_id: InstanceId, limit: int) -> tuple[int, list[str]]:
+        """Delete about *limit* records of a deleted instance; as ``expire``."""
         self._db.own(instance_id)
         found = self._db.run("instance_exists", instance_id=instance_id)
         if not found or found[0][0] is None:

@@ -23,6 +23,10 @@ class Statuses(Receipts):
         before_ms: int | None = None,
         contacts_only: bool = False,
     ) -> list[Status]:
+        """Statuses with ``since_ms <= posted_ms < before_ms``, newest first, ties by id.
+
+        *contacts_only* keeps those whose author now has a non-empty contact name.
+        """
         rows = self._db.run(
             "statuses_in_window",
             instance_id=instance_id,
@@ -40,6 +44,7 @@ class Statuses(Receipts):
     def status(
         self, instance_id: InstanceId, status_id: str, author: Address | None = None
     ) -> Status | None:
+        """The status of that id: outgoing wins, then the newest; *author* selects (12.3)."""
         rows = self._db.run("statuses_by_id", instance_id=instance_id, status_id=status_id)
         found = [status_of(row) for row in rows]
         if author is not None:
@@ -51,6 +56,10 @@ class Statuses(Receipts):
         return status_of(rows[0]) if rows else None
 
     def record_status(self, instance_id: InstanceId, new: NewStatus) -> Status | None:
+        """Journal a status, with the receipts that came before it.
+
+        None if (author, id) is known already or was deleted: a repeat changes nothing.
+        """
         author_no = self._author_no(instance_id, new.author)
         if self._db.run(
             "known_or_deleted",
@@ -71,6 +80,7 @@ class Statuses(Receipts):
     def mark_sent(
         self, instance_id: InstanceId, status_no: int, wire_id: str, at_ms: int
     ) -> Status | None:
+        """WhatsApp took a status of ours, as *wire_id*; applies receipts that came first."""
         status = self.status_by_no(instance_id, status_no)
         if status is None or not status.outgoing or status.sent_ms is not None:
             return status
@@ -92,6 +102,7 @@ class Statuses(Receipts):
     def mark_failed(
         self, instance_id: InstanceId, status_no: int, failure: Failure, at_ms: int
     ) -> Status | None:
+        """A status of ours will not be published."""
         status = self.status_by_no(instance_id, status_no)
         if status is None or not status.outgoing or status.base is not Progress.PENDING:
             return status
@@ -108,6 +119,9 @@ class Statuses(Receipts):
     def record_deletion(
         self, instance_id: InstanceId, wire_id: str, author: Address | None, at_ms: int
     ) -> Status | None:
+        """Remove a status by WhatsApp's id (*author* None: the account's own; one that is not
+        out yet by our id), with its rows and file; remembered, so that a late copy does not
+        bring it back. Returns what was removed."""
         author_no = self._author_no(instance_id, author)
         key: dict[str, int | str] = {
             "instance_id": instance_id,
@@ -128,6 +142,7 @@ class Statuses(Receipts):
     def record_gap(
         self, instance_id: InstanceId, wire_id: str, author: Address, at_ms: int
     ) -> None:
+        """Remember a status that could not be read."""
         author_no = self._author_no(instance_id, author)
         if not self._db.run(
             "known_or_deleted",

@@ -5,9 +5,9 @@ from threading import Thread
 
 from statusgate.domain.errors import JournalUnavailable
 
-from .record import Record
 from .session import Collision, Lost, Session
-from .tasks import Inbox, Outcome, Task
+from .transaction import Transaction
+from .work_queue import Outcome, Task, WorkQueue
 
 MOST_TOGETHER = 512
 TIME_TOGETHER_SECONDS = 0.04
@@ -24,12 +24,12 @@ class Writer:
     """
 
     def __init__(
-        self, session: Session, inbox: Inbox, name: str, together: int = MOST_TOGETHER
+        self, session: Session, queue: WorkQueue, name: str, together: int = MOST_TOGETHER
     ) -> None:
         self._most = together
         self._session = session
-        self._inbox = inbox
-        self._record = Record(session)
+        self._queue = queue
+        self._transaction = Transaction(session)
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -38,8 +38,8 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while (task := self._inbox.wait()) is not None:
-            self._inbox.deliver(self._together(task))
+        while (task := self._queue.wait()) is not None:
+            self._queue.deliver(self._together(task))
             self._session.tidy()
         self._session.close()
 
@@ -51,7 +51,7 @@ class Writer:
             self._session.begin()
             outcomes = [self._work(first)]
             while len(begun) < self._most and time.monotonic() < until:
-                task = self._inbox.next()
+                task = self._queue.next()
                 if task is None:
                     break
                 begun.append(task)
@@ -81,14 +81,14 @@ class Writer:
     def _work(self, task: Task) -> Outcome:
         if task.instance_id is not None:
             self._session.own(task.instance_id)
-        return Outcome(task, task.work(self._record), None)
+        return Outcome(task, task.work(self._transaction), None)
 
 
 class Readers:
     """Threads that answer questions, each on its own connection."""
 
-    def __init__(self, sessions: list[Session], inbox: Inbox) -> None:
-        self._inbox = inbox
+    def __init__(self, sessions: list[Session], queue: WorkQueue) -> None:
+        self._queue = queue
         self._threads = [
             Thread(target=self._run, args=(one,), name=f"journal-reader-{no}", daemon=True)
             for no, one in enumerate(sessions)
@@ -101,20 +101,20 @@ class Readers:
             thread.join()
 
     def _run(self, session: Session) -> None:
-        record = Record(session)
-        while (task := self._inbox.wait()) is not None:
-            self._inbox.deliver([_answer(session, record, task)])
+        transaction = Transaction(session)
+        while (task := self._queue.wait()) is not None:
+            self._queue.deliver([_answer(session, transaction, task)])
         session.close()
 
 
-def _answer(session: Session, record: Record, task: Task, tries: int = 2) -> Outcome:
+def _answer(session: Session, transaction: Transaction, task: Task, tries: int = 2) -> Outcome:
     try:
         session.begin()
-        result = task.work(record)
+        result = task.work(transaction)
         session.commit()
         return Outcome(task, result, None)
     except Exception as error:  # noqa: BLE001 - a work's error belongs to its caller
         session.rollback()
         if isinstance(error, Lost) and tries > 1:
-            return _answer(session, record, task, tries - 1)
+            return _answer(session, transaction, task, tries - 1)
         return Outcome(task, None, error)

@@ -31,8 +31,8 @@ _KINDS: dict[type[Wanted], tuple[str, ...]] = {
 _LARGEST_SOURCE_BYTES = 104_857_600
 
 
-class ChildConverter:
-    """The port ``Converter``; this process never decodes anything itself.
+class Converter:
+    """Converts files; this process never decodes anything itself.
 
     Films and the rest have a child each, so that a picture never waits for a film. A child
     converts one file at a time. No file is given up because of those before it: what a used

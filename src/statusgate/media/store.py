@@ -26,7 +26,7 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PATH = re.compile(r"[0-9]{1,18}/[0-9a-f-]{1,64}\.[a-z0-9]{1,8}", re.ASCII)
 
 
-class ObjectMediaStore:
+class MediaStore:
     """Files on an object store; what a put has returned from can be read back."""
 
     def __init__(self, store: ObjectStore) -> None:
@@ -77,7 +77,7 @@ class ObjectMediaStore:
                 raise MediaUnavailable(_reason(error), final=False) from error
 
 
-class FolderMediaStore(ObjectMediaStore):
+class FolderMediaStore(MediaStore):
     """Files in a folder that only this user can enter."""
 
     def __init__(self, root: Path, *, low_water_bytes: int = LOW_WATER_BYTES) -> None:
@@ -129,10 +129,10 @@ class FolderMediaStore(ObjectMediaStore):
                 path.unlink(missing_ok=True)
 
 
-def open_media_store(place: str, *, low_water_bytes: int = LOW_WATER_BYTES) -> ObjectMediaStore:
+def open_media_store(place: str, *, low_water_bytes: int = LOW_WATER_BYTES) -> MediaStore:
     """Open the store that *place* names: a folder, or ``memory:`` for tests."""
     if place == "memory:":
-        return ObjectMediaStore(MemoryStore())
+        return MediaStore(MemoryStore())
     folder = Path(place.removeprefix("file://"))
     return FolderMediaStore(folder, low_water_bytes=low_water_bytes)
 

@@ -7,8 +7,8 @@ from statusgate.media.limits import THUMBNAIL_PIXELS
 from statusgate.media.process import MediaChild
 
 
-class ChildThumbnailer:
-    """The port ``Thumbnailer``; this process never decodes anything itself."""
+class Thumbnailer:
+    """Makes previews; this process never decodes anything itself."""
 
     def __init__(self, child: MediaChild | None = None) -> None:
         """*child* may be shared with others who have files looked at."""

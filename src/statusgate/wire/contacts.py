@@ -6,7 +6,7 @@ import msgspec
 
 from statusgate.domain.address import Address
 from statusgate.domain.contact import KnownContact
-from statusgate.domain.posting import ContactInfo
+from statusgate.domain.post import ContactInfo
 
 
 class ContactItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

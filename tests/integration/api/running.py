@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from statusgate.api.server import Server, make_server
+from statusgate.api.edge.server import Server, make_server
+from statusgate.server.wiring import Gateway, gateway
 from statusgate.settings import Settings
-from statusgate.wiring import Gateway, gateway
 
 ADMIN = "canary-admin-token-0123456789abcdefghij"
 
@@ -140,7 +140,7 @@ async def running_gateway(
     )
     async with gateway(options, "https://status.example.org") as built:
         server = make_server(built.app, "127.0.0.1", 0)
-        roles = [asyncio.create_task(role()) for role in built.roles]
+        roles = [asyncio.create_task(role.run()) for role in built.roles]
         serving = asyncio.create_task(server.serve())
         try:
             while not server.started:

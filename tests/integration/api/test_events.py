@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from statusgate.services.live import MOST_STREAMS, Live, Stream
+from statusgate.notifications.live import MOST_STREAMS, Live, Stream
 from tests.integration.api.running import Running, Tenant
 
 ANNA = "79001234567@c.us"

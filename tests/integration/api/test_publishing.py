@@ -11,7 +11,7 @@ import pytest
 
 from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
-from statusgate.domain.posting import AudiencePrivacy
+from statusgate.domain.post import AudiencePrivacy
 from tests.integration.api.running import Reply, Running, Tenant, running_gateway
 
 ANNA, BOB, CARL = "79000000001@c.us", "79000000002@c.us", "79000000003@c.us"
@@ -161,7 +161,7 @@ async def test_a_dry_run_heeds_the_accounts_own_privacy_list(
 ) -> None:
     tenant = await running.create()
     await people(tenant)
-    engine = running.built.ownership.engine(InstanceId(tenant.id))
+    engine = running.built.accounts.engine(InstanceId(tenant.id))
     listed = AudiencePrivacy(kind, (Address(phone="79000000002"),))
 
     async def privacy() -> AudiencePrivacy:
@@ -333,7 +333,7 @@ async def test_a_refusal_and_a_lost_connection(running: Any) -> None:
     tenant = await running.create()
     await tenant.post("setSettings", {"delaySendMessagesMilliseconds": 500})
     instances = running.built.instances
-    engine = running.built.ownership.engine(tenant.id)
+    engine = running.built.accounts.engine(tenant.id)
     engine._options = engine._options.__class__(
         profile="hostile", refuse_every=2, disconnect_every=1000
     )

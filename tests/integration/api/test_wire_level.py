@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from statusgate.api import body, server
+from statusgate.api.edge import body, server
 from tests.integration.api.running import Reply, Running, Tenant, parse
 
 POST = b"POST /waInstance1/x HTTP/1.1\r\nHost: x\r\n"

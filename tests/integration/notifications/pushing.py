@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from statusgate.accounts.instances import Instances
+from statusgate.changes.changes import Changes
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.notification import Delivery, Notification, Streak
-from statusgate.domain.outgoing import PushAnswer, PushOutcome
+from statusgate.domain.outbound_http import PushAnswer, PushOutcome
 from statusgate.journal import open_journal
-from statusgate.services.changes import Changes
-from statusgate.services.instances import Instances
-from statusgate.services.pushing import Pushing
-from statusgate.webhooks.dispatcher import Dispatcher
-from statusgate.webhooks.signing import Secret
+from statusgate.notifications.dispatcher import Dispatcher
+from statusgate.notifications.pushing import Pushing
+from statusgate.outbound.signing import Secret
 from tests.clocks import VirtualClock
 from tests.databases import new_instance
 from tests.factories import INSTANCE
@@ -76,7 +76,7 @@ class World:
         """As a new process would, over the same journal."""
         self.dispatcher = Dispatcher(
             Pushing(self.journal, self.instances, self.clock),
-            self.sender,
+            self.sender.push,
             self.instances,
             self.clock,
             self._secrets,

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statusgate.domain.errors import WebhookIsSet
-from statusgate.domain.outgoing import Fault, PushAnswer, PushFailed, PushOutcome
-from statusgate.services.notifications import Notifications
+from statusgate.domain.outbound_http import Fault, PushAnswer, PushFailed, PushOutcome
+from statusgate.notifications.polling import Notifications
 from tests.databases import fresh_schema
 from tests.factories import INSTANCE
 from tests.integration.notifications.pushing import URL, World, world

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from statusgate.api.auth import ClientAddress, FailureBudget, bearer_token, is_prefetch
-from statusgate.api.limits import RateLimits
-from statusgate.api.paths import segments_of, token_of
+from statusgate.api.edge.limits import RateLimits
+from statusgate.api.edge.paths import segments_of, token_of
 from statusgate.domain.ids import InstanceId
 
 Pairs = list[tuple[bytes, bytes]]

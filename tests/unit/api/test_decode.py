@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statusgate.api.decode import (
+from statusgate.api.edge.decode import (
     MAX_DEPTH,
     json_from,
     object_from,
     parameters,
     query_pairs,
 )
-from statusgate.api.problems import Refused
+from statusgate.api.edge.problems import Refused
 from statusgate.domain.errors import BadRequestData
 
 MALFORMED = [

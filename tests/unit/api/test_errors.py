@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from statusgate.api.answers import Call
+from statusgate.api.edge.problems import Refused, refusal
 from statusgate.api.files import requested_range
-from statusgate.api.problems import Refused, refusal
 from statusgate.domain import errors
 from statusgate.wire.errors import iso_time, shown_path
 

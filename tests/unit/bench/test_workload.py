@@ -8,8 +8,7 @@ import pytest
 from bench import workload
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind, Status
-from statusgate.journal import open_journal
-from statusgate.ports import Journal, Reader
+from statusgate.journal import Journal, Transaction, open_journal
 from statusgate.wire.journal_items import encode_item
 from tests.clocks import START_MS
 
@@ -38,7 +37,7 @@ async def window(
 
 
 async def rows_of(journal: Journal, i: int) -> list[Progress]:
-    def work(tx: Reader) -> list[Progress]:
+    def work(tx: Transaction) -> list[Progress]:
         status = tx.status(ID, workload.status_id(i))
         assert status is not None
         return [one.progress for one in tx.recipients(status)]

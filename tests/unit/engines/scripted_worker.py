@@ -24,7 +24,6 @@ import msgspec
 from statusgate.domain.address import Address
 from statusgate.domain.events import StatusUndecryptable
 from statusgate.engines.neonize.config import Setup
-from statusgate.engines.neonize.courier import Courier
 from statusgate.engines.neonize.ipc import (
     VERSION,
     Ack,
@@ -39,6 +38,7 @@ from statusgate.engines.neonize.ipc import (
     Vitals,
     raw,
 )
+from statusgate.engines.neonize.spool_sender import SpoolSender
 from statusgate.engines.spool import Spool
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     if run.get("garbage"):
         connection.sendall(b"\xff" * 100)
     spool = Spool(directory / "spool", min_free_bytes=0)
-    courier = Courier(spool, channel, print)
+    courier = SpoolSender(spool, channel, print)
     if (version := run.get("greeting", VERSION)) != 0:
         channel.send(Hello(v=version, pid=os.getpid()))
     threading.Thread(target=courier.run, daemon=True).start()
@@ -79,7 +79,7 @@ def main() -> None:
     os._exit(0)
 
 
-def serve(channel: Channel, run: dict[str, Any], spool: Spool, courier: Courier) -> None:
+def serve(channel: Channel, run: dict[str, Any], spool: Spool, courier: SpoolSender) -> None:
     while (frame := channel.receive()) is not None:
         match frame:
             case From(seq=seq, acked=acked):

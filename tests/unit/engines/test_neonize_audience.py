@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statusgate.domain.address import Address
-from statusgate.domain.posting import AudiencePrivacy, Skipped
+from statusgate.domain.post import AudiencePrivacy, Skipped
 from statusgate.engines.neonize.audience import (
     LIDS,
     PHONES,

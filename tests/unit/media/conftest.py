@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from statusgate.domain.conversion import ConversionFailed, Converted, Wanted
-from statusgate.media.converter import ChildConverter
+from statusgate.media.converter import Converter
 from tests.unit.media import corpus
 
 Convert = Callable[[Path, Wanted], Awaitable[Converted | ConversionFailed]]
 
 
 @pytest.fixture
-async def converter() -> AsyncIterator[ChildConverter]:
-    converter = ChildConverter()
+async def converter() -> AsyncIterator[Converter]:
+    converter = Converter()
     yield converter
     await converter.close()
 
 
 @pytest.fixture
-def convert(converter: ChildConverter, tmp_path: Path) -> Convert:
+def convert(converter: Converter, tmp_path: Path) -> Convert:
     """Convert into a new file of the test's own folder."""
     numbers = count()
 

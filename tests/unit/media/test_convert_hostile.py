@@ -27,7 +27,7 @@ from statusgate.domain.conversion import (
 )
 from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.status import FailureReason
-from statusgate.media.converter import ChildConverter
+from statusgate.media.converter import Converter
 from statusgate.media.process import COMMAND, MediaChild
 from tests.unit.media import corpus, hostile
 from tests.unit.media.conftest import Convert
@@ -96,7 +96,7 @@ async def test_the_wrong_kind_of_media_is_bad_media(
 
 async def test_s09_bombs_and_broken_files_are_bounded(tmp_path: Path) -> None:
     quick, films = (MediaChild(command=COMMAND, takes_files=True) for _ in range(2))
-    converter = ChildConverter(quick, films)
+    converter = Converter(quick, films)
     source, target = tmp_path / "source", tmp_path / "target"
     for name, content in hostile.bombs().items():
         if re.search(r"(5|95)\.|noise-[2-9]|rgb-", name):
@@ -195,7 +195,7 @@ def test_any_junk_is_a_failure_only(
     tmp_path: Path, head: bytes, junk: bytes, wanted: Wanted
 ) -> None:
     async def check() -> None:
-        converter = ChildConverter()
+        converter = Converter()
         (tmp_path / "junk").write_bytes(head + junk)
         outcome = await converter.convert(tmp_path / "junk", wanted, tmp_path / "target")
         assert is_bad_media(outcome)
@@ -216,7 +216,7 @@ async def child() -> MediaChild:
 async def test_the_child_can_open_nothing_and_write_one_file(
     child: MediaChild, tmp_path: Path
 ) -> None:
-    converter = ChildConverter(child, child)
+    converter = Converter(child, child)
     await converter.convert(hostile.SAMPLES / "image.jpg", ImageWanted(), tmp_path / "x")
     process = Path(f"/proc/{child.pid}")
     limits = {
@@ -234,7 +234,7 @@ async def test_the_child_can_open_nothing_and_write_one_file(
 
 
 async def test_targets_are_private_and_never_replaced(
-    convert: Convert, converter: ChildConverter, tmp_path: Path
+    convert: Convert, converter: Converter, tmp_path: Path
 ) -> None:
     (tmp_path / "x.png").write_bytes(hostile.png(20, 20))
     made = await convert(tmp_path / "x.png", ImageWanted())
@@ -246,7 +246,7 @@ async def test_targets_are_private_and_never_replaced(
 
 
 async def test_files_that_cannot_be_opened_are_not_the_files_fault(
-    converter: ChildConverter, tmp_path: Path
+    converter: Converter, tmp_path: Path
 ) -> None:
     (tmp_path / "link").symlink_to(hostile.SAMPLES / "image.jpg")
     for source in (tmp_path / "nothing", tmp_path / "link"):
@@ -262,7 +262,7 @@ async def test_files_that_cannot_be_opened_are_not_the_files_fault(
 async def test_without_a_child_nothing_is_said_of_the_file(tmp_path: Path) -> None:
     for command in (("/nowhere/python",), (sys.executable, "-c", "")):
         child = MediaChild(command=command, takes_files=True)
-        converter = ChildConverter(child, child)
+        converter = Converter(child, child)
         with pytest.raises(MediaUnavailable) as raised:
             await converter.convert(
                 hostile.SAMPLES / "image.jpg", ImageWanted(), tmp_path / "x"
@@ -275,7 +275,7 @@ async def test_without_a_child_nothing_is_said_of_the_file(tmp_path: Path) -> No
 async def test_a_child_that_dies_of_a_file_is_replaced(
     child: MediaChild, tmp_path: Path
 ) -> None:
-    converter = ChildConverter(child, child)
+    converter = Converter(child, child)
     source = corpus.write_film(tmp_path / "x.mkv", size=(1280, 720), seconds=2)
     asking = asyncio.create_task(
         converter.convert(source, VideoWanted(60), tmp_path / "target")
@@ -297,7 +297,7 @@ async def test_a_child_that_hangs_is_killed_and_replaced(
     child: MediaChild, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("statusgate.media.limits._PATIENCE_SECONDS", 1.0)
-    converter = ChildConverter(child, child)
+    converter = Converter(child, child)
     picture = hostile.SAMPLES / "image.jpg"
     assert isinstance(
         await converter.convert(picture, ImageWanted(), tmp_path / "x"), Converted
@@ -316,7 +316,7 @@ async def test_a_child_that_hangs_is_killed_and_replaced(
 async def test_a_caller_who_gives_up_leaves_nothing_behind(
     child: MediaChild, tmp_path: Path
 ) -> None:
-    converter = ChildConverter(child, child)
+    converter = Converter(child, child)
     source = corpus.write_film(tmp_path / "x.mkv", size=(1280, 720), seconds=2)
     asking = asyncio.create_task(converter.convert(source, ALL[1], tmp_path / "target"))
     while not (tmp_path / "target").exists():
@@ -330,9 +330,7 @@ async def test_a_caller_who_gives_up_leaves_nothing_behind(
     await converter.close()
 
 
-async def test_a_picture_does_not_wait_for_a_film(
-    converter: ChildConverter, tmp_path: Path
-) -> None:
+async def test_a_picture_does_not_wait_for_a_film(converter: Converter, tmp_path: Path) -> None:
     source = corpus.write_film(tmp_path / "x.mkv", size=(1280, 720), seconds=3)
     film = asyncio.create_task(converter.convert(source, ALL[1], tmp_path / "film"))
     await asyncio.sleep(0)

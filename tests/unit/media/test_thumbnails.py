@@ -18,8 +18,7 @@ from PIL import Image
 
 from statusgate.media.frames import Failed, MakeThumbnail, Probed
 from statusgate.media.process import MediaChild
-from statusgate.media.thumbnails import ChildThumbnailer
-from statusgate.ports import Thumbnailer
+from statusgate.media.thumbnails import Thumbnailer
 from tests.unit.media import hostile
 
 SAMPLES = hostile.SAMPLES
@@ -39,8 +38,8 @@ async def child() -> AsyncIterator[MediaChild]:
 
 
 @pytest.fixture
-def thumbnailer(child: MediaChild) -> ChildThumbnailer:
-    return ChildThumbnailer(child)
+def thumbnailer(child: MediaChild) -> Thumbnailer:
+    return Thumbnailer(child)
 
 
 def saved(path: Path, image: Image.Image, exif: Image.Exif | None = None) -> Path:
@@ -57,7 +56,7 @@ def pid_of(child: MediaChild) -> int:
     return child._process.pid
 
 
-async def test_images_and_films_get_a_small_jpeg(thumbnailer: ChildThumbnailer) -> None:
+async def test_images_and_films_get_a_small_jpeg(thumbnailer: Thumbnailer) -> None:
     port: Thumbnailer = thumbnailer
     image = opened(await port.thumbnail(SAMPLES / "image.jpg", "image/jpeg"))
     film = opened(await port.thumbnail(SAMPLES / "video.mp4", "video/mp4"))
@@ -66,7 +65,7 @@ async def test_images_and_films_get_a_small_jpeg(thumbnailer: ChildThumbnailer) 
 
 
 async def test_sound_gets_none_and_costs_no_process(
-    child: MediaChild, thumbnailer: ChildThumbnailer
+    child: MediaChild, thumbnailer: Thumbnailer
 ) -> None:
     assert await thumbnailer.thumbnail(SAMPLES / "audio.ogg", "audio/ogg") == b""
     assert child._process is None
@@ -83,7 +82,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("extension", PICTURES)
 async def test_every_kind_of_picture(
-    thumbnailer: ChildThumbnailer, tmp_path: Path, extension: str
+    thumbnailer: Thumbnailer, tmp_path: Path, extension: str
 ) -> None:
     image = Image.new("L", (300, 150), 90)
     for mode in PICTURES[extension]:
@@ -92,9 +91,7 @@ async def test_every_kind_of_picture(
         assert opened(made).size == (72, 36), mode
 
 
-async def test_transparency_becomes_white(
-    thumbnailer: ChildThumbnailer, tmp_path: Path
-) -> None:
+async def test_transparency_becomes_white(thumbnailer: Thumbnailer, tmp_path: Path) -> None:
     path = saved(tmp_path / "x.png", Image.new("RGBA", (50, 50), (255, 0, 0, 0)))
     colour = opened(await thumbnailer.thumbnail(path, "image/png")).getpixel((25, 25))
     assert isinstance(colour, tuple)
@@ -102,7 +99,7 @@ async def test_transparency_becomes_white(
 
 
 async def test_pictures_are_turned_upright_and_lose_their_metadata(
-    thumbnailer: ChildThumbnailer, tmp_path: Path
+    thumbnailer: Thumbnailer, tmp_path: Path
 ) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -114,7 +111,7 @@ async def test_pictures_are_turned_upright_and_lose_their_metadata(
     assert await thumbnailer.probe(path) == Probed(mimetype="image/jpeg", width=200, height=400)
 
 
-async def test_small_pictures_stay_small(thumbnailer: ChildThumbnailer, tmp_path: Path) -> None:
+async def test_small_pictures_stay_small(thumbnailer: Thumbnailer, tmp_path: Path) -> None:
     path = saved(tmp_path / "x.png", Image.new("RGB", (3, 1000)))
     assert opened(await thumbnailer.thumbnail(path, "image/png")).size == (1, 72)
     path = saved(tmp_path / "y.png", Image.new("RGB", (5, 4)))
@@ -134,7 +131,7 @@ def write_film(path: Path, codec: str) -> None:
         container.mux(stream.encode())
 
 
-async def test_every_kind_of_film(thumbnailer: ChildThumbnailer, tmp_path: Path) -> None:
+async def test_every_kind_of_film(thumbnailer: Thumbnailer, tmp_path: Path) -> None:
     for extension in ("mp4", "mov", "3gp", "mkv", "avi", "webm"):
         path = tmp_path / f"x.{extension}"
         write_film(path, "libvpx" if extension == "webm" else "mpeg4")
@@ -145,7 +142,7 @@ async def test_every_kind_of_film(thumbnailer: ChildThumbnailer, tmp_path: Path)
         assert probed.seconds == pytest.approx(0.5, abs=0.15), extension
 
 
-async def test_films_are_turned_upright(thumbnailer: ChildThumbnailer, tmp_path: Path) -> None:
+async def test_films_are_turned_upright(thumbnailer: Thumbnailer, tmp_path: Path) -> None:
     content = bytearray((SAMPLES / "video.mp4").read_bytes())
     matrix_at = content.index(b"tkhd") + 44
     a_quarter_clockwise = struct.pack(
@@ -163,9 +160,7 @@ async def test_films_are_turned_upright(thumbnailer: ChildThumbnailer, tmp_path:
     assert (probed.width, probed.height) == (320, 180)
 
 
-async def test_probing_tells_what_a_file_is(
-    thumbnailer: ChildThumbnailer, tmp_path: Path
-) -> None:
+async def test_probing_tells_what_a_file_is(thumbnailer: Thumbnailer, tmp_path: Path) -> None:
     assert await thumbnailer.probe(SAMPLES / "image.jpg") == Probed(
         mimetype="image/jpeg", width=360, height=640
     )
@@ -180,7 +175,7 @@ async def test_probing_tells_what_a_file_is(
 
 
 async def test_s09_bombs_and_broken_files_are_bounded(
-    child: MediaChild, thumbnailer: ChildThumbnailer, tmp_path: Path
+    child: MediaChild, thumbnailer: Thumbnailer, tmp_path: Path
 ) -> None:
     bombs = hostile.bombs()
     assert len(bombs) >= 50
@@ -209,7 +204,7 @@ def peak_megabytes(pid: int) -> float:
 
 
 async def test_s09_bombs_at_once_take_their_turns(
-    child: MediaChild, thumbnailer: ChildThumbnailer, tmp_path: Path
+    child: MediaChild, thumbnailer: Thumbnailer, tmp_path: Path
 ) -> None:
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(hostile.png(30_000, 30_000, data=b""))
@@ -224,9 +219,7 @@ async def test_s09_bombs_at_once_take_their_turns(
 # -- the process
 
 
-async def test_one_process_serves_many(
-    child: MediaChild, thumbnailer: ChildThumbnailer
-) -> None:
+async def test_one_process_serves_many(child: MediaChild, thumbnailer: Thumbnailer) -> None:
     pids = set()
     for _ in range(5):
         await thumbnailer.thumbnail(SAMPLES / "image.jpg", "image/jpeg")
@@ -235,7 +228,7 @@ async def test_one_process_serves_many(
 
 
 async def test_a_dead_child_is_replaced_without_anybody_noticing(
-    child: MediaChild, thumbnailer: ChildThumbnailer
+    child: MediaChild, thumbnailer: Thumbnailer
 ) -> None:
     for wait_seconds in (0.0, 0.1):
         assert await thumbnailer.thumbnail(SAMPLES / "image.jpg", "image/jpeg")
@@ -245,7 +238,7 @@ async def test_a_dead_child_is_replaced_without_anybody_noticing(
 
 
 async def test_a_child_that_hangs_is_killed_in_time(
-    child: MediaChild, thumbnailer: ChildThumbnailer
+    child: MediaChild, thumbnailer: Thumbnailer
 ) -> None:
     await thumbnailer.thumbnail(SAMPLES / "image.jpg", "image/jpeg")
     pid = pid_of(child)
@@ -259,7 +252,7 @@ async def test_a_child_that_hangs_is_killed_in_time(
 
 
 async def test_a_caller_who_gives_up_does_not_confuse_the_next(
-    thumbnailer: ChildThumbnailer, tmp_path: Path
+    thumbnailer: Thumbnailer, tmp_path: Path
 ) -> None:
     square = saved(tmp_path / "x.png", Image.new("RGB", (3000, 3000)))
     await thumbnailer.thumbnail(square, "image/png")
@@ -299,7 +292,7 @@ async def test_a_child_that_cannot_be_started_is_a_failure_only() -> None:
 
 async def test_an_idle_child_ends_and_comes_back() -> None:
     child = MediaChild(idle_seconds=0.2)
-    thumbnailer = ChildThumbnailer(child)
+    thumbnailer = Thumbnailer(child)
     assert await thumbnailer.thumbnail(SAMPLES / "image.jpg", "image/jpeg")
     pid = pid_of(child)
     async with asyncio.timeout(5):
@@ -311,7 +304,7 @@ async def test_an_idle_child_ends_and_comes_back() -> None:
     await thumbnailer.close()
 
 
-async def test_closing_may_be_repeated(thumbnailer: ChildThumbnailer) -> None:
+async def test_closing_may_be_repeated(thumbnailer: Thumbnailer) -> None:
     await thumbnailer.close()
     await thumbnailer.thumbnail(SAMPLES / "image.jpg", "image/jpeg")
     await thumbnailer.close()
@@ -319,7 +312,7 @@ async def test_closing_may_be_repeated(thumbnailer: ChildThumbnailer) -> None:
 
 
 async def test_the_child_has_limits_and_no_secrets(
-    child: MediaChild, thumbnailer: ChildThumbnailer, monkeypatch: pytest.MonkeyPatch
+    child: MediaChild, thumbnailer: Thumbnailer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STATUSGATE_ADMIN_TOKEN", "canary")
     await thumbnailer.thumbnail(SAMPLES / "image.jpg", "image/jpeg")

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from statusgate.domain.address import Address
-from statusgate.domain.posting import AudiencePrivacy, Skipped
+from statusgate.domain.post import AudiencePrivacy, Skipped
 
 PHONES = "s.whatsapp.net"
 LIDS = "lid"

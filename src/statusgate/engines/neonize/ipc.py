@@ -15,7 +15,7 @@ import msgspec
 
 from statusgate.domain.address import Address
 from statusgate.domain.media import MediaRef
-from statusgate.domain.posting import StatusPost
+from statusgate.domain.post import StatusPost
 from statusgate.engines.neonize.config import Setup
 
 VERSION = 1

@@ -24,7 +24,6 @@ from statusgate.domain.errors import (
     MediaUnavailable,
 )
 from statusgate.domain.events import ContactsChanged, EngineState
-from statusgate.engines.neonize.book import PostBook
 from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.ipc import (
     NOT_BEGUN,
@@ -36,11 +35,12 @@ from statusgate.engines.neonize.ipc import (
     ViewCall,
     raw,
 )
+from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.store import SessionStore, StoreLost
 
 if TYPE_CHECKING:
     from statusgate.engines.neonize.contacts import ContactStore
-    from statusgate.engines.neonize.posting import Poster
+    from statusgate.engines.neonize.poster import Poster
     from statusgate.engines.neonize.session import Session
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ _POSTING = frozenset({"post_status", "delete_status"})
 class Operations:
     """Serves requests; owns the session and all that hangs on it."""
 
-    def __init__(self, setup: Setup, store: SessionStore, book: PostBook, outlet: Any) -> None:
+    def __init__(self, setup: Setup, store: SessionStore, book: PostLog, outlet: Any) -> None:
         self._setup = setup
         self._store = store
         self._book = book
@@ -125,7 +125,7 @@ class Operations:
     def open_session(self, *, linked: bool) -> None:
         """Load the library and connect; *linked* tells whether to show codes."""
         from statusgate.engines.neonize.contacts import ContactStore, ContactWatch
-        from statusgate.engines.neonize.posting import Poster
+        from statusgate.engines.neonize.poster import Poster
         from statusgate.engines.neonize.session import Session
 
         with self._opening:
@@ -243,19 +243,19 @@ class Operations:
         self._open_poster().delete(call.wire_id, call.audience)
 
     def _mark_viewed(self, parameters: msgspec.Raw) -> None:
-        from statusgate.engines.neonize.queries import mark_viewed
+        from statusgate.engines.neonize.calls import mark_viewed
 
         call = msgspec.json.decode(parameters, type=ViewCall)
         mark_viewed(self._open_session().client, call.wire_id, call.author)
 
     def _download(self, parameters: msgspec.Raw) -> None:
-        from statusgate.engines.neonize.queries import download
+        from statusgate.engines.neonize.calls import download
 
         call = msgspec.json.decode(parameters, type=DownloadCall)
         download(self._open_session().client, call.ref, Path(call.to), call.limit)
 
     def _look_up(self, parameters: msgspec.Raw) -> Any:
-        from statusgate.engines.neonize.queries import look_up
+        from statusgate.engines.neonize.calls import look_up
 
         address = msgspec.json.decode(parameters, type=Address)
         client = self._open_session().client

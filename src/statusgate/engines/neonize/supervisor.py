@@ -1,358 +1,394 @@
-"""The gateway's side of the real engine; never imports the library.
-
-A worker that ends is started again unless there is nothing to do (not linked, logged out) or
-no sense in it (the session is lost, in use elsewhere, banned).
-"""
+"""Keeps one worker process running, and carries requests to it."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from statusgate.domain.address import Address
-from statusgate.domain.errors import EngineUnavailable, EngineUncertain, MediaUnavailable
-from statusgate.domain.events import (
-    EngineDied,
-    EngineEvent,
-    EngineState,
-    LinkingEnded,
-    Paired,
-    QrCode,
-    Sequenced,
-    StateChanged,
+from statusgate.domain.errors import (
+    EngineRejected,
+    EngineUnavailable,
+    EngineUncertain,
+    MediaUnavailable,
+    StatusgateError,
 )
-from statusgate.domain.media import MediaRef
-from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
-from statusgate.engines.neonize.config import (
-    Addressing,
-    Exit,
-    LegacyFonts,
-    Setup,
-    Timing,
-    meaning,
-)
+from statusgate.engines.neonize.config import SLACK, Exit, Setup, free_bytes, meaning
 from statusgate.engines.neonize.ipc import (
-    NOT_BEGUN,
     VERSION,
-    Ack,
+    Beat,
     Began,
-    DeleteCall,
-    DownloadCall,
-    From,
+    Drain,
+    FrameTooLong,
+    Hello,
     Now,
-    PostCall,
     ProtocolError,
     Record,
-    ViewCall,
+    Request,
+    Response,
+    ToGateway,
     Vitals,
+    raw,
 )
-from statusgate.engines.neonize.keeper import Keeper, WorkerLost
-from statusgate.engines.neonize.restarts import Verdict
-from statusgate.engines.neonize.store import SessionStore
+from statusgate.engines.neonize.process import WorkerProcess
+from statusgate.engines.neonize.restarts import Restarts, Verdict
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_FRESH_CODES_SECONDS = 30.0
-"""a pairing code lives as long as the QR codes, so it gets a young connection"""
 
-_events = msgspec.json.Decoder(tuple[EngineEvent, ...])
-_event = msgspec.json.Decoder(EngineEvent)
+class WorkerLost(Exception):
+    """The worker ended before it answered."""
 
 
-class NeonizeEngine:
-    """One account on WhatsApp itself; implements ``ports.Engine``."""
+class Listener(Protocol):
+    """Who is told what a worker does."""
+
+    def greeted(self) -> None:
+        """A worker is ready to serve."""
+        ...
+
+    def heard(self, frame: Began | Record | Now) -> None:
+        """It sent an event, or began to stream anew. Raises ProtocolError."""
+        ...
+
+    def ended(self, code: int, verdict: Verdict) -> None:
+        """It is gone, *verdict* tells what follows."""
+        ...
+
+    def banned_for(self) -> float:
+        """Seconds for which WhatsApp still bans the account."""
+        ...
+
+
+class Supervisor:
+    """Runs workers one after the other: whenever one is needed, and again after a death."""
 
     def __init__(
         self,
-        directory: Path,
+        setup: Setup,
+        listener: Listener,
         *,
-        proxy: str = "",
-        display_name: str = "statusgate",
-        recipient_addressing: Addressing = "auto",
-        legacy_fonts: LegacyFonts = "raw",
-        min_free_bytes: int = 128 * 1024 * 1024,
-        timing: Timing | None = None,
-        worker_module: str = "statusgate.engines.neonize.worker",
-        environment: Mapping[str, str] | None = None,
-        launching: asyncio.Semaphore | None = None,
+        module: str,
+        environment: Mapping[str, str],
+        launching: asyncio.Semaphore,
     ) -> None:
-        """*directory* is the account's own folder, created if missing.
-
-        *display_name* is shown on the phone. Below *min_free_bytes* of disk space the account
-        goes offline. *environment* is added to the worker's small one. *launching* limits how
-        many workers of a gateway start at the same time.
-        """
-        self._directory = directory.absolute()
-        self._timing = timing or Timing()
-        self._store = SessionStore(self._directory)
-        setup = Setup(
-            version=VERSION,
-            directory=str(self._directory),
-            proxy=proxy,
-            display_name=display_name,
-            addressing=recipient_addressing,
-            legacy_fonts=legacy_fonts,
-            min_free_bytes=min_free_bytes,
-            timing=self._timing,
-        )
-        self._keeper = Keeper(
-            setup,
-            self,
-            module=worker_module,
-            environment=dict(environment or {}),
-            launching=launching or asyncio.Semaphore(4),
-        )
-        self._reader: asyncio.Queue[Sequenced | None] | None = None
-        self._delivered = 0
-        self._acked = 0
-        self._in_step = False
-        self._code: QrCode | None = None
-        self._linking_since: float | None = None
-        self._banned_until_ms = 0
-
-    @property
-    def vitals(self) -> Vitals:
-        """What the worker last told of itself."""
-        return self._keeper.vitals
+        self._setup = setup
+        self._timing = setup.timing
+        self._account = setup.directory.rpartition("/")[2]
+        self._listener = listener
+        self._module = module
+        self._environment = environment
+        self._launching = launching
+        self._restarts = Restarts(self._timing)
+        self._runner: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._needed = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._worker: WorkerProcess | None = None
+        self._greeted = False
+        self._runs = 0
+        self._forget = False
+        self._requests: dict[int, asyncio.Future[Response]] = {}
+        self._last_request = 0
+        self._missed = 0
+        self.last_exit: int | None = None
+        self.held = False
+        """WhatsApp does not want us for a while"""
+        self.vitals = Vitals()
+        """what the worker last told of itself"""
 
     @property
     def pid(self) -> int | None:
         """The worker's process number, None while there is none."""
-        return self._keeper.pid
+        return self._worker.pid if self._worker is not None else None
 
-    # -- life
-
-    async def start(self) -> None:
-        """Return once the worker runs; without anything to do none is started."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._directory.chmod(0o700)
-        left = any((self._directory / "spool").glob("spool-*"))
-        await self._keeper.start(needed=self._store.exists or left)
-
-    async def stop(self, deadline_seconds: float = 10.0) -> None:
-        """Drain and end; idempotent, bounded."""
-        await self._keeper.stop(deadline_seconds)
-        self._end_reader()
-
-    async def events(self, after: int) -> AsyncIterator[Sequenced]:
-        """Events with ``seq > after``, in order, and volatile ones as they come.
-
-        One reader at a time: a new one ends the former. The account connects only once
-        somebody reads, because the numbers of its events follow from *after*.
-        """
-        self._end_reader()
-        self._reader = reader = asyncio.Queue[Sequenced | None]()
-        self._delivered = self._acked = after
-        self._tell_place()
-        while (found := await reader.get()) is not None:
-            yield found
-
-    async def ack(self, seq: int) -> None:
-        """Everything up to *seq* is committed."""
-        if seq > self._acked:
-            self._acked = seq
-            self._keeper.send(Ack(seq=seq))
-
-    # -- linking
-
-    async def begin_linking(self) -> None:
-        """Make codes come as QrCode events; while one is shown it comes again.
-
-        Raises EngineUnavailable if the account is linked, or its session lost.
-        """
-        self._refuse_lost()
-        if self._code is not None and self._code.expires_ms > _now_ms():
-            self._emit(self._code)
-        else:
-            await self._link("begin_linking", None, None)
-
-    async def request_pairing_code(self, phone: str) -> str:
-        """Return 8 characters to type on the phone. EngineUnavailable if not obtainable."""
-        self._refuse_lost()
-        since = self._linking_since
-        if since is not None and time.monotonic() - since > _FRESH_CODES_SECONDS:
-            await self._cancel_linking()
-        return await self._link("pairing_code", phone, str)
-
-    async def logout(self) -> None:
-        """Unlink the device; also when it is not linked.
-
-        While WhatsApp cannot be told for long (the session is lost, banned, in use
-        elsewhere), it is only put aside here. Otherwise raises EngineUnavailable.
-        """
-        if self._keeper.last_exit == Exit.STORE_LOST or self._keeper.held:
-            await self._keeper.forget_session()
-        elif self._linking_since is not None:
-            await self._cancel_linking()
-            self._emit(LinkingEnded(reason="cancelled"))
-        elif self._store.exists:
-            await self._keeper.ask_anyhow("logout", None, None)
-            await self._keeper.wait_for_end()
-
-    async def _link(self, operation: str, parameters: str | None, kind: type[T] | None) -> T:
-        """Have a worker show codes; from now on their end is told."""
-        fresh = self._linking_since is None
-        self._linking_since = self._linking_since or time.monotonic()
-        try:
-            return await self._keeper.ask_anyhow(operation, parameters, kind)
-        except EngineUnavailable:
-            if fresh and self._code is None:
-                self._linking_since = None
-            raise
-
-    async def _cancel_linking(self) -> None:
-        self._linking_since, self._code = None, None
-        await self._keeper.end_worker()
-
-    def _refuse_lost(self) -> None:
-        if self._keeper.last_exit == Exit.STORE_LOST:
-            raise EngineUnavailable(meaning(Exit.STORE_LOST))
-
-    # -- statuses and people
-
-    async def post_status(
-        self, post: StatusPost, audience: Sequence[Address] | None
-    ) -> SentStatus:
-        """Publish to *audience* (None: every contact with a contact name).
-
-        A repeat with the same key publishes nothing and tells what became of the first.
-        Raises EngineRejected, EngineUnavailable or EngineUncertain.
-        """
-        call = PostCall(post=post, audience=None if audience is None else tuple(audience))
-        deadline = self._timing.send + self._timing.request
-        try:
-            return await self._keeper.call("post_status", call, SentStatus, deadline)
-        except TimeoutError:
-            raise EngineUncertain(post.key) from None
-        except EngineUncertain:
-            raise EngineUncertain(post.key) from None
-        except WorkerLost:
-            return await self._outcome(post.key)
-
-    async def unfinished_posts(self) -> list[str]:
-        """Return the keys of posts of which it is unknown whether they are out."""
-        return await self._keeper.ask_anyhow("unfinished", None, list[str])
-
-    async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:
-        """Withdraw a status from those who got it."""
-        call = DeleteCall(wire_id=wire_id, audience=tuple(audience))
-        deadline = self._timing.send + self._timing.request
-        await self._keeper.ask("delete_status", call, None, deadline)
-
-    async def mark_viewed(self, wire_id: str, author: Address) -> None:
-        """Tell *author* that the account saw the status."""
-        call = ViewCall(wire_id=wire_id, author=author)
-        await self._keeper.ask("mark_viewed", call, None, self._timing.request)
-
-    async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
-        """Write the file to the absolute path *to*, whole or not at all.
-
-        MediaUnavailable if it cannot be had or is over *limit* bytes.
-        """
-        call = DownloadCall(ref=ref, to=str(to), limit=limit)
-        try:
-            await self._keeper.ask("download", call, None, self._timing.download)
-        except EngineUnavailable as error:
-            raise MediaUnavailable(str(error), final=False) from None
-
-    async def privacy(self) -> AudiencePrivacy:
-        """Ask WhatsApp who may see the account's statuses."""
-        return await self._keeper.ask("privacy", None, AudiencePrivacy, self._timing.request)
-
-    async def look_up(self, address: Address) -> ContactInfo:
-        """Ask WhatsApp about a number; a live query. Raises EngineUnavailable."""
-        return await self._keeper.ask("look_up", address, ContactInfo, self._timing.request)
-
-    async def _outcome(self, key: str) -> SentStatus:
-        """Ask the next worker what became of a post that its predecessor was sending."""
-        try:
-            return await self._keeper.ask_anyhow("outcome", key, SentStatus)
-        except EngineUnavailable as error:
-            if str(error) == NOT_BEGUN:
-                raise
-            raise EngineUncertain(key) from None
-
-    # -- what the worker tells
-
-    def greeted(self) -> None:
-        """A worker is ready: it connects once it knows where the journal is."""
-        self._tell_place()
-
-    def heard(self, frame: Began | Record | Now) -> None:
-        """Take a worker's event, or the beginning of its stream."""
-        match frame:
-            case Began():
-                self._in_step = True
-            case Record():
-                self._take_record(frame)
-            case Now():
-                try:
-                    event = _event.decode(frame.p)
-                except msgspec.DecodeError as error:
-                    raise ProtocolError(f"no event: {error}") from None
-                self._note(event)
-                self._emit(event)
-
-    def ended(self, code: int, verdict: Verdict) -> None:
-        """A worker is gone."""
-        self._in_step = False
-        if self._linking_since is not None:
-            self._linking_since, self._code = None, None
-            self._emit(LinkingEnded(reason=meaning(code)))
-        if verdict.told:
-            died = EngineDied(
-                exit_code=code, reason=meaning(code), alarm=verdict.alarm, at_ms=_now_ms()
-            )
-            self._emit(died)
-
-    def banned_for(self) -> float:
-        """Seconds for which WhatsApp still bans the account."""
-        return max(0, self._banned_until_ms - _now_ms()) / 1000
-
-    def _tell_place(self) -> None:
-        """Have the worker stream from where the reader is; what comes till then is old."""
-        self._in_step = False
-        if self._reader is not None:
-            self._keeper.send(From(seq=self._delivered, acked=self._acked))
-
-    def _take_record(self, record: Record) -> None:
-        if not self._in_step or record.seq <= self._delivered or self._reader is None:
+    async def start(self, *, needed: bool) -> None:
+        """Begin to keep workers; with *needed* return once the first one has reported."""
+        if self._runner is not None:
             return
+        self._stopping = False
+        self._needed.clear()
+        self._hurry.clear()
+        runs = self._runs
+        self._runner = asyncio.create_task(self._run(), name="neonize-keeper")
+        if needed:
+            self._needed.set()
+            await self._until(lambda: self._greeted or self._runs > runs, self._timing.hello)
+
+    async def stop(self, deadline: float) -> None:
+        """Let the worker drain, at most *deadline* seconds, and keep none any more."""
+        runner, self._stopping = self._runner, True
+        if runner is None:
+            return
+        self._needed.set()
+        self._hurry.set()
+        self.send(Drain())
         try:
-            events = _events.decode(record.p)
-        except msgspec.DecodeError:
-            log.exception("record %d of the spool is unreadable and left out", record.seq)
-            events = ()
-        self._delivered = record.seq
-        for event in events:
-            self._note(event)
-        self._reader.put_nowait(Sequenced(record.seq, events))
+            async with asyncio.timeout(deadline):
+                await asyncio.shield(runner)
+        except TimeoutError:
+            await self._kill()
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+        self._runner = None
 
-    def _note(self, event: EngineEvent) -> None:
-        """Remember what matters for linking and restarts."""
-        match event:
-            case QrCode():
-                self._code = event
-            case Paired() | LinkingEnded():
-                self._code, self._linking_since = None, None
-            case StateChanged(state=EngineState.BANNED):
-                self._banned_until_ms = event.until_ms
+    def send(self, frame: Any) -> None:
+        """Send *frame* to a worker that has reported; without one it gets lost."""
+        if self._worker is not None and self._greeted:
+            self._worker.send(frame)
 
-    def _emit(self, event: EngineEvent) -> None:
-        if self._reader is not None:
-            self._reader.put_nowait(Sequenced(0, (event,)))
+    # -- requests
 
-    def _end_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.put_nowait(None)
-            self._reader = None
+    async def call(
+        self, operation: str, parameters: Any, kind: type[T] | None, deadline: float
+    ) -> T:
+        """Have the running worker do something.
+
+        Raises what the worker tells (EngineRejected and so on), WorkerLost, TimeoutError.
+        """
+        worker = self._worker
+        if worker is None or not self._greeted or self._stopping:
+            raise EngineUnavailable("the engine is not running")
+        self._last_request += 1
+        number = self._last_request
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._requests[number] = answer
+        try:
+            worker.send(Request(id=number, op=operation, p=raw(parameters)))
+            async with asyncio.timeout(deadline):
+                response = await answer
+        except FrameTooLong as error:
+            raise EngineUnavailable(str(error)) from None
+        finally:
+            self._requests.pop(number, None)
+        if not response.ok:
+            raise _error(response)
+        return msgspec.json.decode(response.p, type=kind)
+
+    async def ask(
+        self, operation: str, parameters: Any, kind: type[T] | None, deadline: float
+    ) -> T:
+        """As ``call``, for what may simply be tried again: raises EngineUnavailable."""
+        try:
+            return await self.call(operation, parameters, kind, deadline)
+        except TimeoutError:
+            raise EngineUnavailable("WhatsApp does not answer") from None
+        except WorkerLost:
+            raise EngineUnavailable("the engine ended meanwhile") from None
+
+    async def ask_anyhow(self, operation: str, parameters: Any, kind: type[T] | None) -> T:
+        """As ``ask``, but start a worker for it; one that was just ending is replaced."""
+        for _ in range(2):
+            await self._ensure_worker()
+            try:
+                return await self.call(operation, parameters, kind, self._timing.request)
+            except TimeoutError:
+                raise EngineUnavailable("WhatsApp does not answer") from None
+            except WorkerLost:
+                continue
+        raise EngineUnavailable("the engine ended meanwhile")
+
+    async def end_worker(self) -> None:
+        """End the running worker in order, if there is one."""
+        worker, runs = self._worker, self._runs
+        if worker is not None:
+            await worker.end(self._timing.kill_after)
+            await self._until(lambda: self._runs > runs, self._timing.kill_after)
+
+    async def wait_for_end(self) -> None:
+        """Wait for the running worker to end by itself, not for long."""
+        worker = self._worker
+        await self._until(lambda: self._worker is not worker, self._timing.kill_after)
+
+    async def forget_session(self) -> None:
+        """Have a worker put the session aside. Raises EngineUnavailable."""
+        self._forget, self.held, self.last_exit = True, False, None
+        runs = self._runs
+        self._needed.set()
+        self._hurry.set()
+        if not await self._until(lambda: self._runs > runs, self._timing.hello):
+            raise EngineUnavailable("the session could not be put aside")
+
+    async def _ensure_worker(self) -> None:
+        if self._runner is None or self._stopping:
+            raise EngineUnavailable("the engine is not running")
+        if self.held:
+            raise EngineUnavailable(meaning(self.last_exit or 0))
+        if not self._greeted:
+            self._needed.set()
+            self._hurry.set()
+        if not await self._until(lambda: self._greeted, self._timing.hello):
+            raise EngineUnavailable("the engine does not start")
+
+    async def _until(self, check: Callable[[], bool], seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds), self._changed:
+                await self._changed.wait_for(check)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _announce(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    # -- one worker after the other
+
+    async def _run(self) -> None:
+        while True:
+            await self._needed.wait()
+            self._needed.clear()
+            if self._stopping:
+                return
+            began = time.monotonic()
+            try:
+                code = await self._run_worker()
+            except OSError:
+                log.exception("account %s: no worker could be started", self._account)
+                code = Exit.NO_ROOM
+            except Exception:
+                log.exception("account %s: a fault of the supervisor", self._account)
+                code = Exit.PROTOCOL
+            await self._pause(code, time.monotonic() - began)
+
+    async def _run_worker(self) -> int:
+        """Run one worker from its launch to its end; returns its exit code."""
+        await self._launching.acquire()
+        try:
+            setup = msgspec.structs.replace(self._setup, forget=self._forget)
+            self._forget, self._missed = False, 0
+            worker = self._worker = await WorkerProcess.launch(
+                setup, module=self._module, environment=self._environment
+            )
+            heart = asyncio.create_task(self._watch(worker))
+            try:
+                return await self._attend(worker)
+            finally:
+                heart.cancel()
+                await worker.end(0)
+        finally:
+            if not self._greeted:
+                self._launching.release()
+            await self._dismiss()
+
+    async def _attend(self, worker: WorkerProcess) -> int:
+        """Listen to a worker until it ends; returns its exit code."""
+        reading = asyncio.create_task(self._read(worker))
+        await self._until(lambda: self._greeted or reading.done(), self._timing.hello)
+        if not self._greeted and not reading.done():
+            log.error("account %s: the worker does not report", self._account)
+            await worker.end(0)
+        elif self._stopping:
+            worker.send(Drain())
+        await reading
+        return await worker.wait()
+
+    async def _dismiss(self) -> None:
+        self._worker, self._greeted = None, False
+        for answer in self._requests.values():
+            if not answer.done():
+                answer.set_exception(WorkerLost())
+        self._runs += 1
+        await self._announce()
+
+    async def _pause(self, code: int, lived: float) -> None:
+        """Tell of a worker's end and wait until the next one is due."""
+        verdict = self._restarts.after(
+            code,
+            lived=lived,
+            now=time.monotonic(),
+            banned_for=self._listener.banned_for(),
+        )
+        log.info(
+            "account %s: the worker ended: %s; next start in %s s",
+            self._account,
+            meaning(code),
+            verdict.delay,
+        )
+        self.last_exit, self.held = code, verdict.held
+        if self._stopping:
+            verdict = msgspec.structs.replace(verdict, told=False)
+        self._listener.ended(code, verdict)
+        if verdict.delay is None:
+            return
+        self._needed.set()
+        self._hurry.clear()
+        if code == Exit.NO_ROOM and self._low_on_room():
+            while self._low_on_room() and not self._stopping:
+                await self._sleep(self._timing.room_every)
+        else:
+            await self._sleep(verdict.delay)
+        self.held = False
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep unless somebody is in a hurry."""
+        if not self._stopping:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._hurry.wait()
+
+    def _low_on_room(self) -> bool:
+        return free_bytes(self._setup.directory) < self._setup.min_free_bytes * SLACK
+
+    async def _watch(self, worker: WorkerProcess) -> None:
+        """Ask for a sign of life again and again; end a worker that gives none."""
+        while True:
+            await asyncio.sleep(self._timing.beat)
+            if not self._greeted:
+                continue
+            if self._missed >= self._timing.beats_missed:
+                log.warning("account %s: the worker gives no sign of life", self._account)
+                await worker.end(self._timing.kill_after)
+                return
+            self._missed += 1
+            worker.send(Beat())
+
+    async def _read(self, worker: WorkerProcess) -> None:
+        try:
+            async for frame in worker.frames():
+                await self._take(frame)
+        except ProtocolError:
+            log.exception("account %s: the worker's stream is broken", self._account)
+            await worker.end(0)
+        await self._announce()
+
+    async def _take(self, frame: ToGateway) -> None:
+        match frame:
+            case Hello(v=version):
+                if version != VERSION:
+                    raise ProtocolError(f"the worker speaks version {version}")
+                if not self._greeted:
+                    self._greeted = True
+                    self._launching.release()  # the next account's may start
+                self._listener.greeted()
+                await self._announce()
+            case Beat(vitals=vitals):
+                self._missed = 0
+                self.vitals = vitals or self.vitals
+            case Response():
+                answer = self._requests.get(frame.id)
+                if answer is not None and not answer.done():
+                    answer.set_result(frame)
+            case _:
+                self._listener.heard(frame)
+
+    async def _kill(self) -> None:
+        if self._worker is not None:
+            await self._worker.end(0)
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _error(response: Response) -> StatusgateError:
+    match response.err:
+        case "rejected":
+            return EngineRejected(response.code, response.text)
+        case "uncertain":
+            return EngineUncertain(response.text)
+        case "media" | "gone":
+            return MediaUnavailable(response.text, final=response.err == "gone")
+    return EngineUnavailable(response.text)

@@ -20,9 +20,7 @@ from typing import NoReturn
 import msgspec
 
 from statusgate.domain.events import EngineEvent, EngineState, StateChanged
-from statusgate.engines.neonize.book import PostBook
 from statusgate.engines.neonize.config import SLACK, Exit, Setup, free_bytes
-from statusgate.engines.neonize.courier import Courier
 from statusgate.engines.neonize.ipc import (
     VERSION,
     Ack,
@@ -39,6 +37,8 @@ from statusgate.engines.neonize.ipc import (
     raw,
 )
 from statusgate.engines.neonize.operations import Operations
+from statusgate.engines.neonize.post_log import PostLog
+from statusgate.engines.neonize.spool_sender import SpoolSender
 from statusgate.engines.neonize.store import SessionStore, StoreLost
 from statusgate.engines.spool import PoisonFile, Spool, SpoolInUse
 
@@ -59,9 +59,9 @@ class Worker:
         directory = Path(setup.directory)
         self._spool = Spool(directory / "spool")
         self._poison = PoisonFile(directory)
-        self._book = PostBook(directory / "posts")
+        self._book = PostLog(directory / "posts")
         self._store = SessionStore(directory)
-        self._courier = Courier(self._spool, channel, self.spool_failed)
+        self._courier = SpoolSender(self._spool, channel, self.spool_failed)
         self._operations = Operations(setup, self._store, self._book, self)
         self._ending: queue.SimpleQueue[Exit] = queue.SimpleQueue()
         self._began = threading.Event()

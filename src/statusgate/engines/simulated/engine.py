@@ -5,24 +5,24 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
 from statusgate.domain.address import Address
+from statusgate.domain.clock import Clock
 from statusgate.domain.errors import EngineRejected, EngineUnavailable, MediaUnavailable
 from statusgate.domain.events import EngineState, LinkingEnded, QrCode, Sequenced, StateChanged
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
-from statusgate.domain.posting import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.script import Moved, Posted, ScriptEvent
 from statusgate.engines.simulated.account import Held, Record
-from statusgate.engines.simulated.chance import Chance
 from statusgate.engines.simulated.files import Files
 from statusgate.engines.simulated.ledger import Ledger
 from statusgate.engines.simulated.options import Options, OptionValue, options_from
 from statusgate.engines.simulated.people import made_up_contacts
-from statusgate.engines.simulated.play import Cast, play
 from statusgate.engines.simulated.run import Run, in_thread
+from statusgate.engines.simulated.script_events import Cast, play
+from statusgate.engines.simulated.seeded_random import SeededRandom
 from statusgate.engines.simulated.viewers import receipts_of
 from statusgate.engines.simulated.waiting import cancel
-from statusgate.ports import Clock
 
 REFUSED = 479
 QR_SECONDS = 20
@@ -53,7 +53,7 @@ class SimulatedEngine:
         self._options = Options()
         self._directory = directory
         self._clock = clock
-        self._chance = Chance(seed, instance_id)
+        self._chance = SeededRandom(seed, instance_id)
         self._cast = Cast(instance_id, self._chance)
         self._files = Files(directory / "files")
         self._codes = self._chance.stream("codes")

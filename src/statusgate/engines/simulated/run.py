@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import TypeVar
 
+from statusgate.domain.clock import Clock
 from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.events import EngineEvent, EngineState, Sequenced, StateChanged
 from statusgate.domain.instance import State
 from statusgate.engines.simulated.account import Account, Held, Record
 from statusgate.engines.simulated.ledger import Ledger
 from statusgate.engines.simulated.waiting import Signal, first_of
-from statusgate.ports import Clock
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""The WhatsApp accounts: their engines run here, and what these tell is recorded."""

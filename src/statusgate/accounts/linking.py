@@ -1,0 +1,150 @@
+"""Linking an account: codes to scan, and what became of it (contract 5)."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Literal
+
+import msgspec
+
+from statusgate.accounts.instances import Instances
+from statusgate.domain.clock import Clock
+from statusgate.domain.errors import EngineUnavailable
+from statusgate.domain.events import EngineEvent, LinkingEnded, QrCode
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.instance import Instance, State
+from statusgate.engines.port import Engine
+from statusgate.wire.qr import qr_png_base64
+
+ALREADY_LINKED = "instance account already authorized"
+STARTING = "instance in starting process try later"
+WATCH_SECONDS = 100.0
+
+FrameType = Literal["qrCode", "alreadyLogged", "accountData", "timeoutExpired", "error"]
+
+
+class Frame(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One answer of ``qr``, one frame of ``scanqrcode``."""
+
+    type: FrameType
+    message: str = ""
+
+
+class AccountData(msgspec.Struct, frozen=True, kw_only=True):
+    """The last frame of ``scanqrcode`` when linking succeeded."""
+
+    type: FrameType = "accountData"
+    wid: str
+    pushname: str
+    proxy: str
+    webhook_url: str = msgspec.field(name="webhookUrl")
+
+
+class _Shown:
+    """The code an instance shows at the moment, and who waits for the next one."""
+
+    def __init__(self) -> None:
+        self.code = QrCode(payload="")
+        self.error = ""
+        self.changed = asyncio.Event()
+
+    def tell(self, code: QrCode, error: str = "") -> None:
+        self.code, self.error = code, error
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+class Linking:
+    """Codes of all instances that are being linked; nothing of it is kept on disk."""
+
+    def __init__(self, instances: Instances, clock: Clock) -> None:
+        self._instances = instances
+        self._clock = clock
+        self._shown: dict[InstanceId, _Shown] = {}
+        instances.listen(self._instance_changed)
+
+    def take(self, instance_id: InstanceId, event: EngineEvent) -> None:
+        """Hear of an engine's volatile event."""
+        match event:
+            case QrCode():
+                self._of(instance_id).tell(event)
+            case LinkingEnded():
+                self._of(instance_id).tell(QrCode(payload=""), event.reason)
+            case _:
+                pass
+
+    async def qr(self, instance: Instance, engine: Engine) -> Frame:
+        """What ``qr`` answers now; starts linking if no code is shown."""
+        if instance.state is State.AUTHORIZED:
+            return Frame(type="alreadyLogged", message=ALREADY_LINKED)
+        code = self._of(instance.id).code
+        if self._is_valid(code):
+            return Frame(type="qrCode", message=qr_png_base64(code.payload))
+        await engine.begin_linking()
+        return Frame(type="error", message=STARTING)
+
+    async def watch(
+        self, instance: Instance, engine: Engine, *, seconds: float = WATCH_SECONDS
+    ) -> AsyncGenerator[Frame | AccountData, None]:
+        """Frames of ``scanqrcode``: a code now and at each change, then one that ends it."""
+        if instance.state is State.AUTHORIZED:
+            yield Frame(type="alreadyLogged", message=ALREADY_LINKED)
+            return
+        shown = self._of(instance.id)
+        shown.error = ""
+        if not self._is_valid(shown.code):
+            await engine.begin_linking()
+        told = ""
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    changed = shown.changed
+                    linked = self._linked(instance.id)
+                    if linked is not None:
+                        yield linked
+                        return
+                    if shown.error:
+                        yield Frame(type="error", message=shown.error)
+                        return
+                    if shown.code.payload not in ("", told):
+                        told = shown.code.payload
+                        yield Frame(type="qrCode", message=qr_png_base64(told))
+                    await changed.wait()
+        except TimeoutError:
+            yield Frame(type="timeoutExpired", message="timeoutExpired")
+
+    async def pairing_code(self, instance: Instance, engine: Engine, phone: str) -> str:
+        """The code to type on the phone, ``""`` if none can be had now."""
+        if instance.state is State.AUTHORIZED:
+            return ""
+        try:
+            return await engine.request_pairing_code(phone)
+        except EngineUnavailable:
+            return ""
+
+    def _linked(self, instance_id: InstanceId) -> AccountData | None:
+        instance = self._instances.get(instance_id)
+        if instance.state is not State.AUTHORIZED:
+            return None
+        return AccountData(
+            wid=instance.wid,
+            pushname=instance.push_name,
+            proxy="",
+            webhook_url=instance.settings.webhook_url,
+        )
+
+    def _is_valid(self, code: QrCode) -> bool:
+        return bool(code.payload) and (
+            not code.expires_ms or self._clock.now_ms() < code.expires_ms
+        )
+
+    def _instance_changed(self, instance: Instance) -> None:
+        shown = self._shown.get(instance.id)
+        if shown is None:
+            return
+        if instance.deleted_ms is not None:
+            del self._shown[instance.id]
+        if instance.state is State.AUTHORIZED or instance.deleted_ms is not None:
+            shown.tell(QrCode(payload=""))
+
+    def _of(self, instance_id: InstanceId) -> _Shown:
+        return self._shown.setdefault(instance_id, _Shown())

@@ -1,0 +1,361 @@
+"""The accounts this process owns: their engines run here, and their events are recorded."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+
+from statusgate import telemetry
+from statusgate.accounts.instances import Instances
+from statusgate.accounts.linking import Linking
+from statusgate.accounts.receiving import record_batch
+from statusgate.changes.changes import Changes
+from statusgate.changes.publisher import ChangePublisher
+from statusgate.domain.clock import Clock
+from statusgate.domain.errors import (
+    EngineUnavailable,
+    JournalUnavailable,
+    NotAuthorized,
+    NotSupported,
+    StatusgateError,
+)
+from statusgate.domain.events import (
+    EngineDied,
+    EngineEvent,
+    EngineState,
+    LinkingEnded,
+    Paired,
+    QrCode,
+    Sequenced,
+    StateChanged,
+)
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.instance import Instance, State
+from statusgate.domain.script import ScriptEvent
+from statusgate.engines.port import Engine, Sandbox
+from statusgate.journal import Journal, Transaction
+
+log = structlog.get_logger()
+_BATCH = 256
+_STARTS_AT_ONCE = 4
+_RETRY_SECONDS = 1.0
+_FIRST_LINK_SECONDS = 2.0
+_UNLINK_SECONDS = 10.0
+_START_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
+
+
+class Account:
+    """An engine that runs, and what only memory needs to know of it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.online = False
+        self.started = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+
+class AccountManager:
+    """Starts, stops and listens to the engines of all instances."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        publisher: ChangePublisher,
+        instances: Instances,
+        linking: Linking,
+        clock: Clock,
+        make_engine: Callable[[Instance], Engine],
+    ) -> None:
+        self._journal = journal
+        self._publisher = publisher
+        self._instances = instances
+        self._linking = linking
+        self._clock = clock
+        self._make_engine = make_engine
+        self._accounts: dict[InstanceId, Account] = {}
+        self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
+        self._wake = asyncio.Event()
+        instances.listen(lambda _instance: self._wake.set())
+
+    # -- running
+
+    async def run(self) -> None:
+        """Own every instance until cancelled, then stop all engines."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    self._wake.clear()
+                    self._settle(group)
+                    await self._wake.wait()
+        finally:
+            await asyncio.gather(
+                *(account.engine.stop() for account in self._accounts.values()),
+                return_exceptions=True,
+            )
+
+    def _settle(self, group: asyncio.TaskGroup) -> None:
+        """Begin with instances that are new, end those that are deleted."""
+        wanted = {instance.id: instance for instance in self._instances.all()}
+        for instance_id in self._accounts.keys() - wanted.keys():
+            account = self._accounts.pop(instance_id)
+            group.create_task(self._end(account), name=f"end-{instance_id}")
+        for instance_id in wanted.keys() - self._accounts.keys():
+            account = Account(self._make_engine(wanted[instance_id]))
+            self._accounts[instance_id] = account
+            account.task = group.create_task(
+                self._live(instance_id, account), name=f"account-{instance_id}"
+            )
+
+    async def _live(self, instance_id: InstanceId, account: Account) -> None:
+        """Run one account; its faults never reach another one."""
+        pause = _RETRY_SECONDS
+        while True:
+            try:
+                async with self._starts:
+                    cursor = await self._journal.read(lambda tx: tx.cursor(instance_id))
+                    await account.engine.start()
+                account.started.set()
+                await self._listen(instance_id, account, cursor)
+                pause = _RETRY_SECONDS
+                continue
+            except JournalUnavailable as error:
+                log.warning("account.waits", instance=instance_id, reason=str(error))
+            except Exception:
+                log.exception("account.failed", instance=instance_id)
+            account.online = False
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, 60.0)
+
+    async def sandboxes_started(self, seconds: float) -> None:
+        """Wait until the sandbox accounts have their state again, *seconds* at the most."""
+        waiting = [
+            asyncio.create_task(account.started.wait())
+            for instance_id, account in self._accounts.items()
+            if self._instances.get(instance_id).engine == "simulated"
+        ]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    async def _end(self, account: Account) -> None:
+        if account.task is not None:
+            account.task.cancel()
+        await account.engine.stop()
+
+    async def _listen(self, instance_id: InstanceId, account: Account, cursor: int) -> None:
+        waiting: asyncio.Queue[Sequenced] = asyncio.Queue(_BATCH)
+
+        async def pump() -> None:
+            async for sequenced in account.engine.events(cursor):
+                await waiting.put(sequenced)
+
+        pumping = asyncio.create_task(pump(), name=f"events-{instance_id}")
+        try:
+            while True:
+                batch = await _next_batch(waiting, pumping)
+                if not batch:
+                    break
+                await self._handle_once_possible(instance_id, account, batch)
+        finally:
+            pumping.cancel()
+            await asyncio.gather(pumping, return_exceptions=True)
+
+    async def _handle_once_possible(
+        self, instance_id: InstanceId, account: Account, batch: Sequence[Sequenced]
+    ) -> None:
+        """As ``_handle``; while the journal cannot be written the engine is held back."""
+        while True:
+            try:
+                await self._handle(instance_id, account, batch)
+                return
+            except JournalUnavailable as error:
+                log.warning("account.waits", instance=instance_id, reason=str(error))
+                await self._clock.sleep(_RETRY_SECONDS)
+
+    async def _handle(
+        self, instance_id: InstanceId, account: Account, batch: Sequence[Sequenced]
+    ) -> None:
+        durable = [sequenced for sequenced in batch if sequenced.seq]
+        if durable:
+            await self._record(instance_id, durable)
+            await account.engine.ack(durable[-1].seq)
+        for sequenced in batch:
+            for event in sequenced.events:
+                telemetry.events_total.labels(type(event).__name__).inc()
+                self._notice(instance_id, account, event)
+
+    async def _record(self, instance_id: InstanceId, batch: Sequence[Sequenced]) -> None:
+        """Record a batch; what cannot be recorded for its own fault is logged and passed."""
+        try:
+            await self._commit(instance_id, batch)
+        except JournalUnavailable:
+            raise
+        except Exception:
+            if len(batch) > 1:
+                for one in batch:
+                    await self._record(instance_id, [one])
+                return
+            log.exception("event.dropped", instance=instance_id, seq=batch[0].seq)
+            await self._commit(instance_id, [Sequenced(batch[0].seq, ())])
+
+    async def _commit(self, instance_id: InstanceId, batch: Sequence[Sequenced]) -> None:
+        now_ms = self._clock.now_ms()
+
+        def work(tx: Transaction, changes: Changes) -> int:
+            record_batch(tx, changes, instance_id, batch, now_ms)
+            return changes.gaps
+
+        gaps = await self._publisher.record(instance_id, work)
+        if gaps:
+            telemetry.gaps_total.inc(gaps)
+            log.warning("status.undecryptable", instance=instance_id, count=gaps)
+
+    def _notice(self, instance_id: InstanceId, account: Account, event: EngineEvent) -> None:
+        """Follow what only memory keeps."""
+        match event:
+            case StateChanged():
+                account.online = event.state is EngineState.OPEN
+            case QrCode() | LinkingEnded() | Paired():
+                self._linking.take(instance_id, event)
+            case EngineDied():
+                account.online = False
+                telemetry.engine_restarts_total.inc()
+                log.warning(
+                    "engine.died",
+                    instance=instance_id,
+                    exit_code=event.exit_code,
+                    reason=event.reason,
+                    alarm=event.alarm,
+                )
+            case _:
+                pass
+
+    # -- using an account
+
+    def engine(self, instance_id: InstanceId) -> Engine | None:
+        """The engine of an instance that is owned here and has started."""
+        account = self._accounts.get(instance_id)
+        return account.engine if account and account.started.is_set() else None
+
+    def engine_of(self, instance: Instance) -> Engine:
+        """The engine of an instance; NotAuthorized while it is not running here yet."""
+        engine = self.engine(instance.id)
+        if engine is None:
+            raise NotAuthorized(starting=True)
+        return engine
+
+    def is_online(self, instance_id: InstanceId) -> bool:
+        """Whether the WhatsApp connection of a linked account is open."""
+        account = self._accounts.get(instance_id)
+        instance = self._instances.find(instance_id)
+        return (
+            account is not None
+            and account.online
+            and instance is not None
+            and instance.state is State.AUTHORIZED
+        )
+
+    def live_engine(self, instance: Instance) -> Engine:
+        """The engine for a live query (contract 8); NotAuthorized in any other state."""
+        if instance.state is not State.AUTHORIZED:
+            raise NotAuthorized(starting=instance.state is State.STARTING)
+        return self.engine_of(instance)
+
+    async def simulate(self, instance: Instance, events: Sequence[ScriptEvent]) -> None:
+        """Make *events* happen on a sandbox account; returns once they are recorded."""
+        if instance.engine != "simulated":
+            raise NotSupported("simulate")
+
+        def play(engine: Any) -> Awaitable[None]:
+            sandbox: Sandbox = engine
+            return sandbox.simulate(events)
+
+        await self._once_running(instance, play)
+
+    async def logout(self, instance: Instance) -> None:
+        """Unlink the device and say so at once; also when it is not linked."""
+        await self._once_running(instance, lambda engine: engine.logout())
+        await self._move(instance.id, State.NOT_AUTHORIZED)
+
+    async def _once_running(
+        self, instance: Instance, use: Callable[[Engine], Awaitable[None]]
+    ) -> None:
+        """Use an engine; one that is just starting (again) gets a moment to do so."""
+        waited = 0.0
+        while True:
+            try:
+                await use(self.engine_of(instance))
+            except (EngineUnavailable, NotAuthorized):
+                if waited >= _START_SECONDS:
+                    raise
+                await asyncio.sleep(_LOOK_SECONDS)
+                waited += _LOOK_SECONDS
+            else:
+                return
+
+    async def reboot(self, instance: Instance) -> None:
+        """Restart the engine; state ``starting`` until it is open again."""
+        account = self._accounts.get(instance.id)
+        if account is None:
+            raise NotAuthorized(starting=True)
+        if instance.state is State.AUTHORIZED:
+            await self._move(instance.id, State.STARTING)
+        await account.engine.stop()
+
+    async def unlink(self, instance: Instance) -> None:
+        """Log the device out before its instance is deleted, as far as that can be done now."""
+        engine = self.engine(instance.id)
+        if engine is None:
+            return
+        try:
+            async with asyncio.timeout(_UNLINK_SECONDS):
+                await engine.logout()
+        except (StatusgateError, TimeoutError) as error:
+            log.warning("instance.not_unlinked", instance=instance.id, reason=str(error))
+
+    async def first_link(self, instance: Instance) -> None:
+        """Wait a moment for a new sandbox account to link itself."""
+        if instance.engine != "simulated":
+            return
+        auto = str(instance.engine_options.get("auto_authorize", True)).lower()
+        waited = 0.0
+        while auto not in ("false", "no", "off", "0") and waited < _FIRST_LINK_SECONDS:
+            if self._instances.get(instance.id).state is State.AUTHORIZED:
+                return
+            await asyncio.sleep(0.01)
+            waited += 0.01
+
+    async def _move(self, instance_id: InstanceId, state: State) -> None:
+        at_ms = self._clock.now_ms()
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            instance = tx.instance(instance_id)
+            if instance is None or instance.state is state:
+                return
+            moved = tx.record_state(msgspec.structs.replace(instance, state=state), at_ms)
+            changes.reached_state(moved, at_ms)
+
+        await self._publisher.record(instance_id, work)
+
+
+async def _next_batch(
+    waiting: asyncio.Queue[Sequenced], pumping: asyncio.Task[None]
+) -> list[Sequenced]:
+    """All that waits now, at least one; ``[]`` when the engine has no more to say."""
+    getting = asyncio.create_task(waiting.get())
+    await asyncio.wait({getting, pumping}, return_when=asyncio.FIRST_COMPLETED)
+    if not getting.done():
+        getting.cancel()
+        if waiting.empty():
+            pumping.result()
+            return []
+        batch = [waiting.get_nowait()]
+    else:
+        batch = [getting.result()]
+    while not waiting.empty() and len(batch) < _BATCH:
+        batch.append(waiting.get_nowait())
+    return batch

@@ -1,0 +1,225 @@
+"""Engine events become facts: one transaction for a batch, acknowledged after the commit."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import msgspec
+
+from statusgate.changes.changes import Changes
+from statusgate.domain.events import (
+    ContactsChanged,
+    EngineDied,
+    EngineEvent,
+    EngineState,
+    IdentityLearned,
+    LinkingEnded,
+    Paired,
+    QrCode,
+    Sequenced,
+    StateChanged,
+    StatusDeleted,
+    StatusReceipt,
+    StatusReceived,
+    StatusUndecryptable,
+)
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.instance import Instance, State
+from statusgate.domain.receipt import Receipt
+from statusgate.domain.status import NewStatus
+from statusgate.journal import Transaction
+
+STATE_OF: dict[EngineState, State | None] = {
+    EngineState.OPEN: State.AUTHORIZED,
+    EngineState.CONNECTING: State.STARTING,
+    EngineState.LOGGED_OUT: State.NOT_AUTHORIZED,
+    EngineState.OUTDATED: State.NOT_AUTHORIZED,
+    EngineState.BANNED: State.SUSPENDED,
+    EngineState.BLOCKED: State.BLOCKED,
+    EngineState.CLOSED: None,
+    EngineState.REPLACED: None,
+    EngineState.FAILING: None,
+}
+"""What the connection makes of ``stateInstance``; None leaves it as it is."""
+
+
+def record_batch(
+    tx: Transaction,
+    changes: Changes,
+    instance_id: InstanceId,
+    batch: Sequence[Sequenced],
+    now_ms: int,
+) -> None:
+    """Record a batch of engine events in the order they came, and remember how far it went.
+
+    What is recorded already (``seq`` at or below the cursor) is passed over.
+    """
+    instance = tx.instance(instance_id)
+    if instance is None or instance.deleted_ms is not None:
+        return
+    cursor = tx.cursor(instance_id)
+    fresh = [one for one in batch if one.seq > cursor]
+    recording = _Recording(tx, instance, changes, now_ms)
+    for sequenced in fresh:
+        for event in sequenced.events:
+            recording.take(event)
+    recording.settle_receipts()
+    if fresh:
+        tx.advance_cursor(instance_id, fresh[-1].seq)
+
+
+class _Recording:
+    """One batch under way. Receipts that follow each other are recorded together."""
+
+    def __init__(
+        self, tx: Transaction, instance: Instance, changes: Changes, now_ms: int
+    ) -> None:
+        self._tx = tx
+        self._instance = instance
+        self._changes = changes
+        self._now_ms = now_ms
+        self._receipts: list[Receipt] = []
+
+    def take(self, event: EngineEvent) -> None:
+        if isinstance(event, StatusReceipt):
+            self._collect(event)
+            return
+        self.settle_receipts()
+        self._record(event)
+
+    def _record(self, event: EngineEvent) -> None:
+        match event:
+            case StatusReceived():
+                self._status(event)
+            case StatusReceipt():
+                self._collect(event)
+            case StatusDeleted():
+                self._deletion(event)
+            case StatusUndecryptable():
+                self._gap(event)
+            case ContactsChanged():
+                self._contacts(event)
+            case IdentityLearned():
+                self._identity(event)
+            case StateChanged():
+                self._state(event)
+            case Paired():
+                self._paired(event)
+            case QrCode() | LinkingEnded() | EngineDied():
+                pass  # volatile: ownership hears of them, the journal does not
+            case _:
+                assert_never(event)
+
+    def settle_receipts(self) -> None:
+        """Record the receipts collected so far, and look at the statuses they touched."""
+        if not self._receipts:
+            return
+        receipts, self._receipts = self._receipts, []
+        changed = self._tx.record_receipts(self._instance.id, receipts, self._now_ms)
+        self._changes.viewed(changed)
+        for status_no in {change.status_no for change in changed}:
+            self._look_again(status_no)
+
+    def _collect(self, event: StatusReceipt) -> None:
+        if not self._instance.settings.outgoing_webhook or event.viewer.meets(
+            self._instance.me
+        ):
+            return
+        self._receipts.extend(
+            Receipt(wire_id, event.viewer, event.kind, event.at_ms)
+            for wire_id in event.wire_ids
+        )
+
+    def _status(self, event: StatusReceived) -> None:
+        own = event.from_me or event.author.meets(self._instance.me)
+        if own and not self._instance.settings.outgoing_webhook:
+            return
+        if event.push_name and not own:
+            self._name(event)
+        status = self._tx.record_status(
+            self._instance.id,
+            NewStatus(
+                status_id=event.wire_id,
+                wire_id=event.wire_id,
+                author=None if own else event.author,
+                kind=event.kind,
+                text=event.text,
+                background=event.background,
+                font=event.font,
+                posted_ms=event.at_ms,
+                sent_ms=event.at_ms if own else None,
+                mimetype=event.media.mimetype if event.media else "",
+                thumbnail=event.thumbnail,
+            ),
+        )
+        if status is None:
+            return
+        self._changes.appeared(status, awaits_file=event.media is not None)
+        if event.media is not None:
+            self._tx.want_download(
+                self._instance.id, status.no, event.media, due_ms=self._now_ms
+            )
+
+    def _name(self, event: StatusReceived) -> None:
+        if self._tx.record_name(self._instance.id, event.author, event.push_name):
+            self._changes.people_changed = True
+
+    def _deletion(self, event: StatusDeleted) -> None:
+        own = event.from_me or event.author.meets(self._instance.me)
+        gone = self._tx.record_deletion(
+            self._instance.id, event.wire_id, None if own else event.author, event.at_ms
+        )
+        if gone is not None:
+            self._changes.statuses.pop(gone.no, None)
+            self._changes.removed.append(gone)
+
+    def _gap(self, event: StatusUndecryptable) -> None:
+        self._tx.record_gap(self._instance.id, event.wire_id, event.author, event.at_ms)
+        self._changes.gaps += 1
+
+    def _contacts(self, event: ContactsChanged) -> None:
+        changed = self._tx.record_contacts(self._instance.id, event.contacts)
+        self._changes.contacts.extend(changed)
+        self._changes.people_changed |= bool(changed)
+
+    def _identity(self, event: IdentityLearned) -> None:
+        if self._tx.learn_identity(self._instance.id, event.address):
+            self._changes.people_changed = True
+
+    def _paired(self, event: Paired) -> None:
+        self._save(
+            phone=event.me.phone,
+            lid=event.me.lid,
+            device=event.device,
+            push_name=event.push_name or self._instance.push_name,
+        )
+
+    def _state(self, event: StateChanged) -> None:
+        if event.me is not None:
+            self._save(
+                phone=event.me.phone or self._instance.phone,
+                lid=event.me.lid or self._instance.lid,
+                device=event.device or self._instance.device,
+                push_name=event.push_name or self._instance.push_name,
+            )
+        state = STATE_OF[event.state]
+        if state is None or state is self._instance.state:
+            return
+        changed = msgspec.structs.replace(
+            self._instance, state=state, suspended_until_ms=event.until_ms
+        )
+        self._instance = self._tx.record_state(changed, event.at_ms)
+        self._changes.reached_state(self._instance, event.at_ms)
+
+    def _save(self, *, phone: str, lid: str, device: int, push_name: str) -> None:
+        changed = msgspec.structs.replace(
+            self._instance, phone=phone, lid=lid, device=device, push_name=push_name
+        )
+        if changed != self._instance:
+            self._instance = self._tx.save_instance(changed)
+            self._changes.instance = self._instance
+            self._changes.people_changed = True
+
+    def _look_again(self, status_no: int) -> None:
+        status = self._tx.status_by_no(self._instance.id, status_no)
+        if status is not None:
+            self._changes.statuses[status_no] = status

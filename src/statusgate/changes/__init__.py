@@ -1,0 +1,1 @@
+"""What a transaction changed, and who hears of it after the commit."""

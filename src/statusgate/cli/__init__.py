@@ -1,0 +1,1 @@
+"""The command ``statusgate``: one file a command or group of commands."""

@@ -1,0 +1,116 @@
+"""Calls to a running server over HTTP, for the command line."""
+
+import http.client
+import json
+import mimetypes
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import click
+
+_SECONDS = 60.0
+_CHUNK = 256 * 1024
+
+
+class GatewayClient:
+    """One instance of a running server; every refusal is a click.ClickException."""
+
+    def __init__(self, url: str, instance: str, token: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise click.BadParameter("an http or https URL", param_hint="--url")
+        self._url = url
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port
+        self._base = f"{parts.path.rstrip('/')}/waInstance{quote(instance, safe='')}"
+        self._token = token
+
+    def get(self, method: str, **query: str) -> Any:
+        """The answer of a GET, decoded."""
+        asked = f"?{urlencode(query)}" if query else ""
+        return self._answer("GET", method + asked, None, {})
+
+    def post(self, method: str, wish: Any) -> Any:
+        """The answer of a POST, decoded; None if its body is empty."""
+        body = json.dumps(wish).encode()
+        return self._answer("POST", method, body, {"Content-Type": "application/json"})
+
+    def upload(self, path: Path, told: Callable[[int], None]) -> str:
+        """Upload a file and return its URL; *told* hears of each piece that is sent."""
+
+        def pieces() -> Iterator[bytes]:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
+                    told(len(chunk))
+
+        headers = {
+            "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+            "Content-Length": str(path.stat().st_size),
+            "GA-Filename": quote(path.name),
+        }
+        return str(self._answer("POST", "uploadFile", pieces(), headers)["urlFile"])
+
+    def _answer(
+        self, verb: str, target: str, body: bytes | Iterator[bytes] | None, headers: Any
+    ) -> Any:
+        connection = self._connect()
+        try:
+            connection.request(
+                verb,
+                f"{self._base}/{target}",
+                body,
+                {"Authorization": f"Bearer {self._token}", **headers},
+            )
+            answer = connection.getresponse()
+            told = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise click.ClickException(f"cannot reach {self._url}: {error}") from None
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise click.ClickException(f"{answer.status}: {_message(told)}")
+        return json.loads(told) if told else None
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self._secure:
+            context = ssl.create_default_context()
+            return http.client.HTTPSConnection(
+                self._host, self._port, timeout=_SECONDS, context=context
+            )
+        return http.client.HTTPConnection(self._host, self._port, timeout=_SECONDS)
+
+
+def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that name an instance of a running server; also read from the environment."""
+    options = [
+        click.option(
+            "--url", envvar="STATUSGATE_URL", default="http://127.0.0.1:8080",
+            show_default=True, help="The server.",
+        ),
+        click.option(
+            "--instance", envvar="STATUSGATE_INSTANCE", required=True, help="idInstance."
+        ),
+        click.option(
+            "--token", envvar="STATUSGATE_TOKEN", required=True, help="apiTokenInstance."
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _message(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return "the server's answer is not in the contract's shape"
+
+
+def printed_target_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which instance of which server, and how to print."""
+    printed = click.option("--json", "as_json", is_flag=True, help="For programs.")
+    return target_options(printed(command))

@@ -1,0 +1,176 @@
+"""``statusgate demo``: a sandbox account with a day of statuses that keeps living."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+
+import click
+
+from statusgate.accounts.instances import NewInstance
+from statusgate.domain.address import Address
+from statusgate.domain.errors import StatusgateError
+from statusgate.domain.ids import InstanceId, new_status_id
+from statusgate.domain.instance import Instance
+from statusgate.domain.outbox import Draft
+from statusgate.domain.receipt import Progress
+from statusgate.domain.script import Met, Posted, ScriptEvent, Viewed
+from statusgate.domain.status import Font, Kind
+from statusgate.server import run
+from statusgate.server.wiring import Gateway
+from statusgate.settings import Settings
+
+PEOPLE = (
+    "Anna", "Boris", "Chloé", "Davit", "Elena", "Farid", "Giulia", "Hana", "Igor", "Júlia",
+    "Kofi", "Leyla", "Mateo", "Noa", "Olga", "Pavel",
+)  # fmt: skip
+SAYINGS = (
+    "Good morning!", "Доброе утро!", "בוקר טוב", "We open at nine", "New arrivals today",
+    "Look what came in", "Half price until six", "Thank you all", "Sunset over the bay",
+)  # fmt: skip
+COLOURS = (0x228B22, 0x1E6E8C, 0x8C1E4B, 0x5A3E9B, 0xB5651D, 0x000000)
+_DAY_SECONDS = 86_400
+
+
+def run_demo(settings: Settings, *, every_seconds: float) -> int:
+    """Serve the demo until stopped; returns the exit code."""
+
+    async def on_ready(built: Gateway, url: str) -> None:
+        await Demo(built, url, random.Random("statusgate demo")).live(every_seconds)
+
+    return run.run(settings, on_ready=on_ready)
+
+
+class Demo:
+    """Makes things happen on one sandbox account, as a phone and its contacts would."""
+
+    def __init__(self, built: Gateway, url: str, chance: random.Random) -> None:
+        self._built = built
+        self._url = url
+        self._chance = chance
+        self._own: list[str] = []
+
+    async def live(self, every_seconds: float) -> None:
+        """Set the account up, say how to use it, then let something happen now and then."""
+        instance, token = await self._account()
+        self._own = await self._posted_today(instance)
+        if not self._own:
+            await self._happen(instance, list(self._day()))
+        self._greet(instance.id, token)
+        while True:
+            await asyncio.sleep(every_seconds)
+            try:
+                await self._moment(instance)
+            except StatusgateError as error:
+                click.echo(f"demo: {error}", err=True)
+
+    async def _account(self) -> tuple[Instance, str]:
+        for known in self._built.instances.all():
+            if known.name == "demo" and known.engine == "simulated":
+                token = await self._built.instances.rotate_token(known.id)
+                return known, token
+        return await self._built.instances.create(
+            NewInstance(name="demo", engine="simulated", engine_options={"profile": "lively"})
+        )
+
+    async def _happen(self, instance: Instance, events: list[ScriptEvent]) -> None:
+        await self._built.accounts.first_link(self._built.instances.get(instance.id))
+        await self._built.accounts.simulate(self._built.instances.get(instance.id), events)
+
+    async def _posted_today(self, instance: Instance) -> list[str]:
+        """Ids of what an earlier run left, oldest first."""
+        since_ms = self._built.clock.now_ms() - _DAY_SECONDS * 1000
+        statuses = await self._built.journal.read(
+            lambda tx: tx.statuses(instance.id, outgoing=True, since_ms=since_ms)
+        )
+        return [status.status_id for status in reversed(statuses)]
+
+    def _day(self) -> Iterator[ScriptEvent]:
+        now = self._built.clock.now_ms() // 1000
+        for number, name in enumerate(PEOPLE):
+            yield Met(address=_person(number), name=name, contact_name=f"{name} (demo)")
+        for step in range(36):
+            at = now - _DAY_SECONDS + 600 + step * (_DAY_SECONDS // 37)
+            yield self._post(_person(self._chance.randrange(len(PEOPLE))), at)
+            if step % 3 == 0:
+                yield from self._own_post(at)
+
+    def _post(self, author: Address | None, at: int | None, status_id: str = "") -> Posted:
+        kind = self._chance.choice((Kind.TEXT, Kind.TEXT, Kind.IMAGE, Kind.VIDEO, Kind.AUDIO))
+        return Posted(
+            author=author,
+            kind=kind,
+            text=self._chance.choice(SAYINGS) if kind is not Kind.AUDIO else "",
+            background=self._chance.choice(COLOURS) if kind is Kind.TEXT else None,
+            font=self._chance.choice(tuple(Font)).value if kind is Kind.TEXT else None,
+            timestamp=at,
+            status_id=status_id or new_status_id(),
+        )
+
+    def _own_post(self, at: int) -> Iterator[ScriptEvent]:
+        status_id = new_status_id()
+        yield self._post(None, at, status_id)
+        self._own.append(status_id)
+        for number in range(len(PEOPLE)):
+            if self._chance.random() < 0.8:
+                yield Viewed(
+                    status_id=status_id,
+                    viewer=_person(number),
+                    kind=Progress.DELIVERED,
+                    timestamp=at + 5 + number,
+                )
+            if self._chance.random() < 0.5:
+                yield Viewed(
+                    status_id=status_id,
+                    viewer=_person(number),
+                    kind=Progress.READ,
+                    timestamp=at + 60 + 40 * number,
+                )
+
+    async def _moment(self, instance: Instance) -> None:
+        """One thing happens: a contact posts, we post, or somebody looks."""
+        draw = self._chance.random()
+        current = self._built.instances.get(instance.id)
+        if draw < 0.25:
+            await self._happen(
+                instance, [self._post(_person(self._chance.randrange(len(PEOPLE))), None)]
+            )
+        elif draw < 0.4:
+            draft = Draft(
+                text=self._chance.choice(SAYINGS), background=self._chance.choice(COLOURS)
+            )
+            await self._built.publishing.accept(current, draft)
+        else:
+            await self._happen(instance, [self._view()])
+
+    def _view(self) -> Viewed:
+        return Viewed(
+            status_id=self._chance.choice(self._own[-6:]),
+            viewer=_person(self._chance.randrange(len(PEOPLE))),
+            kind=self._chance.choice((Progress.DELIVERED, Progress.READ, Progress.READ)),
+        )
+
+    def _greet(self, instance_id: InstanceId, token: str) -> None:
+        base = f"{self._url}/waInstance{instance_id}"
+        click.echo(
+            f"""
+statusgate demo: a sandbox account that lives. Nothing leaves this machine.
+
+  URL               {self._url}
+  idInstance        {instance_id}
+  apiTokenInstance  {token}
+
+What its contacts posted in the last two hours:
+  curl '{base}/getIncomingStatuses/{token}?minutes=120'
+
+What the account posted today, newest first (look again: it changes):
+  curl '{base}/getOutgoingStatuses/{token}'
+
+Who got and who viewed one of them:
+  curl '{base}/getStatusStatistic/{token}?idMessage={self._own[-1]}'
+
+Ctrl-C stops it."""
+        )
+
+
+def _person(number: int) -> Address:
+    return Address(phone=f"7900555{number:04d}")

@@ -1,0 +1,218 @@
+"""``statusgate notifications``: see and repair the queue, in the database itself.
+
+A running server notices within seconds.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from statusgate.cli.options import InstanceNumber, on_journal, print_fields, settings_options
+from statusgate.domain.errors import InstanceUnknown
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.notification import Delivery, End, Notification
+from statusgate.journal import Journal, Transaction
+from statusgate.wire.errors import iso_time
+
+T = TypeVar("T")
+
+
+async def _listed(
+    journal: Journal, instance_id: InstanceId, *, waiting: bool, limit: int
+) -> list[dict[str, Any]]:
+    """Notifications that wait, or those that ended, oldest first, with their last attempt."""
+
+    def look(tx: Transaction) -> list[dict[str, Any]]:
+        _check(tx, instance_id)
+        found = tx.notifications(instance_id, waiting=waiting, limit=limit)
+        return [_shown(one, tx.deliveries(instance_id, one.receipt_id)) for one in found]
+
+    return await journal.read(look)
+
+
+async def _replayed(
+    journal: Journal, instance_id: InstanceId, receipts: Sequence[int], *, expired: bool
+) -> list[dict[str, int | None]]:
+    """Queue ended ones again, in the order given; *expired*: all that expired as well.
+
+    ``newReceiptId`` is None for one that is not there or still waits.
+    """
+
+    def work(tx: Transaction) -> list[dict[str, int | None]]:
+        wanted = [*receipts, *(_expired(tx, instance_id) if expired else [])]
+        return [
+            {
+                "receiptId": receipt,
+                "newReceiptId": tx.replay_notification(instance_id, receipt, _now_ms()),
+            }
+            for receipt in wanted
+        ]
+
+    return await _written(journal, instance_id, work)
+
+
+async def _dropped(
+    journal: Journal, instance_id: InstanceId, receipts: Sequence[int], *, everything: bool
+) -> int:
+    """Take waiting ones out of the queue; they stay in the record. Returns how many."""
+
+    def work(tx: Transaction) -> int:
+        if everything:
+            return tx.end_notifications(instance_id, End.DROPPED, _now_ms())
+        return sum(
+            tx.end_notification(instance_id, receipt, End.DROPPED, _now_ms())
+            for receipt in receipts
+        )
+
+    return await _written(journal, instance_id, work)
+
+
+async def _written(
+    journal: Journal, instance_id: InstanceId, work: Callable[[Transaction], T]
+) -> T:
+    def checked(tx: Transaction) -> T:
+        _check(tx, instance_id)
+        return work(tx)
+
+    return await journal.write(instance_id, checked)
+
+
+def _check(tx: Transaction, instance_id: InstanceId) -> None:
+    instance = tx.instance(instance_id)
+    if instance is None or instance.deleted_ms is not None:
+        raise InstanceUnknown(str(instance_id))
+
+
+def _expired(tx: Transaction, instance_id: InstanceId) -> list[int]:
+    found: list[int] = []
+    after = 0
+    while page := tx.notifications(instance_id, waiting=False, after=after, limit=500):
+        found += [one.receipt_id for one in page if one.outcome is End.EXPIRED]
+        after = page[-1].receipt_id
+    return found
+
+
+def _shown(one: Notification, deliveries: list[Delivery]) -> dict[str, Any]:
+    last = deliveries[-1] if deliveries else None
+    return {
+        "receiptId": one.receipt_id,
+        "created": iso_time(one.created_ms),
+        "state": one.outcome or "waiting",
+        "ended": iso_time(one.ended_ms) if one.ended_ms is not None else "",
+        "attempts": one.attempts,
+        "lastAttempt": iso_time(last.at_ms) if last else "",
+        "lastOutcome": last.outcome if last else "",
+        "lastCode": last.code if last else None,
+        "lastReason": last.reason if last else "",
+        "milliseconds": last.duration_ms if last else None,
+        "body": one.body.decode(),
+    }
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@click.group()
+def notifications() -> None:
+    """See what waits to be told, and repair it, directly in the database.
+
+    A running server notices within seconds.
+    """
+
+
+_instance_argument = click.argument("instance_id", metavar="ID", type=InstanceNumber())
+_receipts_argument = click.argument("receipts", metavar="RECEIPT…", type=int, nargs=-1)
+
+
+@notifications.command("list")
+@settings_options
+@_instance_argument
+@click.option("--ended", is_flag=True, help="Those that are delivered, expired or dropped.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def list_notifications(
+    config: Path | None,
+    instance_id: InstanceId,
+    ended: bool,
+    limit: int,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """List an instance's notifications, oldest first, with their last attempt to push."""
+    rows = on_journal(
+        config,
+        flags,
+        lambda journal: _listed(journal, instance_id, waiting=not ended, limit=limit),
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(rows))
+        return
+    table = Table("receipt", "created", "state", "attempts", "last attempt", "came of it")
+    for row in rows:
+        told = " ".join(str(row[key]) for key in ("lastOutcome", "lastCode") if row[key])
+        table.add_row(
+            str(row["receiptId"]), row["created"], row["state"], str(row["attempts"]),
+            row["lastAttempt"], f"{told} {row['lastReason']}".strip(),
+        )  # fmt: skip
+    Console().print(table)
+
+
+@notifications.command()
+@settings_options
+@_instance_argument
+@_receipts_argument
+@click.option("--expired", is_flag=True, help="All that nobody took within 24 hours.")
+@click.option("--json", "as_json", is_flag=True)
+def replay(
+    config: Path | None,
+    instance_id: InstanceId,
+    receipts: tuple[int, ...],
+    expired: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Queue ended notifications again: same body, same webhook-id, a new receipt id."""
+    if not receipts and not expired:
+        raise click.UsageError("nothing to replay: give receipt ids or --expired")
+    rows = on_journal(
+        config,
+        flags,
+        lambda journal: _replayed(journal, instance_id, receipts, expired=expired),
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['receiptId']}: {row['newReceiptId'] or 'waits or is not there'}")
+
+
+@notifications.command()
+@settings_options
+@_instance_argument
+@_receipts_argument
+@click.option("--all", "everything", is_flag=True, help="All that wait.")
+@click.option("--json", "as_json", is_flag=True)
+def drop(
+    config: Path | None,
+    instance_id: InstanceId,
+    receipts: tuple[int, ...],
+    everything: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Take waiting notifications out of the queue; they can be replayed."""
+    if not receipts and not everything:
+        raise click.UsageError("nothing to drop: give receipt ids or --all")
+    count = on_journal(
+        config,
+        flags,
+        lambda journal: _dropped(journal, instance_id, receipts, everything=everything),
+    )
+    print_fields({"dropped": count}, as_json=as_json)

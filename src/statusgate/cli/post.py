@@ -1,0 +1,152 @@
+"""``statusgate post``: publish a status on a running server."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from statusgate.cli.client import GatewayClient, printed_target_options
+from statusgate.cli.status import show_report
+
+_LOOK_SECONDS = 0.25
+EXIT_FAILED = 1
+
+
+def _audience(command: Callable[..., Any]) -> Callable[..., Any]:
+    """For whom, when, and whether to wait for it."""
+    options = [
+        click.option(
+            "--to", "participants", multiple=True, metavar="CHAT_ID",
+            help="…@c.us or …@lid, repeatable.  [default: all contacts with a name]",
+        ),
+        click.option("--at", type=int, help="Unix seconds; publish then."),
+        click.option("--wait", is_flag=True, help="Until it is known what became of it."),
+        click.option(
+            "--timeout", type=click.FloatRange(min=0), default=120.0, show_default=True,
+            help="Seconds that --wait waits.",
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group()
+def post() -> None:
+    """Publish a status on a running server; prints its id.
+
+    URL, instance and token are also read from STATUSGATE_URL, STATUSGATE_INSTANCE and
+    STATUSGATE_TOKEN. With --wait the exit code is 1 if the status failed.
+
+    \b
+    statusgate post text "We open at nine" --background "#228B22" --wait
+    statusgate post image horse.png --caption "Little horse" --to 79001234567@c.us
+    """
+
+
+@post.command()
+@click.argument("message")
+@click.option("--background", metavar="#RRGGBB")
+@click.option("--font", help="One of the contract's five.")
+@_audience
+@printed_target_options
+def text(message: str, background: str | None, font: str | None, **common: Any) -> None:
+    """Publish a text."""
+    wish = {"message": message, "backgroundColor": background, "font": font}
+    _Post(common).send("sendTextStatus", wish)
+
+
+@post.command()
+@click.argument("file")
+@click.option("--caption")
+@_audience
+@printed_target_options
+def image(file: str, caption: str | None, **common: Any) -> None:
+    """Publish a picture: FILE is a local file or a URL."""
+    _Post(common).send_file("sendMediaStatus", file, {"caption": caption})
+
+
+@post.command()
+@click.argument("file")
+@click.option("--caption")
+@_audience
+@printed_target_options
+def video(file: str, caption: str | None, **common: Any) -> None:
+    """Publish a video: FILE is a local file or a URL."""
+    _Post(common).send_file("sendMediaStatus", file, {"caption": caption})
+
+
+@post.command()
+@click.argument("file")
+@click.option("--background", metavar="#RRGGBB")
+@_audience
+@printed_target_options
+def voice(file: str, background: str | None, **common: Any) -> None:
+    """Publish a sound as a voice note: FILE is a local file or a URL."""
+    _Post(common).send_file("sendVoiceStatus", file, {"backgroundColor": background})
+
+
+class _Post:
+    """One publication from the command line."""
+
+    def __init__(self, common: dict[str, Any]) -> None:
+        self._client = GatewayClient(common["url"], common["instance"], common["token"])
+        self._common = common
+        self._notes = Console(stderr=True, quiet=common["as_json"])
+
+    def send_file(self, method: str, file: str, wish: dict[str, Any]) -> None:
+        """Upload a local file first; a URL is given as it is."""
+        if file.startswith(("http://", "https://")):
+            name, url = file.partition("?")[0].rpartition("/")[2], file
+        else:
+            path = Path(file)
+            if not path.is_file():
+                raise click.BadParameter(f"there is no file {file}", param_hint="FILE")
+            name, url = path.name, self._upload(path)
+        self.send(method, {"urlFile": url, "fileName": name, **wish})
+
+    def send(self, method: str, wish: dict[str, Any]) -> None:
+        """Publish, print the id, and follow it if asked to."""
+        wish |= {"participants": list(self._common["participants"])}
+        wish |= {"sendAt": self._common["at"]}
+        given = {key: value for key, value in wish.items() if value is not None}
+        told: dict[str, Any] = self._client.post(method, given)
+        if self._common["wait"]:
+            told = self._follow(told["idMessage"])
+        elif not self._common["as_json"]:
+            click.echo(told["idMessage"])
+            return
+        if self._common["as_json"]:
+            click.echo(json.dumps(told, ensure_ascii=False))
+        else:
+            show_report(told)
+        if told.get("statusMessage") == "failed":
+            raise SystemExit(EXIT_FAILED)
+
+    def _upload(self, path: Path) -> str:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+        )
+        with Progress(*columns, console=self._notes, transient=True) as progress:
+            task = progress.add_task(path.name, total=path.stat().st_size)
+            return self._client.upload(path, lambda sent: progress.advance(task, sent))
+
+    def _follow(self, status_id: str) -> dict[str, Any]:
+        """The report, once the status is out or has failed."""
+        deadline = time.monotonic() + self._common["timeout"]
+        with self._notes.status("accepted"):
+            while True:
+                told: dict[str, Any] = self._client.get("getStatusReport", idMessage=status_id)
+                if told["statusMessage"] != "pending":
+                    return told
+                if time.monotonic() > deadline:
+                    raise click.ClickException(f"{status_id} is still pending")
+                time.sleep(_LOOK_SECONDS)

@@ -1,0 +1,319 @@
+"""Publishing statuses, and taking them back."""
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neonize.exc import NeonizeError
+from neonize.proto import Neonize_pb2 as wire
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (
+    AudioMessage,
+    ExtendedTextMessage,
+    ImageMessage,
+    Message,
+    VideoMessage,
+)
+from neonize.utils.enum import MediaType
+from neonize.utils.jid import build_jid
+
+from statusgate.domain.address import Address
+from statusgate.domain.errors import EngineRejected, EngineUnavailable, EngineUncertain
+from statusgate.domain.post import AudiencePrivacy, SentStatus, StatusPost
+from statusgate.domain.status import Kind
+from statusgate.engines.neonize.audience import Form, Plan, plan_audience
+from statusgate.engines.neonize.config import Addressing, LegacyFonts
+from statusgate.engines.neonize.contacts import ContactStore
+from statusgate.engines.neonize.convert import jid_address
+from statusgate.engines.neonize.post_log import PostLog
+from statusgate.engines.neonize.store import SessionStore
+
+log = logging.getLogger(__name__)
+
+MAX_UPLOAD = 100 * 1024 * 1024
+STATUSES = build_jid("status", "broadcast")
+
+_OPAQUE = 0xFF000000
+_WHITE = 0xFFFFFFFF
+_FONT_FIELD = 9
+_NEAREST_FONT = {3: 7, 5: 9}
+"""fonts of older clients, and those that look like them today"""
+
+_REFUSED = re.compile(r"server returned error (\d+)")
+_ADDRESSING_REFUSED = 479
+_BEFORE_SENDING = ("failed to ", "the store doesn't contain", "client is nil")
+"""how the library's errors begin while nothing has left"""
+
+_KINDS = {
+    wire.StatusPrivacy.CONTACTS: "contacts",
+    wire.StatusPrivacy.BLACKLIST: "blacklist",
+    wire.StatusPrivacy.WHITELIST: "whitelist",
+}
+
+
+class Poster:
+    """Posts one status at a time, because recipients are chosen by names (see audience)."""
+
+    def __init__(
+        self,
+        client: Any,
+        contacts: ContactStore,
+        book: PostLog,
+        store: SessionStore,
+        own: Callable[[], Address],
+        *,
+        addressing: Addressing,
+        legacy_fonts: LegacyFonts,
+    ) -> None:
+        self._client = client
+        self._contacts = contacts
+        self._book = book
+        self._store = store
+        self._own = own
+        self._addressing = addressing
+        self._legacy_fonts = legacy_fonts
+        self.names_in_place = threading.Lock()
+        """held while names differ from what they should be"""
+
+    def repair(self) -> None:
+        """Put back names that a crash left changed. Raises NeonizeError, OSError."""
+        with self.names_in_place:
+            for key, rows in self._book.owed().items():
+                self._contacts.write(rows)
+                self._book.give_back(key)
+
+    def post(self, post: StatusPost, audience: Sequence[Address] | None) -> SentStatus:
+        """Publish; a repeat of the key publishes nothing and tells what became of it.
+
+        Raises EngineRejected, EngineUnavailable, EngineUncertain, OSError.
+        """
+        with self.names_in_place:
+            if (before := self._book.outcome(post.key)) is not None:
+                return before
+            message = self._compose(post)
+            form: Form = self._form()
+            try:
+                return self._publish(post.key, message, audience, form)
+            except EngineRejected as refusal:
+                if refusal.code != _ADDRESSING_REFUSED or not self._may_switch(form):
+                    self._book.end(post.key, code=refusal.code, text=str(refusal))
+                    raise
+            return self._publish_by_lid(post.key, message, audience)
+
+    def delete(self, wire_id: str, audience: Sequence[Address]) -> None:
+        """Withdraw a status from *audience*. Raises as ``post``."""
+        with self.names_in_place:
+            plan = self._plan(audience, self._form(), narrowing=False)
+            me = build_jid(self._own().phone)
+            message = self._client.build_revoke(STATUSES, me, wire_id)
+            with self._names(f"delete {wire_id}", plan, begin=False):
+                self._send(message, wire_id)
+
+    # -- how
+
+    def _form(self) -> Form:
+        if self._addressing != "auto":
+            return self._addressing
+        return "lid" if self._store.learned_addressing() == "lid" else "pn"
+
+    def _may_switch(self, form: Form) -> bool:
+        return self._addressing == "auto" and form == "pn"
+
+    def _publish_by_lid(
+        self, key: str, message: Any, audience: Sequence[Address] | None
+    ) -> SentStatus:
+        """Try the one other way of naming recipients, once, and keep to it if it works."""
+        try:
+            sent = self._publish(key, message, audience, "lid")
+        except EngineRejected as refusal:
+            self._book.end(key, code=refusal.code, text=str(refusal))
+            raise
+        self._store.learn_addressing("lid")
+        return sent
+
+    def _publish(
+        self, key: str, message: Any, audience: Sequence[Address] | None, form: Form
+    ) -> SentStatus:
+        plan = self._plan(audience, form, narrowing=True)
+        try:
+            with self._names(key, plan, begin=True):
+                answer = self._send(message, key)
+                self._compare(plan)
+        except EngineUnavailable:
+            self._book.withdraw(key)
+            raise
+        sent = SentStatus(
+            key=key,
+            wire_id=answer.ID,
+            sent_ms=answer.Timestamp * 1000 if answer.Timestamp > 0 else None,
+            recipients=plan.recipients,
+            skipped=plan.skipped,
+        )
+        self._book.end(key, sent=sent)
+        return sent
+
+    def _plan(self, audience: Sequence[Address] | None, form: Form, *, narrowing: bool) -> Plan:
+        try:
+            privacy = self.privacy()
+            if form == "lid" and audience is not None:
+                self._learn_lids(audience)
+            entries = self._contacts.entries()
+            if form == "lid" and audience is None:
+                self._learn_lids([entry.address for entry in entries if entry.full])
+        except NeonizeError as error:
+            raise EngineUnavailable(f"the audience is unknown: {error}") from None
+        complete = self._contacts.complete
+        own = self._own()
+        plan = plan_audience(entries, privacy, audience, form=form, own=own, complete=complete)
+        if narrowing and plan.unwanted:
+            raise EngineRejected(
+                0,
+                "the account's status privacy is a fixed list of people,"
+                f" {len(plan.unwanted)} of whom were not chosen",
+            )
+        return plan
+
+    def privacy(self) -> AudiencePrivacy:
+        """Ask WhatsApp who may see statuses; the first setting is the one in force."""
+        settings = self._client.get_status_privacy()
+        if not settings:
+            return AudiencePrivacy()
+        people = filter(None, map(jid_address, settings[0].List))
+        return AudiencePrivacy(_KINDS[settings[0].Type], tuple(people))  # type: ignore[arg-type]
+
+    def _learn_lids(self, people: Sequence[Address]) -> None:
+        """Ask WhatsApp for the LIDs that the library does not know; it then remembers them."""
+        unknown = [
+            one.phone for one in people if one.phone and not self._contacts.complete(one).lid
+        ]
+        if unknown:
+            self._client.get_user_info(*(build_jid(phone) for phone in unknown))
+
+    @contextmanager
+    def _names(self, key: str, plan: Plan, *, begin: bool) -> Iterator[None]:
+        """Have the names of *plan* in place; the next start repairs what a crash leaves."""
+        if begin:
+            self._book.begin(key, plan.restores)
+        else:
+            self._book.borrow(key, plan.restores)
+        try:
+            try:
+                self._contacts.write(plan.writes)
+            except NeonizeError as error:
+                raise EngineUnavailable(f"the contact store failed: {error}") from None
+            yield
+        finally:
+            self._give_back(key, plan)
+
+    def _compare(self, plan: Plan) -> None:
+        """Notice names that WhatsApp's own synchronisation changed while a post ran."""
+        if not plan.writes:
+            return
+        blank = {entry.key for entry in plan.writes if not entry.full}
+        try:
+            named = {entry.key for entry in self._contacts.entries() if entry.full}
+        except NeonizeError:
+            return
+        if blank & named:
+            log.warning(
+                "%d people got names during a post and may have got it", len(named & blank)
+            )
+
+    def _give_back(self, key: str, plan: Plan) -> None:
+        try:
+            self._contacts.write(plan.restores)
+            self._book.give_back(key)
+        except NeonizeError:
+            log.exception("names could not be put back; tried again at the next start")
+
+    def _send(self, message: Any, key: str) -> Any:
+        """Hand *message* to WhatsApp and return its answer; translate what goes wrong."""
+        try:
+            return self._client.send_message(STATUSES, message)
+        except NeonizeError as error:
+            text = str(error)
+        refused = _REFUSED.search(text)
+        if refused:
+            raise EngineRejected(int(refused[1]))
+        if text.startswith(_BEFORE_SENDING):
+            raise EngineUnavailable(f"not sent: {text[:200]}")
+        raise EngineUncertain(key)
+
+    # -- what
+
+    def _compose(self, post: StatusPost) -> Any:
+        if post.kind is Kind.TEXT:
+            return Message(extendedTextMessage=self._text(post))
+        common = self._upload(post)
+        if post.kind is Kind.IMAGE:
+            image = ImageMessage(
+                **common,
+                caption=post.text or None,
+                width=post.width or None,
+                height=post.height or None,
+                JPEGThumbnail=post.thumbnail or None,
+            )
+            return Message(imageMessage=image)
+        if post.kind is Kind.VIDEO:
+            video = VideoMessage(
+                **common,
+                caption=post.text or None,
+                seconds=post.seconds,
+                width=post.width or None,
+                height=post.height or None,
+                JPEGThumbnail=post.thumbnail or None,
+            )
+            return Message(videoMessage=video)
+        voice = AudioMessage(
+            **common,
+            seconds=post.seconds,
+            PTT=True,  # phones show only voice messages, and only with a background
+            backgroundArgb=_OPAQUE | (post.background or 0),
+            waveform=post.waveform or None,
+        )
+        return Message(audioMessage=voice)
+
+    def _text(self, post: StatusPost) -> Any:
+        text = ExtendedTextMessage(text=post.text)
+        if post.background is not None:
+            text.backgroundArgb = _OPAQUE | post.background
+            text.textArgb = _WHITE
+        font = post.font
+        if font is not None and self._legacy_fonts == "map":
+            font = _NEAREST_FONT.get(font, font)
+        if font is not None and not 0 <= font < 128:
+            raise EngineRejected(0, f"there is no font {font}")
+        if font is None:
+            return text
+        # The library's enumeration lacks some numbers, but unknown fields are sent as they are.
+        raw = text.SerializeToString() + bytes([_FONT_FIELD << 3, font])
+        return ExtendedTextMessage.FromString(raw)
+
+    def _upload(self, post: StatusPost) -> dict[str, Any]:
+        kinds = {
+            Kind.IMAGE: MediaType.MediaImage,
+            Kind.VIDEO: MediaType.MediaVideo,
+            Kind.AUDIO: MediaType.MediaAudio,
+        }
+        path = Path(post.media_path)
+        try:
+            if path.stat().st_size > MAX_UPLOAD:
+                raise EngineRejected(0, "the file is too large")
+            data = path.read_bytes()
+            done = self._client.upload(data, kinds[post.kind])
+        except OSError as error:
+            raise EngineUnavailable(f"the file cannot be read: {error.strerror}") from None
+        except NeonizeError as error:
+            raise EngineUnavailable(f"the file was not uploaded: {str(error)[:200]}") from None
+        return {
+            "URL": done.url,
+            "directPath": done.DirectPath,
+            "mediaKey": done.MediaKey,
+            "fileEncSHA256": done.FileEncSHA256,
+            "fileSHA256": done.FileSHA256,
+            "fileLength": len(data),
+            "mimetype": post.mimetype,
+        }

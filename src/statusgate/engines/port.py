@@ -1,0 +1,76 @@
+"""What the gateway asks of an engine, whichever library is behind it."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from statusgate.domain.address import Address
+from statusgate.domain.events import Sequenced
+from statusgate.domain.media import MediaRef
+from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.script import ScriptEvent
+
+
+class Engine(Protocol):
+    """One account on one WhatsApp library."""
+
+    async def start(self) -> None:
+        """Return once the engine runs, not once it is connected."""
+        ...
+
+    async def stop(self, deadline_seconds: float = 10.0) -> None:
+        """Drain and end; idempotent, bounded."""
+        ...
+
+    def events(self, after: int) -> AsyncIterator[Sequenced]:
+        """Events with ``seq > after``, in order, and volatile ones as they come."""
+        ...
+
+    async def ack(self, seq: int) -> None:
+        """Everything up to *seq* is committed."""
+        ...
+
+    async def begin_linking(self) -> None:
+        """Make codes come as QrCode events; idempotent while one is shown."""
+        ...
+
+    async def request_pairing_code(self, phone: str) -> str:
+        """Return 8 characters to type on the phone. EngineUnavailable if not obtainable."""
+        ...
+
+    async def logout(self) -> None:
+        """Unlink the device; also when it is not linked."""
+        ...
+
+    async def post_status(
+        self, post: StatusPost, audience: Sequence[Address] | None
+    ) -> SentStatus:
+        """Publish to *audience* (None: every contact with a contact name).
+
+        Raises EngineRejected, EngineUnavailable or EngineUncertain.
+        """
+        ...
+
+    async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None: ...
+
+    async def mark_viewed(self, wire_id: str, author: Address) -> None: ...
+
+    async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
+        """Write the file to *to*. MediaUnavailable if it cannot be had or is over *limit*."""
+        ...
+
+    async def privacy(self) -> AudiencePrivacy:
+        """Ask WhatsApp who may see the account's statuses; a live query."""
+        ...
+
+    async def look_up(self, address: Address) -> ContactInfo:
+        """Ask WhatsApp about a number; a live query."""
+        ...
+
+
+class Sandbox(Protocol):
+    """What a simulated engine can beyond an engine (contract 12.9)."""
+
+    async def simulate(self, events: Sequence[ScriptEvent]) -> None:
+        """Take validated script events, all or none; returns once they are committed."""
+        ...

@@ -1,0 +1,1 @@
+"""Reading what happened: from memory what is recent, else from the journal."""

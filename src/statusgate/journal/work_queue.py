@@ -1,0 +1,94 @@
+"""Work handed from the event loop to a thread, and results handed back."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.ids import InstanceId
+
+from .transaction import Transaction
+
+T = TypeVar("T")
+
+
+class Task(NamedTuple):
+    """One call that waits for its result."""
+
+    instance_id: InstanceId | None
+    work: Callable[[Transaction], Any]
+    future: asyncio.Future[Any]
+
+
+class Outcome(NamedTuple):
+    """What became of a task: a result, or the error it raised."""
+
+    task: Task
+    result: Any
+    error: Exception | None
+
+
+class WorkQueue:
+    """A bounded queue from event loops to threads; who finds it full waits, in order."""
+
+    def __init__(self, bound: int) -> None:
+        self._room = asyncio.Semaphore(bound)
+        self._queue: SimpleQueue[Task | None] = SimpleQueue()
+        self._closed = False
+
+    async def submit(
+        self, instance_id: InstanceId | None, work: Callable[[Transaction], T]
+    ) -> T:
+        """Return the result of *work*, or raise what it raised."""
+        await self._room.acquire()
+        if self._closed:
+            self._room.release()
+            raise JournalUnavailable("the journal is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put(Task(instance_id, work, future))
+        return await future
+
+    def refuse(self) -> None:
+        """Take no more work."""
+        self._closed = True
+
+    def end(self, threads: int) -> None:
+        """Send *threads* threads home once they have done what waits."""
+        for _ in range(threads):
+            self._queue.put(None)
+
+    def wait(self) -> Task | None:
+        """Block until there is a task; None: closed."""
+        return self._queue.get()
+
+    def next(self) -> Task | None:
+        """Return a task that waits already, if there is one."""
+        try:
+            task = self._queue.get_nowait()
+        except Empty:
+            return None
+        if task is None:
+            self._queue.put(None)
+        return task
+
+    def deliver(self, outcomes: Iterable[Outcome]) -> None:
+        """Wake the callers: one call into each event loop, however many they are."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = defaultdict(list)
+        for outcome in outcomes:
+            by_loop[outcome.task.future.get_loop()].append(outcome)
+        for loop, ones in by_loop.items():
+            with suppress(RuntimeError):  # a loop that has ended has nobody who waits
+                loop.call_soon_threadsafe(self._settle, ones)
+
+    def _settle(self, outcomes: list[Outcome]) -> None:
+        for task, result, error in outcomes:
+            self._room.release()
+            if task.future.done():
+                continue
+            if error is None:
+                task.future.set_result(result)
+            else:
+                task.future.set_exception(error)

@@ -1,0 +1,1 @@
+"""Telling clients: queue, webhooks, long polls and the live stream."""

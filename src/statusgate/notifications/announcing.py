@@ -1,0 +1,200 @@
+"""Announcing: within the transaction of a fact, what clients will be told of it.
+
+Two logs: the notification queue, as far as the instance's settings ask for it (contract 6.4),
+and the event log behind the live stream, always (contract 12.7).
+"""
+
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+from statusgate.changes.changes import (
+    Appeared,
+    Changes,
+    Concluded,
+    Fact,
+    FileSettled,
+    StateReached,
+    Viewed,
+)
+from statusgate.domain.clock import Clock
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.instance import Instance
+from statusgate.domain.receipt import Progress, Row
+from statusgate.domain.status import Status
+from statusgate.journal import Transaction
+from statusgate.wire import events, notifications
+
+
+class Announcing:
+    """Turns the facts of a transaction into notifications and events."""
+
+    def __init__(
+        self, clock: Clock, *, public_url: str, shown: Callable[[Status], bool]
+    ) -> None:
+        """*shown*: which incoming statuses a reader may see (contract 3.8)."""
+        self._clock = clock
+        self._public_url = public_url
+        self._shown = shown
+
+    def announce(self, tx: Transaction, instance_id: InstanceId, changes: Changes) -> None:
+        """Write both logs; notes in *changes* what was written."""
+        if not (changes.facts or changes.contacts or changes.removed):
+            return
+        instance = changes.instance or tx.instance(instance_id)
+        if instance is None:
+            return
+        told = _Announcement(tx, instance, changes, self._public_url, self._shown)
+        told.tell()
+        now_ms = self._clock.now_ms()
+        if told.bodies:
+            tx.add_notifications(instance_id, told.bodies, now_ms)
+            changes.queued = len(told.bodies)
+        if told.lines:
+            changes.last_event_no = tx.log_events(instance_id, told.lines, now_ms)
+            changes.events = told.lines
+
+
+class _Announcement:
+    """What one transaction is going to tell."""
+
+    def __init__(
+        self,
+        tx: Transaction,
+        instance: Instance,
+        changes: Changes,
+        public_url: str,
+        shown: Callable[[Status], bool],
+    ) -> None:
+        self._tx = tx
+        self._instance = instance
+        self._settings = instance.settings
+        self._changes = changes
+        self._public_url = public_url
+        self._shown = shown
+        self.bodies: list[bytes] = []
+        self.lines: list[bytes] = []
+
+    def tell(self) -> None:
+        """People first, so that a status comes after its author; what went, last."""
+        self.lines += map(events.contact_line, self._changes.contacts)
+        for fact in self._changes.facts:
+            self._fact(fact)
+        for gone in self._changes.removed:
+            if gone.outgoing or self._shown(gone):
+                self.lines.append(events.deleted_line(gone))
+
+    def _fact(self, fact: Fact) -> None:
+        match fact:
+            case Appeared():
+                self._appeared(fact)
+            case FileSettled():
+                self._settled(fact)
+            case Concluded():
+                self._concluded(fact)
+            case Viewed():
+                self._viewed(fact)
+            case StateReached():
+                self._state(fact)
+            case _:
+                assert_never(fact)
+
+    def _appeared(self, fact: Appeared) -> None:
+        status = self._changes.statuses.get(fact.status_no)
+        if status is None:
+            return
+        if status.outgoing:
+            self.lines.append(events.status_line(status, self._public_url))
+        if status.outgoing and status.by_api:
+            return
+        if not fact.awaits_file:
+            self._message(status)
+        if status.outgoing:
+            self._early(status)
+
+    def _settled(self, fact: FileSettled) -> None:
+        """Statuses of others and those posted on the phone are told with their file."""
+        status = self._changes.statuses.get(fact.status_no)
+        if status is not None and not (status.outgoing and status.by_api):
+            self._message(status)
+
+    def _message(self, status: Status) -> None:
+        """Tell of a status that is complete."""
+        if not status.outgoing:
+            if not self._shown(status):
+                return
+            self.lines.append(events.status_line(status, self._public_url))
+        if self._settings.status_webhook:
+            self.bodies.append(
+                notifications.message_body(self._instance, status, self._public_url)
+            )
+
+    def _concluded(self, fact: Concluded) -> None:
+        status = self._changes.statuses.get(fact.status_no)
+        if status is None:
+            return
+        self.lines.append(events.changed_line(status))
+        if self._settings.status_webhook:
+            if status.base is Progress.SENT:
+                self.bodies.append(
+                    notifications.message_body(self._instance, status, self._public_url)
+                )
+            self.bodies.append(notifications.outcome_body(self._instance, status))
+        self._early(status)
+
+    def _early(self, status: Status) -> None:
+        """Tell of receipts that came before their status, and were applied with it."""
+        if status.reached is Progress.PENDING:
+            return
+        told = {
+            (one.status_no, one.viewer.chat_id)
+            for one in self._changes.receipts
+            if one.raised_to is not None
+        }
+        for one in reversed(self._tx.recipients(status)):
+            if one.row != Row() and (status.no, one.address.chat_id) not in told:
+                self._receipt(
+                    status.status_id, one.address.chat_id, one.row, by_api=status.by_api
+                )
+
+    def _viewed(self, fact: Viewed) -> None:
+        raised: list[int] = []
+        for one in fact.receipts:
+            if one.raised_to is None:
+                continue
+            self._receipt(one.status_id, one.viewer.chat_id, one.row, by_api=one.by_api)
+            if one.raised_status:
+                raised.append(one.status_no)
+        for status in self._changed(dict.fromkeys(raised)):
+            self.lines.append(events.changed_line(status))
+
+    def _changed(self, numbers: Iterable[int]) -> Iterable[Status]:
+        found = (self._changes.statuses.get(number) for number in numbers)
+        return (status for status in found if status is not None)
+
+    def _receipt(self, status_id: str, viewer: str, row: Row, *, by_api: bool) -> None:
+        if row.read_ms is not None:
+            self._told_receipt(status_id, viewer, "read", row.read_ms, by_api=by_api)
+        elif row.delivered_ms is not None:
+            self._told_receipt(status_id, viewer, "delivered", row.delivered_ms, by_api=by_api)
+
+    def _told_receipt(
+        self,
+        status_id: str,
+        viewer: str,
+        status: notifications.ReceiptStatus,
+        at_ms: int,
+        *,
+        by_api: bool,
+    ) -> None:
+        self.lines.append(events.receipt_line(status_id, viewer, status, at_ms))
+        if self._settings.status_receipt_webhook:
+            self.bodies.append(
+                notifications.receipt_body(
+                    self._instance, status_id, viewer, status, at_ms, by_api=by_api
+                )
+            )
+
+    def _state(self, fact: StateReached) -> None:
+        self.lines.append(events.state_line(fact.instance, fact.at_ms))
+        if self._settings.state_webhook:
+            self.bodies.append(notifications.state_body(fact.instance, fact.at_ms))

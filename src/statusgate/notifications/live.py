@@ -1,0 +1,181 @@
+"""The live stream: what the event log says, as it is written (contract 12.7)."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final
+
+from statusgate.accounts.instances import Instances
+from statusgate.changes.changes import Changes
+from statusgate.domain.errors import TooManyStreams
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.instance import Instance
+from statusgate.journal import Journal
+from statusgate.wire.events import EXPIRED, HEARTBEAT, RETRY, sse
+
+MOST_STREAMS: Final = 16
+HEARTBEAT_SECONDS: Final = 15.0
+MOST_BUFFERED: Final = 1 << 20
+"""Bytes that wait for one reader; beyond it is dropped, and can resume from the log."""
+_PAGE = 50
+
+
+class Live:
+    """Open streams of all instances."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        instances: Instances,
+        *,
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
+        most_buffered: int = MOST_BUFFERED,
+    ) -> None:
+        self._journal = journal
+        self._heartbeat_seconds = heartbeat_seconds
+        self._most_buffered = most_buffered
+        self._streams: dict[InstanceId, set[Stream]] = defaultdict(set)
+        self._closed = False
+        instances.listen(self._instance_changed)
+
+    def follow(self, instance_id: InstanceId, changes: Changes) -> None:
+        """Hand what a commit logged to the streams of its instance."""
+        streams = self._streams.get(instance_id)
+        if changes.events and streams:
+            first_no = changes.last_event_no - len(changes.events) + 1
+            chunk = encode(first_no, changes.events)
+            for stream in streams:
+                stream.put(changes.last_event_no, chunk)
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closed = True
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.end()
+
+    def open(self, instance: Instance, after: int | None) -> "Stream":
+        """A new stream; *after*: the event to resume behind, None: from now on.
+
+        Raises TooManyStreams. To be released with ``leave``.
+        """
+        streams = self._streams[instance.id]
+        if len(streams) >= MOST_STREAMS:
+            raise TooManyStreams
+        stream = Stream(
+            self._journal, instance, after, self._heartbeat_seconds, self._most_buffered
+        )
+        streams.add(stream)
+        if self._closed:
+            stream.end()
+        return stream
+
+    def leave(self, stream: "Stream") -> None:
+        """Forget a stream."""
+        streams = self._streams[stream.instance.id]
+        streams.discard(stream)
+        if not streams:
+            del self._streams[stream.instance.id]
+
+    def _instance_changed(self, instance: Instance) -> None:
+        """Who could not open a stream now does not keep one."""
+        for stream in self._streams.get(instance.id, ()):
+            same_token = instance.token_digest == stream.instance.token_digest
+            if instance.deleted_ms is not None or not same_token or not instance.status_methods:
+                stream.end()
+
+
+class Stream:
+    """One reader."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        instance: Instance,
+        after: int | None,
+        heartbeat_seconds: float,
+        most_buffered: int,
+    ) -> None:
+        self.instance = instance
+        self._journal = journal
+        self._at = after or 0
+        """number of the last event that was sent"""
+        self._resumes = after is not None
+        self._is_live = after is None
+        self._heartbeat_seconds = heartbeat_seconds
+        self._most_buffered = most_buffered
+        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+        self._news = asyncio.Event()
+        self._ended = False
+
+    def put(self, last_no: int, chunk: bytes) -> None:
+        """Add what a commit logged; a reader that is too far behind is dropped."""
+        if not self._is_live or self._ended:
+            return
+        self._size += len(chunk)
+        if self._size > self._most_buffered and self._chunks:
+            self.end()
+            return
+        self._chunks.append((last_no, chunk))
+        self._news.set()
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self._ended = True
+        self._chunks.clear()
+        self._news.set()
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """What to send, as it comes, until the stream ends."""
+        yield RETRY
+        if self._resumes:
+            async for chunk in self._resumed():
+                yield chunk
+        while not self._ended:
+            self._news.clear()
+            while self._chunks:
+                last_no, chunk = self._chunks.popleft()
+                self._size -= len(chunk)
+                if last_no > self._at:
+                    self._at = last_no
+                    yield chunk
+            if not self._ended and not await self._is_news():
+                yield HEARTBEAT
+
+    async def _is_news(self) -> bool:
+        try:
+            await asyncio.wait_for(self._news.wait(), self._heartbeat_seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _resumed(self) -> AsyncGenerator[bytes, None]:
+        """What was logged behind the event asked for; then live without a gap."""
+        known = await self._journal.read(lambda tx: tx.log_range(self.instance.id))
+        if not known.oldest_no - 1 <= self._at <= known.newest_no:
+            self._at = known.newest_no
+            yield sse(self._at, EXPIRED)
+        async for chunk in self._logged():
+            yield chunk
+        self._is_live = True
+        async for chunk in self._logged():
+            yield chunk
+
+    async def _logged(self) -> AsyncGenerator[bytes, None]:
+        while not self._ended:
+            after = self._at
+            page = await self._journal.read(
+                lambda tx, after=after: tx.logged_events(self.instance.id, after, _PAGE)  # type: ignore[misc]
+            )
+            if not page:
+                return
+            for logged in page:
+                known = max(0, after + 1 - logged.first_no)
+                self._at = logged.last_no
+                yield encode(logged.first_no + known, logged.lines[known:])
+
+
+def encode(first_no: int, lines: Sequence[bytes]) -> bytes:
+    """Lines as server-sent events, numbered from *first_no*."""
+    return b"".join(sse(number, line) for number, line in enumerate(lines, first_no))

@@ -1,0 +1,154 @@
+"""The notification queue as clients use it: receive, delete, count, clear (contract 6)."""
+
+import asyncio
+import math
+from collections import defaultdict
+
+import structlog
+
+from statusgate import telemetry
+from statusgate.accounts.instances import Instances
+from statusgate.changes.changes import Changes
+from statusgate.domain.clock import Clock
+from statusgate.domain.errors import JournalUnavailable, WebhookIsSet
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.instance import Instance
+from statusgate.domain.notification import LIFE_MS, End, Notification
+from statusgate.journal import Journal
+
+log = structlog.get_logger()
+_STEP = 500
+_SWEEP_SECONDS = 60.0
+
+
+class Notifications:
+    """Queues of all instances. A waiting call holds no thread and no connection."""
+
+    def __init__(
+        self, journal: Journal, instances: Instances, clock: Clock, *, clear_pause_seconds: int
+    ) -> None:
+        """*clear_pause_seconds*: how often a queue may be cleared; 0: always."""
+        self._journal = journal
+        self._instances = instances
+        self._clock = clock
+        self._clear_pause_ms = clear_pause_seconds * 1000
+        self._cleared_ms: dict[InstanceId, int] = {}
+        self._waiting: dict[InstanceId, set[asyncio.Future[None]]] = defaultdict(set)
+        self._closed = False
+        instances.listen(lambda instance: self._wake(instance.id))
+
+    def follow(self, instance_id: InstanceId, changes: Changes) -> None:
+        """Wake who waits for what a commit queued."""
+        if changes.queued:
+            self._wake(instance_id)
+
+    def close(self) -> None:
+        """End all waiting calls, with None."""
+        self._closed = True
+        for instance_id in list(self._waiting):
+            self._wake(instance_id)
+
+    async def run(self) -> None:
+        """Take out what is too old, until cancelled."""
+        while True:
+            try:
+                await self._sweep()
+            except JournalUnavailable as error:
+                log.warning("notifications.wait", reason=str(error))
+            await self._clock.sleep(_SWEEP_SECONDS)
+
+    async def receive(self, instance: Instance, seconds: float) -> Notification | None:
+        """The head of the queue, at once or as soon as there is one within *seconds*.
+
+        It stays the head until it is deleted. Raises WebhookIsSet while notifications are
+        pushed.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while True:
+            waiter: asyncio.Future[None] = loop.create_future()
+            self._waiting[instance.id].add(waiter)
+            try:
+                if not self._may_receive(instance):
+                    return None
+                head = await self._head(instance.id)
+                left = until - loop.time()
+                if head is not None or left <= 0:
+                    return head
+                await asyncio.wait({waiter}, timeout=left)
+            finally:
+                self._dismiss(instance.id, waiter)
+
+    async def delete(self, instance_id: InstanceId, receipt_id: int) -> bool:
+        """Take a notification out of the queue; False if it is not there."""
+        now_ms = self._clock.now_ms()
+        return await self._journal.write(
+            instance_id,
+            lambda tx: tx.end_notification(instance_id, receipt_id, End.DELIVERED, now_ms),
+        )
+
+    async def count(self, instance_id: InstanceId) -> int:
+        """How many wait."""
+        await self._head(instance_id)
+        return await self._journal.read(lambda tx: tx.count_notifications(instance_id))
+
+    async def clear(self, instance_id: InstanceId) -> int:
+        """Empty the queue; returns 0, or the seconds to wait if it was cleared just now."""
+        now_ms = self._clock.now_ms()
+        last_ms = self._cleared_ms.get(instance_id)
+        if last_ms is not None and now_ms < last_ms + self._clear_pause_ms:
+            return max(1, math.ceil((last_ms + self._clear_pause_ms - now_ms) / 1000))
+        if self._clear_pause_ms:
+            self._cleared_ms[instance_id] = now_ms
+        await self._journal.write(
+            instance_id, lambda tx: tx.end_notifications(instance_id, End.CLEARED, now_ms)
+        )
+        return 0
+
+    def _may_receive(self, asked: Instance) -> bool:
+        """Whether a call goes on: not at the end, and not with a token that has died."""
+        instance = self._instances.get(asked.id)
+        if instance.settings.webhook_url:
+            raise WebhookIsSet
+        return not self._closed and instance.token_digest == asked.token_digest
+
+    async def _head(self, instance_id: InstanceId) -> Notification | None:
+        """The oldest that is not too old."""
+        while True:
+            head = await self._journal.read(lambda tx: tx.first_notification(instance_id))
+            if head is None or not head.is_expired(self._clock.now_ms()):
+                return head
+            await expire(self._journal, self._clock, instance_id)
+
+    async def _sweep(self) -> None:
+        for backlog in await self._journal.read(lambda tx: tx.backlogs()):
+            if backlog.oldest_ms + LIFE_MS <= self._clock.now_ms():
+                await expire(self._journal, self._clock, backlog.instance_id)
+
+    def _wake(self, instance_id: InstanceId) -> None:
+        for waiter in self._waiting.get(instance_id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _dismiss(self, instance_id: InstanceId, waiter: asyncio.Future[None]) -> None:
+        waiters = self._waiting[instance_id]
+        waiters.discard(waiter)
+        if not waiters:
+            del self._waiting[instance_id]
+
+
+async def expire(journal: Journal, clock: Clock, instance_id: InstanceId) -> None:
+    """Take out of a queue what waited too long; counted and logged, kept for a replay."""
+    now_ms = clock.now_ms()
+    total = 0
+    while True:
+        step = await journal.write(
+            instance_id,
+            lambda tx: tx.expire_notifications(instance_id, now_ms - LIFE_MS, now_ms, _STEP),
+        )
+        total += step
+        if step < _STEP:
+            break
+    if total:
+        telemetry.notifications_expired_total.inc(total)
+        log.warning("notifications.expired", instance=instance_id, count=total)

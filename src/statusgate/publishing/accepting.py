@@ -1,0 +1,167 @@
+"""Accepting a status, and letting it join the queue."""
+
+import msgspec
+
+from statusgate.changes.changes import Changes
+from statusgate.changes.publisher import ChangePublisher
+from statusgate.domain.address import Address, parse_chat_id
+from statusgate.domain.audience import Choice, choose_contacts, choose_named, summary
+from statusgate.domain.clock import Clock
+from statusgate.domain.errors import InstanceUnknown, InvalidRequest
+from statusgate.domain.ids import InstanceId, new_status_id
+from statusgate.domain.instance import Instance
+from statusgate.domain.outbox import KEPT_MS, Draft, Outgoing, Phase, Publication
+from statusgate.domain.status import Kind, NewStatus, Status
+from statusgate.journal import Transaction
+from statusgate.publishing.signals import Signals
+
+FARTHEST_MS = 365 * 86_400_000
+JPEG = "image/jpeg"
+MP4 = "video/mp4"
+OPUS = "audio/ogg; codecs=opus"
+_MIMETYPES = {Kind.TEXT: "", Kind.IMAGE: JPEG, Kind.VIDEO: MP4, Kind.AUDIO: OPUS}
+
+
+class Publishing:
+    """Takes statuses in, and moves scheduled ones to the queue when they are due."""
+
+    def __init__(
+        self,
+        publisher: ChangePublisher,
+        clock: Clock,
+        signals: Signals,
+        *,
+        max_audience: int | None,
+    ) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._signals = signals
+        self._max_audience = max_audience
+
+    async def accept(self, instance: Instance, draft: Draft) -> str:
+        """Take a status in; durable on return. Returns its id, which never changes.
+
+        Raises InvalidRequest if its time is more than 365 days ahead.
+        """
+        now_ms = self._clock.now_ms()
+        if (draft.send_at_ms or 0) > now_ms + FARTHEST_MS:
+            raise InvalidRequest("'sendAt' must be at most 365 days ahead")
+        later = (draft.send_at_ms or 0) > now_ms
+        if not later:
+            draft = msgspec.structs.replace(draft, send_at_ms=None)
+        outgoing = Outgoing(
+            instance_id=instance.id,
+            status_id=new_status_id(),
+            draft=draft,
+            accepted_ms=now_ms,
+            phase=Phase.READY if draft.kind is Kind.TEXT else Phase.FETCHING,
+        )
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            tx.add_outgoing(outgoing)
+            if not later:
+                self._join(tx, changes, outgoing, joined_ms=now_ms, posted_ms=now_ms)
+
+        await self._publisher.record(instance.id, work)
+        if outgoing.phase is Phase.FETCHING:
+            self._signals.files.set()
+        if later:
+            self._signals.schedule.set()
+        else:
+            self._signals.queue(instance.id)
+        return outgoing.status_id
+
+    async def join_queue(self, instance_id: InstanceId, status_id: str) -> None:
+        """Give a scheduled status that is due the last place of the queue (contract 12.1)."""
+        now_ms = self._clock.now_ms()
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            outgoing = tx.outgoing_one(instance_id, status_id)
+            if outgoing is not None and outgoing.is_scheduled:
+                due_ms = outgoing.draft.send_at_ms or now_ms
+                self._join(tx, changes, outgoing, joined_ms=now_ms, posted_ms=due_ms)
+
+        await self._publisher.record(instance_id, work)
+        self._signals.queue(instance_id)
+
+    def _join(
+        self,
+        tx: Transaction,
+        changes: Changes,
+        outgoing: Outgoing,
+        *,
+        joined_ms: int,
+        posted_ms: int,
+    ) -> None:
+        status = journal_status(tx, outgoing, posted_ms)
+        choice = choose_audience(
+            tx, instance_of(tx, outgoing.instance_id), outgoing.draft, self._max_audience
+        )
+        tx.add_rows(outgoing.instance_id, status.no, choice.people)
+        tx.record_publication(outgoing.instance_id, status.no, publication_of(outgoing, choice))
+        tx.enqueue(outgoing.instance_id, outgoing.status_id, status.no, joined_ms + KEPT_MS)
+        changes.appeared(status)
+
+
+def journal_status(tx: Transaction, outgoing: Outgoing, posted_ms: int) -> Status:
+    """Journal an accepted status as pending, with its file if that is stored already."""
+    draft, prepared = outgoing.draft, outgoing.prepared
+    status = tx.record_status(
+        outgoing.instance_id,
+        NewStatus(
+            status_id=outgoing.status_id,
+            wire_id=None,
+            author=None,
+            by_api=True,
+            kind=draft.kind,
+            text=draft.text,
+            background=draft.background,
+            font=draft.font,
+            participants=tuple(dict.fromkeys(draft.participants)),
+            posted_ms=posted_ms,
+            mimetype=_MIMETYPES[draft.kind],
+        ),
+    )
+    if status is not None and prepared is not None:
+        status = tx.attach_file(
+            outgoing.instance_id, status.no, prepared.file, prepared.thumbnail
+        )
+    if status is None:
+        raise RuntimeError("a new status id was in use")
+    return status
+
+
+def instance_of(tx: Transaction, instance_id: InstanceId) -> Instance:
+    """The instance as it is now; InstanceUnknown if it is deleted."""
+    instance = tx.instance(instance_id)
+    if instance is None or instance.deleted_ms is not None:
+        raise InstanceUnknown(f"no instance {instance_id}")
+    return instance
+
+
+def choose_audience(
+    tx: Transaction, instance: Instance, draft: Draft, most: int | None
+) -> Choice:
+    """Who is to get a status, as far as the record alone can tell (contract 3.1)."""
+    if not draft.participants:
+        return choose_contacts(tx.contacts(instance.id), instance.me, most)
+    named = addresses_of(draft.participants)
+    return choose_named(named, tx.known_people(instance.id, named), instance.me, most)
+
+
+def addresses_of(participants: tuple[str, ...]) -> list[Address]:
+    """The people that chat ids mean; they were checked when they came."""
+    return [address for text in participants if (address := parse_chat_id(text))]
+
+
+def publication_of(outgoing: Outgoing, choice: Choice) -> Publication:
+    """What is remembered of a status that joins the queue."""
+    draft = outgoing.draft
+    return Publication(
+        accepted_ms=outgoing.accepted_ms,
+        send_at_ms=draft.send_at_ms,
+        file_name=draft.file_name,
+        requested=len(draft.participants) or None,
+        resolved=len(choice.people),
+        skipped=summary(choice.excluded),
+    )

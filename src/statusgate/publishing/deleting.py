@@ -1,0 +1,124 @@
+"""Taking statuses back (contract 3.6, 7.3)."""
+
+import asyncio
+
+from statusgate.accounts.manager import AccountManager
+from statusgate.changes.changes import Changes
+from statusgate.changes.publisher import ChangePublisher
+from statusgate.domain.address import Address
+from statusgate.domain.clock import Clock
+from statusgate.domain.errors import EngineUnavailable, MessageNotFound
+from statusgate.domain.instance import Instance
+from statusgate.domain.outbox import Outgoing, Phase
+from statusgate.domain.status import Status
+from statusgate.journal import Journal, Transaction
+from statusgate.publishing.signals import Signals
+
+_LOOK_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 120.0
+
+
+class Deleting:
+    """Removes what has not gone out, revokes what has."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        publisher: ChangePublisher,
+        accounts: AccountManager,
+        clock: Clock,
+        signals: Signals,
+    ) -> None:
+        self._journal = journal
+        self._publisher = publisher
+        self._accounts = accounts
+        self._clock = clock
+        self._signals = signals
+
+    async def delete(self, instance: Instance, status_id: str) -> None:
+        """Take a status back. One that the engine has just now is waited for.
+
+        Raises MessageNotFound; of a published one NotAuthorized, and what the engine says.
+        """
+        waited = 0.0
+        while (taken := await self._take_back(instance, status_id)) is None:
+            self._accounts.live_engine(instance)
+            if waited >= _LONGEST_WAIT_SECONDS:
+                raise EngineUnavailable("the engine does not say what became of the status")
+            await asyncio.sleep(_LOOK_SECONDS)
+            waited += _LOOK_SECONDS
+        if isinstance(taken, Status):
+            await self._revoke(instance, taken)
+        self._signals.queue(instance.id)
+
+    async def clear(self, instance: Instance) -> None:
+        """Remove all that waits or is scheduled; what the engine has goes on."""
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            for outgoing in tx.outgoing(instance.id):
+                if outgoing.phase is not Phase.SENDING:
+                    self._remove(tx, changes, outgoing)
+
+        await self._publisher.record(instance.id, work)
+        self._signals.queue(instance.id)
+
+    async def _take_back(self, instance: Instance, status_id: str) -> Status | bool | None:
+        """True: it was removed. The status: it is out. None: nobody knows yet."""
+
+        def work(tx: Transaction, changes: Changes) -> Status | bool | None:
+            outgoing = tx.outgoing_one(instance.id, status_id)
+            if outgoing is not None:
+                if outgoing.phase is Phase.SENDING:
+                    return None
+                self._remove(tx, changes, outgoing)
+                return True
+            status = tx.status(instance.id, status_id)
+            if status is None or not status.outgoing:
+                raise MessageNotFound(status_id)
+            if status.sent_ms is not None:
+                return status
+            self._forget(tx, changes, status)
+            return True
+
+        return await self._publisher.record(instance.id, work)
+
+    async def _revoke(self, instance: Instance, status: Status) -> None:
+        """Withdraw it on WhatsApp from those who have it, then forget it."""
+        engine = self._accounts.live_engine(instance)
+        audience = await self._journal.read(lambda tx: _audience(tx, status))
+        await engine.delete_status(status.wire_id or status.status_id, audience)
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            self._forget(tx, changes, status)
+
+        await self._publisher.record(instance.id, work)
+
+    def _remove(self, tx: Transaction, changes: Changes, outgoing: Outgoing) -> None:
+        tx.forget_outgoing(outgoing.instance_id, outgoing.status_id)
+        if outgoing.status_no is not None:
+            status = tx.status_by_no(outgoing.instance_id, outgoing.status_no)
+            if status is not None:
+                self._forget(tx, changes, status)
+
+    def _forget(self, tx: Transaction, changes: Changes, status: Status) -> None:
+        """Remove it from the journals; a late copy will not bring it back."""
+        gone = tx.record_deletion(
+            status.instance_id,
+            status.wire_id or status.status_id,
+            None,
+            self._clock.now_ms(),
+        )
+        if gone is not None:
+            changes.statuses.pop(gone.no, None)
+            changes.removed.append(gone)
+
+
+def _audience(tx: Transaction, status: Status) -> list[Address]:
+    """Who has a status. Of one posted on the phone only those who reacted are on record: it
+    is withdrawn from all contacts as well."""
+    people = [row.address for row in tx.recipients(status)]
+    if not status.by_api:
+        known = set(people)
+        contacts = (one.address for one in tx.contacts(status.instance_id) if one.contact_name)
+        people += [address for address in contacts if address not in known]
+    return people

@@ -1,0 +1,143 @@
+"""Handing one status to its engine."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from statusgate.domain.address import Address
+from statusgate.domain.errors import EngineUnavailable
+from statusgate.domain.outbox import Outgoing, Phase
+from statusgate.domain.post import SentStatus, StatusPost
+from statusgate.engines.port import Engine
+from statusgate.journal import Journal, Transaction
+from statusgate.media.store import MediaStore
+
+_LOOK_UPS_AT_ONCE = 8
+
+
+class StatusHandover:
+    """Composes what the engine is to publish, and remembers that it has it."""
+
+    def __init__(self, journal: Journal, store: MediaStore, staging: Path) -> None:
+        """*staging*: a private folder for files on their way."""
+        self._journal = journal
+        self._store = store
+        self._staging = staging.absolute()
+
+    async def audience(
+        self, engine: Engine, head: Outgoing
+    ) -> tuple[list[Address], list[Address]]:
+        """The rows of a status, and apart from them those whom WhatsApp does not know.
+
+        Only people who were named and are no contacts are looked up; of one that the engine
+        had before, nobody: it goes by its key. Raises EngineUnavailable.
+        """
+
+        def rows(tx: Transaction) -> tuple[list[Address], list[Address]]:
+            status = (
+                None
+                if head.status_no is None
+                else tx.status_by_no(head.instance_id, head.status_no)
+            )
+            if status is None:
+                return [], []
+            people = [row.address for row in tx.recipients(status)]
+            if not head.draft.participants or head.phase is Phase.SENDING:
+                return people, []
+            known = tx.known_people(head.instance_id, people)
+            return people, [
+                one for one in people if one not in known or known[one].rank is None
+            ]
+
+        people, strangers = await self._journal.read(rows)
+        unknown = await unknown_of(engine, strangers)
+        gone = set(unknown)
+        return [one for one in people if one not in gone], unknown
+
+    async def post(
+        self, engine: Engine, head: Outgoing, audience: Sequence[Address]
+    ) -> SentStatus | None:
+        """Publish to *audience*; None if the status has been taken back meanwhile.
+
+        It is on record that the engine may have it before it has. A repeat after a crash
+        publishes nothing: the engine knows the key and tells what became of the first.
+
+        Raises EngineRejected, EngineUncertain; EngineUnavailable, MediaUnavailable or
+        JournalUnavailable if it can be tried again.
+        """
+        async with self._file(head) as path:
+            if not await self._set_phase(head, Phase.SENDING):
+                return None
+            try:
+                return await engine.post_status(_post_of(head, path), audience)
+            except EngineUnavailable:
+                if head.phase is not Phase.SENDING:
+                    await self._set_phase(head, Phase.READY)
+                raise
+
+    async def _set_phase(self, head: Outgoing, phase: Phase) -> bool:
+        return await self._journal.write(
+            head.instance_id,
+            lambda tx: tx.set_phase(head.instance_id, head.status_id, phase),
+        )
+
+    @asynccontextmanager
+    async def _file(self, head: Outgoing) -> AsyncIterator[Path | None]:
+        """A copy of the stored file for the engine to read."""
+        if head.prepared is None:
+            yield None
+            return
+        self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryDirectory(dir=self._staging) as folder:
+            path = Path(folder) / head.prepared.file.name
+            await copy_out(
+                self._store, f"{head.instance_id}/{path.name}", head.prepared.file.size, path
+            )
+            yield path
+
+
+async def unknown_of(engine: Engine, people: Sequence[Address]) -> list[Address]:
+    """Those of *people* who are not on WhatsApp. Raises EngineUnavailable."""
+    turn = asyncio.Semaphore(_LOOK_UPS_AT_ONCE)
+
+    async def exists(address: Address) -> bool:
+        async with turn:
+            return (await engine.look_up(address)).exists
+
+    found = await asyncio.gather(*map(exists, people))
+    return [one for one, there in zip(people, found, strict=True) if not there]
+
+
+async def copy_out(store: MediaStore, name: str, size: int, to: Path) -> None:
+    """Write a stored file to *to*. Raises MediaUnavailable."""
+    with to.open("wb") as file:
+        async for chunk in store.read(name, 0, size):
+            await asyncio.to_thread(file.write, chunk)
+
+
+def _post_of(head: Outgoing, path: Path | None) -> StatusPost:
+    draft, prepared = head.draft, head.prepared
+    post = StatusPost(
+        key=head.status_id,
+        kind=draft.kind,
+        text=draft.text,
+        background=draft.background,
+        font=draft.font,
+    )
+    if prepared is None or path is None:
+        return post
+    return StatusPost(
+        key=head.status_id,
+        kind=draft.kind,
+        text=draft.text,
+        background=draft.background,
+        media_path=str(path),
+        mimetype=prepared.file.mimetype,
+        seconds=prepared.seconds,
+        width=prepared.width,
+        height=prepared.height,
+        thumbnail=prepared.thumbnail,
+        waveform=prepared.waveform,
+    )

@@ -1,0 +1,132 @@
+"""Recording what became of a status."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from statusgate.changes.changes import Changes
+from statusgate.changes.publisher import ChangePublisher
+from statusgate.domain.address import Address
+from statusgate.domain.audience import Excluded, Reason, joined, summary
+from statusgate.domain.clock import Clock
+from statusgate.domain.outbox import Outgoing
+from statusgate.domain.post import SentStatus, Skipped
+from statusgate.domain.status import Failure, FailureReason
+from statusgate.journal import Transaction
+from statusgate.publishing.accepting import journal_status
+
+EXPIRED = Failure(FailureReason.QUEUE_EXPIRED, "Not sent within 24 hours")
+ENGINE_FAULT = Failure(FailureReason.ENGINE_ERROR, "The engine could not publish the status")
+
+
+def refused(code: int) -> Failure:
+    """WhatsApp said no, with this code."""
+    return Failure(FailureReason.REFUSED, f"Refused by WhatsApp ({code})")
+
+
+class Outcomes:
+    """Ends a status's time in the outbox, in one transaction with what became of it."""
+
+    def __init__(self, publisher: ChangePublisher, clock: Clock) -> None:
+        self._publisher = publisher
+        self._clock = clock
+
+    async def fail(self, outgoing: Outgoing, failure: Failure) -> None:
+        """It will not be published. A scheduled one appears in the journal now, failed."""
+        at_ms = self._clock.now_ms()
+        instance_id = outgoing.instance_id
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            present = tx.outgoing_one(instance_id, outgoing.status_id)
+            if present is None:
+                return
+            status_no = present.status_no
+            if status_no is None:
+                status = journal_status(tx, present, at_ms)
+                changes.appeared(status)
+                status_no = status.no
+            tx.forget_outgoing(instance_id, outgoing.status_id)
+            failed = tx.mark_failed(instance_id, status_no, failure, at_ms)
+            if failed is not None and failed.failed_ms == at_ms:
+                changes.concluded(failed)
+
+        await self._publisher.record(instance_id, work)
+
+    async def leave_out(self, outgoing: Outgoing, unknown: Sequence[Address]) -> None:
+        """WhatsApp does not know these: their rows vanish, and are counted."""
+        skipped = [Skipped(address, str(Reason.UNKNOWN)) for address in unknown]
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            if tx.outgoing_one(outgoing.instance_id, outgoing.status_id) is not None:
+                _leave_out(tx, changes, outgoing, skipped)
+
+        await self._publisher.record(outgoing.instance_id, work)
+
+    async def sent(
+        self, outgoing: Outgoing, sent: SentStatus, audience: Sequence[Address]
+    ) -> None:
+        """WhatsApp took it: rows for those who got it, none for those who were left out.
+
+        *audience* is what the engine was given; a fixed list on the phone may add to it.
+        """
+        at_ms = sent.sent_ms or self._clock.now_ms()
+        instance_id, status_no = outgoing.instance_id, _number(outgoing)
+        added = _beyond(audience, sent.recipients)
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            if not tx.forget_outgoing(instance_id, outgoing.status_id):
+                return
+            tx.add_recipients(instance_id, status_no, added)
+            tx.refuse(instance_id, status_no, sent.refused)
+            _leave_out(tx, changes, outgoing, sent.skipped, added=len(added))
+            raised = tx.mark_sent(instance_id, status_no, sent.wire_id, at_ms)
+            if raised is not None and raised.sent_ms == at_ms:
+                changes.concluded(raised)
+
+        await self._publisher.record(instance_id, work)
+
+
+def _leave_out(
+    tx: Transaction,
+    changes: Changes,
+    outgoing: Outgoing,
+    skipped: Sequence[Skipped],
+    *,
+    added: int = 0,
+) -> None:
+    if not skipped and not added:
+        return
+    instance_id, status_no = outgoing.instance_id, _number(outgoing)
+    tx.leave_out(instance_id, status_no, [one.address for one in skipped])
+    known = tx.publication(instance_id, status_no)
+    if known is not None:
+        told = summary(Excluded(one.address.chat_id, _reason(one)) for one in skipped)
+        tx.record_publication(
+            instance_id,
+            status_no,
+            msgspec.structs.replace(
+                known,
+                skipped=joined(known.skipped, told),
+                resolved=known.resolved - len(skipped) + added,
+            ),
+        )
+    status = tx.status_by_no(instance_id, status_no)
+    if status is not None:
+        changes.statuses[status_no] = status
+
+
+def _beyond(audience: Sequence[Address], recipients: Sequence[Address]) -> list[Address]:
+    """Those who got it although they are not in *audience*."""
+    phones = {one.phone for one in audience if one.phone}
+    lids = {one.lid for one in audience if one.lid}
+    return [one for one in recipients if one.phone not in phones and one.lid not in lids]
+
+
+def _reason(skipped: Skipped) -> Reason:
+    return Reason.PRIVACY if skipped.reason == Reason.PRIVACY else Reason.UNKNOWN
+
+
+def _number(outgoing: Outgoing) -> int:
+    if outgoing.status_no is None:
+        raise RuntimeError("a status that is not in the queue was published")
+    return outgoing.status_no

@@ -1,0 +1,210 @@
+"""Files of statuses: fetched right after acceptance, made what phones show, stored."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import structlog
+
+from statusgate.changes.changes import Changes
+from statusgate.changes.publisher import ChangePublisher
+from statusgate.domain.clock import Clock
+from statusgate.domain.conversion import (
+    ConversionFailed,
+    Converted,
+    ImageWanted,
+    VideoWanted,
+    VoiceWanted,
+    Wanted,
+)
+from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable
+from statusgate.domain.ids import InstanceId, new_media_key
+from statusgate.domain.media import StoredFile, media_url
+from statusgate.domain.outbound_http import FetchFailed, FileTooLarge
+from statusgate.domain.outbox import Outgoing, Prepared
+from statusgate.domain.status import Failure, FailureReason, Kind
+from statusgate.journal import Journal, Transaction
+from statusgate.media.converter import Converter
+from statusgate.media.store import MediaStore
+from statusgate.outbound.client import GuardedClient
+from statusgate.publishing.handing_over import copy_out
+from statusgate.publishing.outcomes import Outcomes
+from statusgate.publishing.queues import woken
+from statusgate.publishing.signals import Signals
+
+log = structlog.get_logger()
+LARGEST_FILE = 104_857_600
+FETCH_FAILED = Failure(FailureReason.FETCH_FAILED, "File could not be fetched")
+TOO_LARGE = Failure(FailureReason.FILE_TOO_LARGE, "File exceeds the limit of 100 MB")
+_AT_ONCE = 4
+_FETCH_SECONDS = 300.0
+_LOOK_SECONDS = 30.0
+_PAUSE_MS = 15_000
+
+
+class MediaLimits:
+    """What the operator allows (contract 3.4), seconds."""
+
+    def __init__(self, *, voice_seconds: int, video_seconds: int) -> None:
+        self._voice_seconds = voice_seconds
+        self._video_seconds = video_seconds
+
+    def wanted(self, kind: Kind) -> Wanted:
+        """What a file of a status of *kind* is to become."""
+        if kind is Kind.IMAGE:
+            return ImageWanted()
+        if kind is Kind.VIDEO:
+            return VideoWanted(self._video_seconds)
+        return VoiceWanted(self._voice_seconds)
+
+
+class Preparing:
+    """Fetches and converts, a few at a time; begins anew after a crash."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        publisher: ChangePublisher,
+        store: MediaStore,
+        fetcher: GuardedClient,
+        converter: Converter,
+        clock: Clock,
+        outcomes: Outcomes,
+        signals: Signals,
+        *,
+        limits: MediaLimits,
+        public_url: str,
+        staging: Path,
+    ) -> None:
+        """*staging*: a private folder for files on their way."""
+        self._journal = journal
+        self._publisher = publisher
+        self._store = store
+        self._fetcher = fetcher
+        self._converter = converter
+        self._clock = clock
+        self._outcomes = outcomes
+        self._signals = signals
+        self._limits = limits
+        self._public_url = public_url
+        self._staging = staging.absolute()
+        self._running: set[tuple[InstanceId, str]] = set()
+
+    async def run(self) -> None:
+        """Prepare until cancelled; woken by new statuses, and looks by the clock as well."""
+        self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._signals.files.clear()
+                try:
+                    await self._begin_due(group)
+                except JournalUnavailable as error:
+                    log.warning("preparing.waits", reason=str(error))
+                await woken(self._signals.files, self._clock, _LOOK_SECONDS)
+
+    async def _begin_due(self, group: asyncio.TaskGroup) -> None:
+        if len(self._running) >= _AT_ONCE:
+            return
+        now_ms = self._clock.now_ms()
+        for outgoing in await self._journal.read(
+            lambda tx: tx.outgoing_to_prepare(now_ms, _AT_ONCE)
+        ):
+            slot = (outgoing.instance_id, outgoing.status_id)
+            if slot not in self._running and len(self._running) < _AT_ONCE:
+                self._running.add(slot)
+                group.create_task(self._prepare(slot, outgoing))
+
+    async def _prepare(self, slot: tuple[InstanceId, str], outgoing: Outgoing) -> None:
+        try:
+            await self._settle(outgoing)
+        except (JournalUnavailable, MediaFull, MediaUnavailable, OSError) as error:
+            await self._postpone(outgoing, error)
+        except Exception as error:
+            log.exception("preparing.failed", instance=slot[0])
+            await self._postpone(outgoing, error)
+        finally:
+            self._running.discard(slot)
+            self._signals.files.set()
+            self._signals.queue(outgoing.instance_id)
+
+    async def _settle(self, outgoing: Outgoing) -> None:
+        with tempfile.TemporaryDirectory(dir=self._staging) as folder:
+            made = await self._make(outgoing, Path(folder))
+            if isinstance(made, Failure):
+                await self._outcomes.fail(outgoing, made)
+            else:
+                await self._keep(outgoing, made)
+
+    async def _make(self, outgoing: Outgoing, folder: Path) -> Converted | Failure:
+        source = folder / "source"
+        try:
+            await self._fetch(outgoing, source)
+        except FileTooLarge:
+            return TOO_LARGE
+        except FetchFailed as error:
+            log.info("status.fetch", instance=outgoing.instance_id, reason=error.reason)
+            return FETCH_FAILED
+        wanted = self._limits.wanted(outgoing.draft.kind)
+        converted = await self._converter.convert(source, wanted, folder / "target")
+        if isinstance(converted, ConversionFailed):
+            log.info("status.media", instance=outgoing.instance_id, reason=converted.detail)
+            return Failure(converted.reason, converted.description)
+        return converted
+
+    async def _fetch(self, outgoing: Outgoing, to: Path) -> None:
+        """A file of our own store is read there, anything else is fetched (contract 3.4)."""
+        own = media_url(self._public_url, outgoing.instance_id, "")
+        if not outgoing.draft.url.startswith(own):
+            await self._fetcher.fetch(outgoing.draft.url, to, LARGEST_FILE, _FETCH_SECONDS)
+            return
+        key, _, extension = outgoing.draft.url.removeprefix(own).partition(".")
+        now_ms = self._clock.now_ms()
+        file = await self._journal.read(lambda tx: tx.file(outgoing.instance_id, key, now_ms))
+        if file is None or file.extension != extension:
+            raise FetchFailed("no such file of our own")
+        await copy_out(self._store, f"{outgoing.instance_id}/{file.name}", file.size, to)
+
+    async def _keep(self, outgoing: Outgoing, made: Converted) -> None:
+        size = (await asyncio.to_thread(made.path.stat)).st_size
+        file = StoredFile(
+            key=new_media_key(),
+            extension=made.extension,
+            mimetype=made.mimetype,
+            size=size,
+            created_ms=self._clock.now_ms(),
+        )
+        prepared = Prepared(
+            file=file,
+            seconds=made.seconds,
+            width=made.width,
+            height=made.height,
+            thumbnail=made.thumbnail,
+            waveform=made.waveform,
+        )
+        path = f"{outgoing.instance_id}/{file.name}"
+        await self._store.put(path, made.path)
+
+        def work(tx: Transaction, changes: Changes) -> bool:
+            kept, status = tx.prepare_outgoing(
+                outgoing.instance_id, outgoing.status_id, prepared
+            )
+            if status is not None:
+                changes.statuses[status.no] = status
+            return kept
+
+        if not await self._publisher.record(outgoing.instance_id, work):
+            await self._store.remove([path])
+
+    async def _postpone(self, outgoing: Outgoing, error: Exception) -> None:
+        """Our own fault, not the file's: again in a while, as long as it may wait."""
+        log.warning("preparing.waits", instance=outgoing.instance_id, reason=str(error)[:200])
+        due_ms = self._clock.now_ms() + _PAUSE_MS
+        try:
+            await self._journal.write(
+                outgoing.instance_id,
+                lambda tx: tx.postpone_outgoing(
+                    outgoing.instance_id, outgoing.status_id, due_ms
+                ),
+            )
+        except JournalUnavailable:
+            await self._clock.sleep(1)

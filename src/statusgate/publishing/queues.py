@@ -1,0 +1,282 @@
+"""The queue of each instance: strict order, one status at a time, none forgotten."""
+
+import asyncio
+from collections.abc import Awaitable
+
+import structlog
+
+from statusgate.accounts.instances import Instances
+from statusgate.accounts.manager import AccountManager
+from statusgate.changes.changes import Changes
+from statusgate.changes.publisher import ChangePublisher
+from statusgate.domain.address import Address
+from statusgate.domain.clock import Clock
+from statusgate.domain.errors import (
+    EngineRejected,
+    EngineUnavailable,
+    EngineUncertain,
+    InstanceUnknown,
+    JournalUnavailable,
+    MediaFull,
+    MediaUnavailable,
+    NotAuthorized,
+)
+from statusgate.domain.ids import InstanceId
+from statusgate.domain.outbox import Outgoing, Phase
+from statusgate.engines.port import Engine
+from statusgate.journal import Journal
+from statusgate.publishing.accepting import Publishing
+from statusgate.publishing.handing_over import StatusHandover
+from statusgate.publishing.outcomes import ENGINE_FAULT, EXPIRED, Outcomes, refused
+from statusgate.publishing.signals import Signals
+
+log = structlog.get_logger()
+_SCHEDULE_SECONDS = 30.0
+_DUE_AT_ONCE = 100
+_LOOK_SECONDS = 30.0
+_START_SECONDS = 0.25
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 10.0
+_SPACING_LOOK_SECONDS = 1.0
+_TRANSIENT = (JournalUnavailable, EngineUnavailable, NotAuthorized, MediaFull, OSError)
+
+
+class Queues:
+    """Runs a queue for each instance that has something to publish."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        publisher: ChangePublisher,
+        instances: Instances,
+        accounts: AccountManager,
+        clock: Clock,
+        publishing: Publishing,
+        outcomes: Outcomes,
+        handover: StatusHandover,
+        signals: Signals,
+    ) -> None:
+        self._journal = journal
+        self._instances = instances
+        self._accounts = accounts
+        self._clock = clock
+        self._publishing = publishing
+        self._outcomes = outcomes
+        self._handover = handover
+        self._signals = signals
+        self._queues: dict[InstanceId, Queue] = {}
+        self._group: asyncio.TaskGroup | None = None
+        signals.on_queue(self._wake)
+        publisher.follow(self._follow)
+
+    async def run(self) -> None:
+        """Publish until cancelled; what an earlier process left goes first."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            try:
+                await self._begin_anew()
+                await self._keep_schedule()
+            finally:
+                self._group = None
+
+    async def _begin_anew(self) -> None:
+        """Go on with every queue; the first publication keeps its distance to the last."""
+        while True:
+            try:
+                found = await self._journal.read(lambda tx: tx.instances_with_outgoing())
+            except JournalUnavailable as error:
+                log.warning("queues.wait", reason=str(error))
+                await self._clock.sleep(_FIRST_PAUSE_SECONDS)
+                continue
+            for instance_id in found:
+                self._wake(instance_id, spaced=True)
+            return
+
+    async def _keep_schedule(self) -> None:
+        """Let scheduled statuses join their queues when they are due."""
+        while True:
+            self._signals.schedule.clear()
+            pause = _FIRST_PAUSE_SECONDS
+            try:
+                await self._join_due()
+                next_ms = await self._journal.read(lambda tx: tx.next_send_at_ms())
+                pause = _SCHEDULE_SECONDS
+                if next_ms is not None:
+                    pause = min(pause, max(0.0, (next_ms - self._clock.now_ms()) / 1000))
+            except JournalUnavailable as error:
+                log.warning("schedule.waits", reason=str(error))
+            await woken(self._signals.schedule, self._clock, pause)
+
+    async def _join_due(self) -> None:
+        now_ms = self._clock.now_ms()
+        while True:
+            due = await self._journal.read(lambda tx: tx.outgoing_due(now_ms, _DUE_AT_ONCE))
+            joined = 0
+            for instance_id, status_id in due:
+                try:
+                    await self._publishing.join_queue(instance_id, status_id)
+                    joined += 1
+                except InstanceUnknown:
+                    continue  # deleted; retention removes what it left
+            if joined == 0:
+                return
+
+    def _wake(self, instance_id: InstanceId, *, spaced: bool = False) -> None:
+        queue = self._queues.get(instance_id)
+        if queue is not None:
+            queue.wake.set()
+        elif self._group is not None:
+            queue = Queue(
+                instance_id,
+                self._journal,
+                self._instances,
+                self._accounts,
+                self._clock,
+                self._outcomes,
+                self._handover,
+            )
+            queue.keep_distance(spaced=spaced)
+            self._queues[instance_id] = queue
+            self._group.create_task(self._live(instance_id, queue), name=f"queue-{instance_id}")
+
+    async def _live(self, instance_id: InstanceId, queue: "Queue") -> None:
+        await queue.run()
+        del self._queues[instance_id]
+
+    def _follow(self, instance_id: InstanceId, changes: Changes) -> None:
+        """A state that changed may let a queue go on."""
+        if changes.instance is not None and instance_id in self._queues:
+            self._queues[instance_id].wake.set()
+
+
+class Queue:
+    """The queue of one instance at work."""
+
+    def __init__(
+        self,
+        instance_id: InstanceId,
+        journal: Journal,
+        instances: Instances,
+        accounts: AccountManager,
+        clock: Clock,
+        outcomes: Outcomes,
+        handover: StatusHandover,
+    ) -> None:
+        self.wake = asyncio.Event()
+        self._id = instance_id
+        self._journal = journal
+        self._instances = instances
+        self._accounts = accounts
+        self._clock = clock
+        self._outcomes = outcomes
+        self._handover = handover
+        self._published_ms: int | None = None
+        self._pause = _FIRST_PAUSE_SECONDS
+
+    def keep_distance(self, *, spaced: bool) -> None:
+        """Wait the usual time before the first publication, too."""
+        self._published_ms = self._clock.now_ms() if spaced else None
+
+    async def run(self) -> None:
+        """Publish what comes until the instance is deleted; a fault of ours is tried again."""
+        while True:
+            try:
+                await self._publish_all()
+                await self.wake.wait()
+            except InstanceUnknown:
+                return
+            except _TRANSIENT as error:
+                await self._wait_after(error)
+            except Exception as error:
+                log.exception("queue.failed", instance=self._id)
+                await self._wait_after(error)
+
+    async def _wait_after(self, error: Exception) -> None:
+        log.info("queue.waits", instance=self._id, reason=str(error)[:200])
+        self.wake.clear()
+        await woken(self.wake, self._clock, self._pause)
+        again = _FIRST_PAUSE_SECONDS if self.wake.is_set() else self._pause * 2
+        self._pause = min(again, _LONGEST_PAUSE_SECONDS)
+
+    async def _publish_all(self) -> None:
+        """Publish from the head until nothing is there, or the head has to wait."""
+        while True:
+            self.wake.clear()
+            head = await self._journal.read(lambda tx: tx.next_outgoing(self._id))
+            if head is None:
+                return
+            if self._is_expired(head):
+                uncertain = head.phase is Phase.SENDING
+                await self._outcomes.fail(head, ENGINE_FAULT if uncertain else EXPIRED)
+            elif head.phase is Phase.FETCHING:
+                await self._wait_for(head, _LOOK_SECONDS)
+            else:
+                await self._publish(head)
+
+    async def _publish(self, head: Outgoing) -> None:
+        """Publish the head when account and spacing allow it; record what became of it."""
+        wait = self._spacing_seconds()
+        if wait > 0:
+            await self._clock.sleep(min(wait, _SPACING_LOOK_SECONDS))
+            return
+        try:
+            engine = self._accounts.live_engine(self._instances.get(self._id))
+        except NotAuthorized as error:
+            await self._wait_for(head, _START_SECONDS if error.starting else _LOOK_SECONDS)
+            return
+        audience = await self._audience(engine, head)
+        try:
+            sent = await self._handover.post(engine, head, audience)
+        except EngineRejected as error:
+            log.warning("status.refused", instance=self._id, reason=str(error)[:200])
+            await self._ended(self._outcomes.fail(head, refused(error.code)))
+        except EngineUncertain:
+            await self._ended(self._outcomes.fail(head, ENGINE_FAULT))
+        except MediaUnavailable as error:
+            if not error.final:
+                raise EngineUnavailable(str(error)) from error
+            await self._outcomes.fail(head, ENGINE_FAULT)
+        else:
+            if sent is not None:
+                await self._ended(self._outcomes.sent(head, sent, audience))
+
+    async def _ended(self, recorded: Awaitable[None]) -> None:
+        """The engine has spoken. Should the record fail now, the engine is asked again with
+        the same key, and says the same."""
+        self._published_ms = self._clock.now_ms()
+        self._pause = _FIRST_PAUSE_SECONDS
+        await recorded
+
+    async def _audience(self, engine: Engine, head: Outgoing) -> list[Address]:
+        """The rows of a status, without those whom WhatsApp does not know (contract 3.1)."""
+        people, unknown = await self._handover.audience(engine, head)
+        if unknown:
+            await self._outcomes.leave_out(head, unknown)
+        return people
+
+    def _is_expired(self, head: Outgoing) -> bool:
+        return head.expires_ms is not None and head.expires_ms <= self._clock.now_ms()
+
+    def _spacing_seconds(self) -> float:
+        """How long until the next publication may begin."""
+        if self._published_ms is None:
+            return 0.0
+        settings = self._instances.get(self._id).settings
+        free_ms = self._published_ms + settings.delay_send_messages_milliseconds
+        return min((free_ms - self._clock.now_ms()) / 1000, 600.0)
+
+    async def _wait_for(self, head: Outgoing, seconds: float) -> None:
+        """Wait to be woken, *seconds* at the most, and no longer than *head* may wait."""
+        left_ms = (head.expires_ms or 0) - self._clock.now_ms()
+        await woken(self.wake, self._clock, max(0.0, min(seconds, left_ms / 1000)))
+
+
+async def woken(event: asyncio.Event, clock: Clock, seconds: float) -> None:
+    """Return when *event* is set, or after *seconds* by the clock."""
+    waiting = asyncio.create_task(event.wait())
+    sleeping = asyncio.create_task(clock.sleep(seconds))
+    try:
+        await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        sleeping.cancel()

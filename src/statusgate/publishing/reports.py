@@ -1,0 +1,210 @@
+"""What became of a status, and what would become of one (contract 7.3, 12.3-12.5, 12.8)."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from statusgate.accounts.manager import AccountManager
+from statusgate.changes.changes import Changes
+from statusgate.changes.publisher import ChangePublisher
+from statusgate.domain.address import Address, parse_chat_id
+from statusgate.domain.audience import Choice, Reason, without
+from statusgate.domain.clock import Clock
+from statusgate.domain.errors import EngineUnavailable, MessageNotFound, NotAuthorized
+from statusgate.domain.instance import Instance
+from statusgate.domain.outbox import Draft, Outgoing, Phase, Publication
+from statusgate.domain.receipt import Progress, Recipient
+from statusgate.domain.status import Status
+from statusgate.journal import Journal, Transaction
+from statusgate.publishing.accepting import choose_audience
+from statusgate.publishing.handing_over import unknown_of
+from statusgate.wire.reports import (
+    AudienceAnswer,
+    QueueItem,
+    StatusReport,
+    audience_answer,
+    queue_item,
+    status_answer,
+    status_report,
+)
+
+_PRIVACY_SECONDS = 10.0
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """One status with all that is on record of it."""
+
+    status: Status
+    publication: Publication | None
+    recipients: list[Recipient]
+    scheduled: bool = False
+
+
+class Reports:
+    """Answers about single statuses, the queue, and audiences."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        publisher: ChangePublisher,
+        accounts: AccountManager,
+        clock: Clock,
+        *,
+        public_url: str,
+        max_audience: int | None,
+    ) -> None:
+        self._journal = journal
+        self._publisher = publisher
+        self._accounts = accounts
+        self._clock = clock
+        self._public_url = public_url
+        self._max_audience = max_audience
+
+    async def status(
+        self, instance: Instance, status_id: str, chat_id: str | None
+    ) -> dict[str, Any]:
+        """The item of either direction and what more is known (12.3). MessageNotFound."""
+        view = await self._view(instance, status_id, chat_id)
+        return status_answer(view.status, view.publication, view.recipients, self._public_url)
+
+    async def report(self, instance: Instance, status_id: str, interval: str) -> StatusReport:
+        """Who got an outgoing status and when (12.4). MessageNotFound."""
+        view = await self._view(instance, status_id, None)
+        if not view.status.outgoing:
+            raise MessageNotFound(status_id)
+        return status_report(
+            view.status,
+            view.publication,
+            view.recipients,
+            interval=interval,
+            scheduled=view.scheduled,
+        )
+
+    async def queue(self, instance: Instance) -> list[QueueItem]:
+        """What waits or is scheduled, next first (7.3)."""
+        found = await self._journal.read(lambda tx: tx.outgoing(instance.id))
+        return [queue_item(one) for one in found if one.phase is not Phase.SENDING]
+
+    async def count(self, instance: Instance) -> int:
+        """How many wait or are scheduled (7.3)."""
+        return await self._journal.read(lambda tx: tx.count_outgoing(instance.id))
+
+    async def audience(
+        self, instance: Instance, participants: tuple[str, ...]
+    ) -> AudienceAnswer:
+        """Who would get a status now (12.5); unknown numbers are looked up if that can be."""
+        draft = Draft(participants=participants)
+        choice = await self._journal.read(
+            lambda tx: choose_audience(tx, instance, draft, self._max_audience)
+        )
+        if participants:
+            choice = await self._without_unknown(instance, choice)
+        choice = await self._without_excluded(instance, choice)
+        return audience_answer(
+            choice, named=bool(participants), max_audience=self._max_audience
+        )
+
+    async def view(self, instance: Instance, status_id: str, chat_id: str | None) -> None:
+        """Show the author of an incoming status that it was seen (12.8); a live query."""
+        author = None if chat_id is None else parse_chat_id(chat_id)
+        engine = self._accounts.live_engine(instance)
+        status = await self._journal.read(lambda tx: _incoming(tx, instance, status_id, author))
+        await engine.mark_viewed(status.wire_id or status.status_id, status.author)
+        at_ms = self._clock.now_ms()
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            viewed = tx.mark_viewed(instance.id, status.no, at_ms)
+            if viewed is not None:
+                changes.statuses[viewed.no] = viewed
+
+        await self._publisher.record(instance.id, work)
+
+    async def _view(self, instance: Instance, status_id: str, chat_id: str | None) -> View:
+        author = None if chat_id is None else parse_chat_id(chat_id)
+
+        def look(tx: Transaction) -> View | None:
+            status = tx.status(instance.id, status_id, author)
+            if status is not None:
+                return View(
+                    status=status,
+                    publication=tx.publication(instance.id, status.no),
+                    recipients=tx.recipients(status),
+                )
+            waiting = tx.outgoing_one(instance.id, status_id)
+            if waiting is None or (author is not None and not author.meets(instance.me)):
+                return None
+            return scheduled_view(waiting, instance)
+
+        found = await self._journal.read(look)
+        if found is None:
+            raise MessageNotFound(status_id)
+        return found
+
+    async def _without_unknown(self, instance: Instance, choice: Choice) -> Choice:
+        """Leave out strangers whom WhatsApp does not know, if it can be asked."""
+        strangers = {one.address: one for one in choice.people if one.rank is None}
+        try:
+            engine = self._accounts.live_engine(instance)
+            unknown = await unknown_of(engine, list(strangers))
+        except (NotAuthorized, EngineUnavailable):
+            return choice
+        return without(choice, [strangers[one] for one in unknown], Reason.UNKNOWN)
+
+    async def _without_excluded(self, instance: Instance, choice: Choice) -> Choice:
+        """Leave out whom the account's own privacy list excludes, if it can be asked."""
+        try:
+            async with asyncio.timeout(_PRIVACY_SECONDS):
+                privacy = await self._accounts.live_engine(instance).privacy()
+        except (NotAuthorized, EngineUnavailable, TimeoutError):
+            return choice
+        excluded = [one for one in choice.people if privacy.excludes(one.address)]
+        return without(choice, excluded, Reason.PRIVACY)
+
+
+def scheduled_view(outgoing: Outgoing, instance: Instance) -> View:
+    """A scheduled status, which is in no journal yet."""
+    draft, prepared = outgoing.draft, outgoing.prepared
+    status = Status(
+        instance_id=outgoing.instance_id,
+        no=0,
+        status_id=outgoing.status_id,
+        wire_id=None,
+        outgoing=True,
+        by_api=True,
+        author=instance.me,
+        author_name=instance.push_name,
+        author_contact_name="",
+        kind=draft.kind,
+        text=draft.text,
+        background=draft.background,
+        font=draft.font,
+        participants=tuple(dict.fromkeys(draft.participants)),
+        posted_ms=outgoing.accepted_ms,
+        sent_ms=None,
+        failed_ms=None,
+        failure=None,
+        reached=Progress.PENDING,
+        last_receipt_ms=None,
+        file=prepared.file if prepared else None,
+        mimetype="",
+        thumbnail=prepared.thumbnail if prepared else b"",
+        viewed_ms=None,
+    )
+    publication = Publication(
+        accepted_ms=outgoing.accepted_ms,
+        send_at_ms=draft.send_at_ms,
+        file_name=draft.file_name,
+        requested=len(draft.participants) or None,
+    )
+    return View(status=status, publication=publication, recipients=[], scheduled=True)
+
+
+def _incoming(
+    tx: Transaction, instance: Instance, status_id: str, author: Address | None
+) -> Status:
+    """An incoming status; MessageNotFound for any other id."""
+    status = tx.status(instance.id, status_id, author)
+    if status is None or status.outgoing:
+        raise MessageNotFound(status_id)
+    return status

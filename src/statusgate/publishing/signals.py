@@ -1,0 +1,26 @@
+"""Who is to look again: the parts of publishing wake each other through these."""
+
+import asyncio
+from collections.abc import Callable
+
+from statusgate.domain.ids import InstanceId
+
+
+class Signals:
+    """Events, so that nobody has to ask the record all the time."""
+
+    def __init__(self) -> None:
+        self.files = asyncio.Event()
+        """there is a file to fetch"""
+        self.schedule = asyncio.Event()
+        """there is a new scheduled status"""
+        self._on_queue: list[Callable[[InstanceId], None]] = []
+
+    def on_queue(self, wake: Callable[[InstanceId], None]) -> None:
+        """Call *wake* when something of an instance's queue has changed."""
+        self._on_queue.append(wake)
+
+    def queue(self, instance_id: InstanceId) -> None:
+        """Something of an instance's queue, or of what it waits for, has changed."""
+        for wake in self._on_queue:
+            wake(instance_id)

@@ -1,0 +1,339 @@
+"""The one place that builds everything the gateway consists of."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from statusgate import __version__
+from statusgate.accounts.contacts import Contacts
+from statusgate.accounts.downloads import Downloads
+from statusgate.accounts.instances import Instances
+from statusgate.accounts.linking import Linking
+from statusgate.accounts.manager import AccountManager
+from statusgate.api.app import build_app
+from statusgate.api.context import ApiOptions, Services
+from statusgate.changes.publisher import ChangePublisher
+from statusgate.domain.clock import Clock, SystemClock
+from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.instance import Instance
+from statusgate.domain.status import Status
+from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.port import Engine
+from statusgate.engines.simulated import SimulatedEngine
+from statusgate.history.cache import StatusCache
+from statusgate.history.reading import History
+from statusgate.journal import Journal, open_journal
+from statusgate.media.converter import Converter
+from statusgate.media.store import open_media_store
+from statusgate.media.thumbnails import Thumbnailer
+from statusgate.notifications.announcing import Announcing
+from statusgate.notifications.dispatcher import Dispatcher
+from statusgate.notifications.live import Live
+from statusgate.notifications.polling import Notifications
+from statusgate.notifications.pushing import Pushing
+from statusgate.outbound.client import GuardedClient, guarded_client
+from statusgate.outbound.signing import signing_secrets
+from statusgate.publishing.accepting import Publishing
+from statusgate.publishing.deleting import Deleting
+from statusgate.publishing.handing_over import StatusHandover
+from statusgate.publishing.outcomes import Outcomes
+from statusgate.publishing.preparing import MediaLimits, Preparing
+from statusgate.publishing.queues import Queues
+from statusgate.publishing.reports import Reports
+from statusgate.publishing.signals import Signals
+from statusgate.publishing.uploads import Uploads
+from statusgate.server.folders import StartError, private_folder, server_key
+from statusgate.server.roles import Role
+from statusgate.settings import Settings
+from statusgate.upkeep.retention import Retention
+from statusgate.upkeep.space import SpaceGuard
+from statusgate.wire.journal_items import encode_item
+
+_MIB = 1 << 20
+_STARTS_AT_ONCE = 4
+
+NeonizeMaker = Callable[[Path, Settings], Engine]
+"""Makes the real engine of an account over its folder."""
+
+
+def _neonize_maker() -> NeonizeMaker:
+    """Make real engines of which only a few start their processes at the same time."""
+    launching = asyncio.Semaphore(_STARTS_AT_ONCE)
+
+    def make(folder: Path, settings: Settings) -> Engine:
+        return NeonizeEngine(
+            folder.absolute(),
+            proxy=settings.proxy,
+            min_free_bytes=settings.min_free_mb * _MIB,
+            launching=launching,
+        )
+
+    return make
+
+
+class Gateway(msgspec.Struct, kw_only=True):
+    """Everything that was built, for those who use it from within."""
+
+    settings: Settings
+    journal: Journal
+    clock: Clock
+    publisher: ChangePublisher
+    instances: Instances
+    accounts: AccountManager
+    publishing: Publishing
+    retention: Retention
+    thumbnailer: Thumbnailer
+    converter: Converter
+    client: GuardedClient
+    """the one client that calls out; open as long as the gateway is"""
+    app: Any
+    services: Services
+    roles: list[Role]
+    release: Callable[[], None]
+    """ends what waits: polls, streams, pauses; called before the server stops"""
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    settings: Settings, public_url: str, make_neonize: NeonizeMaker | None = None
+) -> AsyncIterator[Gateway]:
+    """Build everything over an open journal; close it at the end."""
+    data = private_folder(settings.data_folder)
+    key = server_key(data)
+    _make_parent(settings.database)
+    clock = SystemClock()
+    space = SpaceGuard(clock, lambda: shutil.disk_usage(data).free, settings.min_free_mb * _MIB)
+    try:
+        journal = open_journal(settings.database, exclusive=True, admit=space.admit)
+    except JournalUnavailable as error:
+        raise StartError(str(error)) from None
+    built: Gateway | None = None
+    try:
+        with _wrong_settings_named():
+            client = guarded_client(settings.outbound_allow, clock.now_ms)
+        async with client:
+            with _wrong_settings_named():
+                built = _build(
+                    settings,
+                    public_url,
+                    journal,
+                    clock,
+                    key,
+                    make_neonize or _neonize_maker(),
+                    client,
+                )
+            await built.instances.refresh()
+            yield built
+    finally:
+        if built is not None:
+            await built.thumbnailer.close()
+            await built.converter.close()
+        await journal.close()
+
+
+def _make_parent(database: str) -> None:
+    path = database.removeprefix("sqlite:///")
+    if path not in (database, "", ":memory:"):
+        private_folder(Path(path).parent)
+
+
+@contextlib.contextmanager
+def _wrong_settings_named() -> Any:
+    """What a setting says wrongly becomes one clear line."""
+    try:
+        yield
+    except ValueError as error:
+        raise StartError(f"wrong setting: {error}") from None
+
+
+def _build(
+    settings: Settings,
+    public_url: str,
+    journal: Journal,
+    clock: Clock,
+    key: bytes,
+    make_neonize: NeonizeMaker,
+    client: GuardedClient,
+) -> Gateway:
+    data = settings.data_folder
+    everyone = settings.incoming_from == "everyone"
+
+    def encode(status: Status) -> bytes:
+        return encode_item(status, public_url)
+
+    def shown(status: Status) -> bool:
+        return everyone or status.author_contact_name != ""
+
+    def make_engine(instance: Instance) -> Engine:
+        folder = private_folder(data / "accounts" / str(instance.id))
+        if instance.engine == "simulated":
+            return SimulatedEngine(
+                instance.id,
+                folder,
+                clock,
+                instance.engine_options,
+                os.environ.get("STATUSGATE_SIM_SEED", "0"),
+            )
+        return make_neonize(folder, settings)
+
+    store = open_media_store(
+        str(settings.media_folder), low_water_bytes=settings.min_free_media_mb * _MIB
+    )
+    thumbnailer = Thumbnailer()
+    converter = Converter()
+    instances = Instances(journal, clock, key)
+    announcing = Announcing(clock, public_url=public_url, shown=shown)
+    publisher = ChangePublisher(journal, announcing.announce)
+    cache = StatusCache(encode, shown=shown, limit=settings.recent_memory_mb * _MIB)
+    publisher.follow(cache.follow)
+    publisher.follow(
+        lambda _id, changes: instances.adopt(changes.instance) if changes.instance else None
+    )
+    notifications = Notifications(
+        journal,
+        instances,
+        clock,
+        clear_pause_seconds=60 if settings.rate_profile == "green-api" else 0,
+    )
+    live = Live(journal, instances)
+    dispatcher = Dispatcher(
+        Pushing(journal, instances, clock),
+        client.push,
+        instances,
+        clock,
+        signing_secrets(settings.signing_secrets),
+    )
+    for follower in (dispatcher.follow, notifications.follow, live.follow):
+        publisher.follow(follower)
+
+    def release() -> None:
+        dispatcher.stop()
+        notifications.close()
+        live.close()
+
+    linking = Linking(instances, clock)
+    accounts = AccountManager(journal, publisher, instances, linking, clock, make_engine)
+    staging = private_folder(data / "staging")
+    downloads = Downloads(
+        journal,
+        publisher,
+        store,
+        thumbnailer,
+        clock,
+        accounts.engine,
+        staging,
+    )
+    signals = Signals()
+    outcomes = Outcomes(publisher, clock)
+    publishing = Publishing(publisher, clock, signals, max_audience=settings.max_audience)
+    preparing = Preparing(
+        journal,
+        publisher,
+        store,
+        client,
+        converter,
+        clock,
+        outcomes,
+        signals,
+        limits=MediaLimits(
+            voice_seconds=settings.max_voice_seconds, video_seconds=settings.max_video_seconds
+        ),
+        public_url=public_url,
+        staging=staging,
+    )
+    queues = Queues(
+        journal,
+        publisher,
+        instances,
+        accounts,
+        clock,
+        publishing,
+        outcomes,
+        StatusHandover(journal, store, staging),
+        signals,
+    )
+    retention = Retention(
+        journal,
+        store,
+        instances,
+        clock,
+        lambda owner: shutil.rmtree(data / "accounts" / str(owner), ignore_errors=True),
+        retention_days=settings.retention_days,
+    )
+    history = History(
+        journal,
+        cache,
+        clock,
+        public_url=public_url,
+        retention_days=settings.retention_days,
+        contacts_only=not everyone,
+    )
+    services = Services(
+        instances=instances,
+        accounts=accounts,
+        linking=linking,
+        history=history,
+        contacts=Contacts(journal, publisher, accounts),
+        publishing=publishing,
+        deleting=Deleting(journal, publisher, accounts, clock, signals),
+        reports=Reports(
+            journal,
+            publisher,
+            accounts,
+            clock,
+            public_url=public_url,
+            max_audience=settings.max_audience,
+        ),
+        uploads=Uploads(
+            journal,
+            store,
+            clock,
+            public_url=public_url,
+            staging=staging,
+            least_free_bytes=settings.min_free_media_mb * _MIB,
+        ),
+        notifications=notifications,
+        live=live,
+        media=store,
+        journal=journal,
+        clock=clock,
+    )
+    options = ApiOptions(
+        version=__version__,
+        admin_token=settings.admin_token,
+        rate_profile=settings.rate_profile,
+        cors_allow_origin=settings.cors_allow_origin,
+        trusted_proxies=settings.trusted_proxies,
+        access_log=settings.access_log,
+    )
+    return Gateway(
+        settings=settings,
+        journal=journal,
+        clock=clock,
+        publisher=publisher,
+        instances=instances,
+        accounts=accounts,
+        publishing=publishing,
+        retention=retention,
+        thumbnailer=thumbnailer,
+        converter=converter,
+        client=client,
+        app=build_app(services, options),
+        services=services,
+        roles=[
+            Role("accounts", accounts.run),
+            Role("downloads", downloads.run),
+            Role("retention", retention.run),
+            Role("preparing", preparing.run),
+            Role("queues", queues.run),
+            Role("dispatcher", dispatcher.run),
+            Role("notifications", notifications.run),
+        ],
+        release=release,
+    )

@@ -1,1 +1,0 @@
-"""What the gateway does; knows the domain, the wire and the ports only."""
