@@ -35,7 +35,7 @@ def ids(account: InstanceClient) -> set[str]:
     return {item["idMessage"] for item in answer.json()}
 
 
-def test_f07_a_full_disk_means_no_false_success_reads_go_on_and_service_returns(
+def test_a_full_disk_means_no_false_success_reads_go_on_and_service_returns(
     tmp_path: Path,
 ) -> None:
     server, fault = faulty_server(tmp_path)
@@ -59,7 +59,7 @@ def test_f07_a_full_disk_means_no_false_success_reads_go_on_and_service_returns(
         assert ids(account) == {"A0", "A1"}
 
 
-def test_f07_below_the_low_water_mark_writes_are_refused_and_reads_go_on(
+def test_below_the_low_water_mark_writes_are_refused_and_reads_go_on(
     tmp_path: Path,
 ) -> None:
     with ServerProcess(tmp_path) as server:
@@ -74,7 +74,7 @@ def test_f07_below_the_low_water_mark_writes_are_refused_and_reads_go_on(
         assert ids(again) == {"A0"}
 
 
-def test_f06_an_io_error_ends_the_process_and_the_record_recovers(tmp_path: Path) -> None:
+def test_an_io_error_ends_the_process_and_the_record_recovers(tmp_path: Path) -> None:
     server, fault = faulty_server(tmp_path)
     with server:
         account = prepare(server)

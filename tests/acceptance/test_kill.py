@@ -91,10 +91,10 @@ def kill_at_random_points(folder: Path, kills: int, seed: int) -> None:
         assert len(found) == len(set(found)) == STATUSES * VIEWERS
 
 
-def test_f01_twenty_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
+def test_twenty_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
     kill_at_random_points(tmp_path, kills=20, seed=20)
 
 
 @pytest.mark.soak
-def test_f01_a_hundred_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
+def test_a_hundred_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:
     kill_at_random_points(tmp_path, kills=100, seed=100)

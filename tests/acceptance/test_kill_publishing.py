@@ -77,7 +77,7 @@ def until(check: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     raise AssertionError(f"no {what} within {seconds} s")
 
 
-def test_f01_a_sandbox_post_survives_every_step(tmp_path: Path) -> None:
+def test_a_sandbox_post_survives_every_step(tmp_path: Path) -> None:
     crash = tmp_path / "crash"
     server = ServerProcess(
         tmp_path,
@@ -106,7 +106,7 @@ def test_f01_a_sandbox_post_survives_every_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-def test_f01_on_the_wire_at_most_once(tmp_path: Path) -> None:
+def test_on_the_wire_at_most_once(tmp_path: Path) -> None:
     """The real engine against our protocol server, which counts what it is sent."""
     me, *friends = people(950, 4)
     with FakeWhatsApp(tmp_path / "whatsapp") as fake:

@@ -95,12 +95,12 @@ def test_a_postgresql_that_is_not_there_is_told(tmp_path: Path) -> None:
     told_in_one_line(code, errors)
 
 
-def test_s06_a_public_address_needs_an_admin_token(tmp_path: Path) -> None:
+def test_a_public_address_needs_an_admin_token(tmp_path: Path) -> None:
     told_in_one_line(*serve(tmp_path, "--host", "0.0.0.0", "--port", "0"), "admin token")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_f16_a_signal_ends_with_zero_within_ten_seconds(tmp_path: Path, number: int) -> None:
+def test_a_signal_ends_with_zero_within_ten_seconds(tmp_path: Path, number: int) -> None:
     with ServerProcess(tmp_path) as server:
         server.create_instance()
         begun = time.monotonic()
@@ -109,7 +109,7 @@ def test_f16_a_signal_ends_with_zero_within_ten_seconds(tmp_path: Path, number: 
         assert time.monotonic() - begun < 10
 
 
-def test_f16_requests_in_flight_are_answered(tmp_path: Path) -> None:
+def test_requests_in_flight_are_answered(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         account = server.create_instance()
         outcomes: list[int] = []

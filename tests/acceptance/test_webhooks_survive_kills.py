@@ -81,16 +81,16 @@ def kill_while_pushing(folder: Path, kills: int, seed: int) -> None:
         assert server.stop() == 0
 
 
-def test_f02_thirty_kills_lose_nothing(tmp_path: Path) -> None:
+def test_thirty_kills_lose_nothing(tmp_path: Path) -> None:
     kill_while_pushing(tmp_path, kills=30, seed=2)
 
 
 @pytest.mark.soak
-def test_f02_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
+def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     kill_while_pushing(tmp_path, kills=100, seed=200)
 
 
-def test_f02_the_first_attempt_comes_right_after_the_restart(tmp_path: Path) -> None:
+def test_the_first_attempt_comes_right_after_the_restart(tmp_path: Path) -> None:
     """The receiver hangs; the process is killed; the next one does not wait for it."""
     slow = [True]
 
@@ -118,7 +118,7 @@ def test_f02_the_first_attempt_comes_right_after_the_restart(tmp_path: Path) -> 
         assert server.stop() == 0
 
 
-def test_f13_a_backlog_is_drained_in_order(tmp_path: Path) -> None:
+def test_a_backlog_is_drained_in_order(tmp_path: Path) -> None:
     """2,000 wait while the receiver is off; then all come, in order, 50 a second at least."""
     off = [True]
     server = ServerProcess(

@@ -130,11 +130,11 @@ TRAVERSALS = [
 ]  # fmt: skip
 
 
-def test_s05_the_corpus_is_large() -> None:
+def test_the_corpus_is_large() -> None:
     assert len(set(TRAVERSALS)) >= 200
 
 
-async def test_s05_no_spelling_leaves_the_store(
+async def test_no_spelling_leaves_the_store(
     store: MediaStore, source: Path, tmp_path: Path
 ) -> None:
     for secret in (tmp_path / "secret.jpg", tmp_path / "media" / "secret.jpg"):

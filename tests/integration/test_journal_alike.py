@@ -219,11 +219,11 @@ def compare(pair: Pair, scripts: int) -> None:
             assert mine == yours, f"seed {seed}, step {step}"
 
 
-def test_f27_a_hundred_scripts_have_equal_answers(pair: Pair) -> None:
+def test_a_hundred_scripts_have_equal_answers(pair: Pair) -> None:
     compare(pair, 100)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_f27_ten_thousand_scripts_have_equal_answers(pair: Pair) -> None:
+def test_ten_thousand_scripts_have_equal_answers(pair: Pair) -> None:
     compare(pair, 10_000)

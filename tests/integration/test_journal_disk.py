@@ -140,7 +140,7 @@ def recorded(path: Path) -> set[int]:
 
 
 @pytest.mark.parametrize("kind", ["sync", "write"])
-async def test_f06_an_io_error_is_the_end(tmp_path: Path, disk: Disk, kind: Kind) -> None:
+async def test_an_io_error_is_the_end(tmp_path: Path, disk: Disk, kind: Kind) -> None:
     broken = 0
     for after in range(1, 31):
         path = tmp_path / f"{kind}{after}.db"
@@ -161,7 +161,7 @@ async def test_f06_an_io_error_is_the_end(tmp_path: Path, disk: Disk, kind: Kind
     assert broken >= COMMITS
 
 
-async def test_f06_all_who_wait_for_a_failed_sync_hear_of_it(
+async def test_all_who_wait_for_a_failed_sync_hear_of_it(
     tmp_path: Path, disk: Disk
 ) -> None:
     journal = await opened(tmp_path / "journal.db", disk)
@@ -173,7 +173,7 @@ async def test_f06_all_who_wait_for_a_failed_sync_hear_of_it(
 
 
 @pytest.mark.parametrize("short", [False, True])
-async def test_f07_a_full_disk_costs_what_it_refuses_and_nothing_else(
+async def test_a_full_disk_costs_what_it_refuses_and_nothing_else(
     tmp_path: Path, disk: Disk, *, short: bool
 ) -> None:
     for after in range(1, 31):
@@ -195,7 +195,7 @@ async def test_f07_a_full_disk_costs_what_it_refuses_and_nothing_else(
         assert recorded(path) == kept | {99}
 
 
-async def test_f08_a_file_system_gone_read_only_is_a_full_one(
+async def test_a_file_system_gone_read_only_is_a_full_one(
     tmp_path: Path, disk: Disk
 ) -> None:
     journal = await opened(tmp_path / "journal.db", disk)
@@ -207,7 +207,7 @@ async def test_f08_a_file_system_gone_read_only_is_a_full_one(
     await journal.close()
 
 
-async def test_f08_a_read_only_file_system_is_told_at_the_start(
+async def test_a_read_only_file_system_is_told_at_the_start(
     tmp_path: Path, disk: Disk
 ) -> None:
     disk.fail("write", 1, apsw.ReadOnlyError, lasting=True)
@@ -217,7 +217,7 @@ async def test_f08_a_read_only_file_system_is_told_at_the_start(
     await open_journal(f"sqlite:///{tmp_path}/journal.db", vfs=disk.name).close()
 
 
-async def test_f05_every_answer_follows_a_sync(tmp_path: Path, disk: Disk) -> None:
+async def test_every_answer_follows_a_sync(tmp_path: Path, disk: Disk) -> None:
     journal = await opened(tmp_path / "journal.db", disk)
     for number in range(200):
         assert await tried(journal, number) is None
@@ -307,17 +307,17 @@ def frequent_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("frequent_checkpoints")
-def test_f04_power_cuts_lose_nothing(tmp_path: Path, disk: Disk) -> None:
+def test_power_cuts_lose_nothing(tmp_path: Path, disk: Disk) -> None:
     assert lost_in_cuts(tmp_path, disk, "FULL", 150) == 0
 
 
 @pytest.mark.usefixtures("frequent_checkpoints")
-def test_f04_the_test_would_notice_a_weaker_setting(tmp_path: Path, disk: Disk) -> None:
+def test_the_test_would_notice_a_weaker_setting(tmp_path: Path, disk: Disk) -> None:
     assert lost_in_cuts(tmp_path, disk, "NORMAL", 30) > 0
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("frequent_checkpoints")
-def test_f04_two_thousand_power_cuts(tmp_path: Path, disk: Disk) -> None:
+def test_two_thousand_power_cuts(tmp_path: Path, disk: Disk) -> None:
     assert lost_in_cuts(tmp_path, disk, "FULL", 2000) == 0

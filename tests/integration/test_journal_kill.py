@@ -98,18 +98,18 @@ def kill_often(url: str, kills: int) -> None:
     assert len(acknowledged) >= kills
 
 
-def test_f01_twenty_kills_lose_nothing(tmp_path: Path) -> None:
+def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
     kill_often(f"sqlite:///{tmp_path}/journal.db", 20)
 
 
 @pytest.mark.postgres
-def test_f01_kills_lose_nothing_on_postgres(postgres_server: str) -> None:
+def test_kills_lose_nothing_on_postgres(postgres_server: str) -> None:
     kill_often(fresh_schema(postgres_server), 3)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(900)
-def test_f01_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
+def test_a_hundred_kills_lose_nothing(tmp_path: Path) -> None:
     kill_often(f"sqlite:///{tmp_path}/journal.db", 100)
 
 

@@ -93,7 +93,7 @@ def early_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("early_checkpoints")
-async def test_f20_writers_and_readers_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+async def test_writers_and_readers_do_not_get_in_each_others_way(tmp_path: Path) -> None:
     journal = open_journal(f"sqlite:///{tmp_path}/journal.db")
     await journal.write(None, lambda tx: tx.create_instance(new_instance()))
     waits: list[float] = []
@@ -130,7 +130,7 @@ async def test_f20_writers_and_readers_do_not_get_in_each_others_way(tmp_path: P
     assert sorted(waits)[int(len(waits) * 0.5)] < 0.25
 
 
-async def test_f19_retention_does_not_hold_up_writes(tmp_path: Path) -> None:
+async def test_retention_does_not_hold_up_writes(tmp_path: Path) -> None:
     journal = open_journal(f"sqlite:///{tmp_path}/journal.db")
     await journal.write(None, lambda tx: tx.create_instance(new_instance()))
     await journal.write(INSTANCE, lambda tx: post(tx, range(200), 100))

@@ -42,7 +42,7 @@ def terminate_all(server: str) -> int:
     return len(rows)
 
 
-async def test_f09_terminated_connections_lose_and_double_nothing(
+async def test_terminated_connections_lose_and_double_nothing(
     served: Journal, postgres_server: str
 ) -> None:
     confirmed: list[int] = []

@@ -174,13 +174,13 @@ memory, memory_record = record_in("sqlite:///:memory:")
 
 @settings(max_examples=300, deadline=None)
 @given(facts)
-def test_f10_the_record_is_what_the_facts_make_it(told: list[Fact]) -> None:
+def test_the_record_is_what_the_facts_make_it(told: list[Fact]) -> None:
     assert run(memory, memory_record, told) == expected(told)
 
 
 @settings(max_examples=500, deadline=None)
 @given(facts, st.randoms(use_true_random=False))
-def test_f10_order_and_repetition_do_not_matter(told: list[Fact], random: object) -> None:
+def test_order_and_repetition_do_not_matter(told: list[Fact], random: object) -> None:
     shuffled = told + told[: len(told) // 2]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert run(memory, memory_record, shuffled) == expected(told)
@@ -188,7 +188,7 @@ def test_f10_order_and_repetition_do_not_matter(told: list[Fact], random: object
 
 @settings(max_examples=100, deadline=None)
 @given(facts)
-def test_f10_a_batch_is_as_good_as_one_by_one(told: list[Fact]) -> None:
+def test_a_batch_is_as_good_as_one_by_one(told: list[Fact]) -> None:
     instance_id = InstanceId(next(_instances))
     seen = [fact for fact in told if isinstance(fact, Seen)]
     rest = [fact for fact in told if not isinstance(fact, Seen)]
@@ -215,14 +215,14 @@ def postgres(postgres_server: str) -> Iterator[PostgresSession]:
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(told=facts)
-def test_f10_the_same_on_postgres(postgres: PostgresSession, told: list[Fact]) -> None:
+def test_the_same_on_postgres(postgres: PostgresSession, told: list[Fact]) -> None:
     assert run(postgres, Transaction(postgres), told) == expected(told)
 
 
 @pytest.mark.soak
 @settings(max_examples=10_000, deadline=None)
 @given(facts, st.randoms(use_true_random=False))
-def test_f10_ten_thousand_orders(told: list[Fact], random: object) -> None:
+def test_ten_thousand_orders(told: list[Fact], random: object) -> None:
     shuffled = told + told
     random.shuffle(shuffled)  # type: ignore[attr-defined]
     assert run(memory, memory_record, shuffled) == expected(told)

@@ -205,7 +205,7 @@ async def test_nothing_but_health_answers_before_start_up_is_finished(tenant: Te
     assert (await running.request("GET", "/health/ready")).body == b'{"status":"up"}'
 
 
-async def test_s06_what_is_open_to_everybody(running: Running) -> None:
+async def test_what_is_open_to_everybody(running: Running) -> None:
     metrics = await running.request("GET", "/metrics")
     assert metrics.headers["content-type"].startswith("text/plain")
     assert b"statusgate_http_requests_total" in metrics.body

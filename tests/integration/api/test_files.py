@@ -110,7 +110,7 @@ async def test_empty_expired_and_lost_files(tenant: Tenant, tmp_path: Path) -> N
     assert (await ask(tenant, f"/media/{tenant.id}/{lost.name}")).code == 404
 
 
-async def test_s05_nothing_else_is_a_file(stored: tuple[Tenant, str, bytes]) -> None:
+async def test_nothing_else_is_a_file(stored: tuple[Tenant, str, bytes]) -> None:
     tenant, path, _ = stored
     other = await tenant.running.create()
     name = path.rpartition("/")[2]

@@ -58,7 +58,7 @@ async def answers(tenant: Tenant) -> dict[str, Any]:
     return told
 
 
-async def test_s14_hostile_bodies_are_refused_alike_on_each_database(on_each: Tenant) -> None:
+async def test_hostile_bodies_are_refused_alike_on_each_database(on_each: Tenant) -> None:
     told = await answers(on_each)
     assert len(told) == len(OBJECT_POSTS) * len(HOSTILE)
     assert (await on_each.get("getContacts")).body == b"[]"
@@ -67,7 +67,7 @@ async def test_s14_hostile_bodies_are_refused_alike_on_each_database(on_each: Te
 FIELDS = ["\0", "\ud800", 2**70, [], {}, True, -1, 1.5, "x" * 5000, "\u202e😀\x1b[31m\r\n"]
 
 
-async def test_s14_hostile_values_in_every_field(on_each: Tenant) -> None:
+async def test_hostile_values_in_every_field(on_each: Tenant) -> None:
     for method in OBJECT_POSTS:
         for field in REQUESTS[method.name]:
             for value in FIELDS:
@@ -88,7 +88,7 @@ CONTENT_TYPES = [
 ]  # fmt: skip
 
 
-async def test_s08_the_content_type_changes_nothing(tenant: Tenant) -> None:
+async def test_the_content_type_changes_nothing(tenant: Tenant) -> None:
     body = json.dumps(REQUESTS["setSettings"]).encode()
     for kind in CONTENT_TYPES:
         reply = await tenant.running.request(
@@ -134,7 +134,7 @@ async def upload(
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_s09_a_body_that_is_too_large_is_told_so(tenant: Tenant, chunked: bool) -> None:
+async def test_a_body_that_is_too_large_is_told_so(tenant: Tenant, chunked: bool) -> None:
     for size in (MIB + 1, 9 * MIB):
         for _ in range(3):
             reply = await upload(tenant, "addContact", size, chunked=chunked)
@@ -145,7 +145,7 @@ async def test_s09_a_body_that_is_too_large_is_told_so(tenant: Tenant, chunked: 
     assert (await upload(tenant, "sendMessage", 3 * MIB, chunked=chunked)).code == 404
 
 
-async def test_s09_a_script_may_have_64_mib(tenant: Tenant) -> None:
+async def test_a_script_may_have_64_mib(tenant: Tenant) -> None:
     tracemalloc.start()
     assert (await upload(tenant, "simulate", 64 * MIB + 1, chunked=False)).code == 413
     _, peak = tracemalloc.get_traced_memory()
@@ -198,7 +198,7 @@ async def logged(
     structlog.reset_defaults()
 
 
-async def test_s03_the_token_is_in_no_sink(
+async def test_the_token_is_in_no_sink(
     logged: tuple[Tenant, io.StringIO], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant, text = logged

@@ -132,7 +132,7 @@ async def test_single_messages(on_each: Tenant) -> None:
             assert (reply.code, reply.message) == (400, "ID message notfound")
 
 
-async def test_s16_items_have_exactly_the_fields_of_their_kind(tenant: Tenant) -> None:
+async def test_items_have_exactly_the_fields_of_their_kind(tenant: Tenant) -> None:
     kinds = ("text", "image", "video", "audio")
     events = [
         event | {"type": kind, "idMessage": f"{event['idMessage']}{kind}", "text": "x"}
@@ -188,7 +188,7 @@ async def test_faults_of_a_script_change_nothing(
     assert len((await tenant.get("getStateInstanceHistory")).json()) == 1
 
 
-async def test_s04_only_sandboxes_can_be_played_with(tenant: Tenant) -> None:
+async def test_only_sandboxes_can_be_played_with(tenant: Tenant) -> None:
     instances = tenant.running.built.instances
     instance = instances.all()[0]
     await instances.change(instance.id, engine="neonize")

@@ -52,7 +52,7 @@ def fuzz(operation: Any, address: Callable[[Case[Any], bool], None], url: str) -
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-async def test_f25_every_answer_is_documented(tenant: Tenant, name: str) -> None:
+async def test_every_answer_is_documented(tenant: Tenant, name: str) -> None:
     def address(case: Case[Any], known: bool) -> None:
         """Let most cases through the door, and let nobody start a real engine."""
         if known and name != "updateApiToken":

@@ -68,7 +68,7 @@ async def test_guessing_the_operators_token_is_limited(running: Running) -> None
     assert (await running.request("GET", f"/partner/getInstances/{ADMIN}")).json() == []
 
 
-async def test_s06_without_an_admin_token_it_is_closed(tmp_path: Path) -> None:
+async def test_without_an_admin_token_it_is_closed(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as running:
         running.built.app._gate._admin_token = ""
         for target in (

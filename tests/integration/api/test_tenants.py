@@ -91,12 +91,12 @@ async def _handshake(url: str) -> int:
         return 200
 
 
-def test_s04_every_method_has_a_request() -> None:
+def test_every_method_has_a_request() -> None:
     assert set(REQUESTS) == {method.name for method in METHODS}
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
-async def test_s04_matrix(running: Running, method: Method) -> None:
+async def test_matrix(running: Running, method: Method) -> None:
     mine, other = await running.create(), await running.create()
     rotated = mine.token
     fresh = (await mine.get("updateApiToken")).json()["apiTokenInstance"]
@@ -125,7 +125,7 @@ async def test_s04_matrix(running: Running, method: Method) -> None:
 
 
 @pytest.mark.parametrize("method", PARTNER_METHODS, ids=lambda method: method.name)
-async def test_s04_partner_matrix(running: Running, method: Method) -> None:
+async def test_partner_matrix(running: Running, method: Method) -> None:
     tenant = await running.create()
     for token in ("", "/wrong", f"/{tenant.token}", f"/{ADMIN}x", f"/{ADMIN[:-1]}"):
         body = json.dumps({"idInstance": tenant.id}).encode()
@@ -134,7 +134,7 @@ async def test_s04_partner_matrix(running: Running, method: Method) -> None:
     assert len(running.built.instances.all()) == 1
 
 
-async def test_s11_the_eleventh_failure_waits_and_the_right_token_passes(
+async def test_the_eleventh_failure_waits_and_the_right_token_passes(
     running: Running,
 ) -> None:
     mine, other = await running.create(), await running.create()
@@ -154,7 +154,7 @@ async def test_s11_the_eleventh_failure_waits_and_the_right_token_passes(
     assert unknown == [403] * 10 + [429]
 
 
-async def test_s15_forged_headers_change_nothing(running: Running) -> None:
+async def test_forged_headers_change_nothing(running: Running) -> None:
     tenant = await running.create()
     forged = {"Host": "evil", "Origin": "https://evil", "X-Forwarded-Host": "evil",
               "X-Forwarded-Proto": "https", "Forwarded": "for=1.1.1.1", "X-Real-IP": "1.1.1.1",
@@ -172,7 +172,7 @@ async def test_s15_forged_headers_change_nothing(running: Running) -> None:
     assert codes == [401] * 10 + [429]
 
 
-async def test_s11_wrong_token_and_unknown_instance_take_the_same_time(
+async def test_wrong_token_and_unknown_instance_take_the_same_time(
     running: Running,
 ) -> None:
     """Loose here: the application alone, no network; the long run is stricter."""

@@ -64,7 +64,7 @@ REFUSED = {
 
 
 @pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
-async def test_s13_ambiguous_requests_end_the_connection(tenant: Tenant) -> None:
+async def test_ambiguous_requests_end_the_connection(tenant: Tenant) -> None:
     smuggled = f"GET {tenant.path('logout')} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     for name, request in REFUSED.items():
         try:
@@ -79,7 +79,7 @@ async def test_s13_ambiguous_requests_end_the_connection(tenant: Tenant) -> None
     assert (await tenant.get("getStateInstance")).json() == {"stateInstance": "authorized"}
 
 
-async def test_s13_a_body_is_never_read_as_a_request(tenant: Tenant) -> None:
+async def test_a_body_is_never_read_as_a_request(tenant: Tenant) -> None:
     smuggled = f"GET {tenant.path('logout')} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     length = b"Content-Length: %d\r\n\r\n" % len(smuggled)
     last = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -139,7 +139,7 @@ async def test_javas_offer_of_http2_is_passed_over(tenant: Tenant) -> None:
     assert parse(raw).code == 200
 
 
-async def test_s13_a_head_must_come_in_time(
+async def test_a_head_must_come_in_time(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server.Connection, "head_seconds", 0.3)
@@ -173,7 +173,7 @@ async def test_s13_a_head_must_come_in_time(
     assert (await running.request("GET", "/health/live")).code == 200
 
 
-async def test_s13_connections_by_address_are_limited(
+async def test_connections_by_address_are_limited(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "CONNECTIONS_PER_ADDRESS", 3)

@@ -45,7 +45,7 @@ def told(event: str) -> float:
 
 
 @pytest.mark.parametrize("name", TABLE)
-async def test_f12_the_pause_is_exact_and_nothing_overtakes(name: str) -> None:
+async def test_the_pause_is_exact_and_nothing_overtakes(name: str) -> None:
     outcome, pause = TABLE[name]
     async with world() as w:
         w.sender.outcomes = [outcome, outcome]
@@ -60,7 +60,7 @@ async def test_f12_the_pause_is_exact_and_nothing_overtakes(name: str) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-async def test_f12_any_2xx_is_delivered(status: int) -> None:
+async def test_any_2xx_is_delivered(status: int) -> None:
     async with world() as w:
         w.sender.outcomes = [PushAnswer(status)]
         await w.queue(b'{"n":1}', b'{"n":2}')
@@ -76,7 +76,7 @@ async def test_f12_any_2xx_is_delivered(status: int) -> None:
         (PushFailed(Fault.BLOCKED, "loopback"), "webhook.blocked"),
     ],
 )
-async def test_f12_the_operator_hears_once_a_streak(outcome: PushOutcome, event: str) -> None:
+async def test_the_operator_hears_once_a_streak(outcome: PushOutcome, event: str) -> None:
     async with world() as w:
         before = told(event)
         w.sender.outcomes = [outcome, outcome, PushAnswer(200), outcome]
@@ -85,7 +85,7 @@ async def test_f12_the_operator_hears_once_a_streak(outcome: PushOutcome, event:
         assert told(event) == before + 2  # one streak a notification
 
 
-async def test_f12_failing_for_an_hour_is_worth_one_notice() -> None:
+async def test_failing_for_an_hour_is_worth_one_notice() -> None:
     async with world() as w:
         before = told("webhook.failing")
         w.sender.outcomes = [PushAnswer(500)] * 70
@@ -96,7 +96,7 @@ async def test_f12_failing_for_an_hour_is_worth_one_notice() -> None:
         assert told("webhook.failing") == before + 1
 
 
-async def test_f12_after_24_hours_the_head_expires_and_is_counted() -> None:
+async def test_after_24_hours_the_head_expires_and_is_counted() -> None:
     async with world() as w:
         before = telemetry.notifications_expired_total._value.get()
         w.sender.outcomes = [PushAnswer(503, 3600)] * 24

@@ -76,7 +76,7 @@ async def test_the_request_says_little(client: GuardedClient, tmp_path: Path) ->
     ],
     ids=["one byte more", "announced", "endless body", "endless chunks"],
 )
-async def test_s09_a_file_over_the_limit_is_too_large(
+async def test_a_file_over_the_limit_is_too_large(
     does: Behaviour, client: GuardedClient, tmp_path: Path
 ) -> None:
     with pytest.raises(FileTooLarge, match="file could not be fetched"):
@@ -117,7 +117,7 @@ BROTLI_BOMB = b"\x1b\x3f\x4b\x4c\x00\x24\xc2\xc4\xc6\x00" + bytes(50)
         reply(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nhi"),
     ],
 )
-async def test_s07_what_is_no_plain_whole_file_could_not_be_fetched(
+async def test_what_is_no_plain_whole_file_could_not_be_fetched(
     does: Behaviour, client: GuardedClient, tmp_path: Path
 ) -> None:
     with pytest.raises(FetchFailed) as caught:
@@ -140,7 +140,7 @@ async def test_s07_what_is_no_plain_whole_file_could_not_be_fetched(
         reply_for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     ],
 )
-async def test_s07_what_does_not_come_in_time_could_not_be_fetched(
+async def test_what_does_not_come_in_time_could_not_be_fetched(
     does: Behaviour, client: GuardedClient, tmp_path: Path
 ) -> None:
     with pytest.raises(FetchFailed) as caught:

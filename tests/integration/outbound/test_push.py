@@ -37,7 +37,7 @@ OK = reply(answer("200 OK", "Set-Cookie: a=b; Path=/", body=b"ok"))
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
-async def test_s10_headers_are_those_of_the_list_and_the_length_is_told(
+async def test_headers_are_those_of_the_list_and_the_length_is_told(
     size: int, client: GuardedClient
 ) -> None:
     body = b"x" * size
@@ -56,7 +56,7 @@ async def test_s10_headers_are_those_of_the_list_and_the_length_is_told(
             assert request.body == body
 
 
-async def test_s10_without_token_and_secret_nothing_secret_is_sent(
+async def test_without_token_and_secret_nothing_secret_is_sent(
     client: GuardedClient,
 ) -> None:
     async with receiver(OK) as server:
@@ -65,14 +65,14 @@ async def test_s10_without_token_and_secret_nothing_secret_is_sent(
         assert set(server.requests[0].headers) == ALLOW_LIST - hidden
 
 
-async def test_s10_other_headers_cannot_be_sent(client: GuardedClient) -> None:
+async def test_other_headers_cannot_be_sent(client: GuardedClient) -> None:
     for name in ("X-Secret", "Cookie", "Host", "Transfer-Encoding", "Content-Length"):
         with pytest.raises(ValueError, match="is not a header of a push"):
             await client.push("http://127.0.0.1/", b"{}", {name: "x"}, 5)
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Y: z", "a\nb", "a\0b", "ключ", "a\x7f"])
-async def test_s10_a_value_cannot_bring_another_header(
+async def test_a_value_cannot_bring_another_header(
     value: str, client: GuardedClient
 ) -> None:
     async with receiver(OK) as server:

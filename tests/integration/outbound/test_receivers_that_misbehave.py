@@ -203,7 +203,7 @@ def exchanges(monkeypatch: pytest.MonkeyPatch) -> list[Exchange]:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-async def test_f12_every_receiver_has_the_outcome_of_the_table(
+async def test_every_receiver_has_the_outcome_of_the_table(
     row: Row, client: GuardedClient, exchanges: list[Exchange]
 ) -> None:
     async with receiver(row.does) as server:
@@ -218,7 +218,7 @@ async def test_f12_every_receiver_has_the_outcome_of_the_table(
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-async def test_f12_the_next_push_is_never_harmed_by_the_last(
+async def test_the_next_push_is_never_harmed_by_the_last(
     row: Row, client: GuardedClient
 ) -> None:
     async def first_odd(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -232,7 +232,7 @@ async def test_f12_the_next_push_is_never_harmed_by_the_last(
             assert await client.push(server.url, BODY, {}, 5) == PushAnswer(201)
 
 
-async def test_f12_refused_and_unknown_names_are_unreachable() -> None:
+async def test_refused_and_unknown_names_are_unreachable() -> None:
     async def no_such_name(_: str) -> list[str]:
         raise OSError(-2, "Name or service not known")
 
@@ -245,7 +245,7 @@ async def test_f12_refused_and_unknown_names_are_unreachable() -> None:
             assert next_step(outcome) == Retry(60)
 
 
-async def test_f12_resolving_and_connecting_have_a_limit_of_their_own() -> None:
+async def test_resolving_and_connecting_have_a_limit_of_their_own() -> None:
     async def never(_: str) -> list[str]:
         await asyncio.Event().wait()
         return []
@@ -256,7 +256,7 @@ async def test_f12_resolving_and_connecting_have_a_limit_of_their_own() -> None:
     assert kind(outcome) is Fault.UNREACHABLE
 
 
-async def test_f12_a_name_without_an_answer_holds_up_no_other() -> None:
+async def test_a_name_without_an_answer_holds_up_no_other() -> None:
     class HalfDead(Names):
         async def __call__(self, host: str) -> tuple[str, ...]:
             if host.startswith("dead"):
@@ -279,7 +279,7 @@ async def test_f12_a_name_without_an_answer_holds_up_no_other() -> None:
         await asyncio.gather(*dead, return_exceptions=True)
 
 
-async def test_f12_hanging_receivers_hold_up_no_other_even_on_one_host(
+async def test_hanging_receivers_hold_up_no_other_even_on_one_host(
     client: GuardedClient,
 ) -> None:
     async def some_hang(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -303,7 +303,7 @@ async def test_f12_hanging_receivers_hold_up_no_other_even_on_one_host(
         assert all(isinstance(result, asyncio.CancelledError) for result in results)
 
 
-async def test_f12_what_follows_the_status_line_holds_up_nothing(
+async def test_what_follows_the_status_line_holds_up_nothing(
     client: GuardedClient,
 ) -> None:
     for does in (
@@ -315,7 +315,7 @@ async def test_f12_what_follows_the_status_line_holds_up_nothing(
             assert await client.push(server.url, BODY, {}, 180) == PushAnswer(200)
 
 
-async def test_f12_nothing_is_decompressed(client: GuardedClient) -> None:
+async def test_nothing_is_decompressed(client: GuardedClient) -> None:
     body = gzip.compress(bytes(50_000_000))
     assert len(body) < MOST_OF_AN_ANSWER
     async with receiver(reply(answer("200 OK", "Content-Encoding: gzip", body=body))) as server:
@@ -327,7 +327,7 @@ async def test_f12_nothing_is_decompressed(client: GuardedClient) -> None:
             tracemalloc.stop()
 
 
-async def test_f12_the_grace_never_lengthens_the_deadline(client: GuardedClient) -> None:
+async def test_the_grace_never_lengthens_the_deadline(client: GuardedClient) -> None:
     start = asyncio.get_running_loop().time()
     async with receiver(reply(OK_LINE + b"X-Y")) as server:
         assert await client.push(server.url, BODY, {}, 0.05) == PushAnswer(200)

@@ -57,7 +57,7 @@ async def test_the_corpus_is_large_enough() -> None:
     assert len({(case.url, case.dns) for case in REFUSED}) >= 300
 
 
-async def test_s07_pushes_to_the_corpus_connect_nowhere() -> None:
+async def test_pushes_to_the_corpus_connect_nowhere() -> None:
     async with canaries() as (four, six):
         wrong = []
         with nothing_happens(four, six):
@@ -70,7 +70,7 @@ async def test_s07_pushes_to_the_corpus_connect_nowhere() -> None:
         assert wrong == []
 
 
-async def test_s07_fetches_of_the_corpus_connect_nowhere_and_say_the_same(
+async def test_fetches_of_the_corpus_connect_nowhere_and_say_the_same(
     tmp_path: Path,
 ) -> None:
     async with canaries() as (four, six):
@@ -86,7 +86,7 @@ async def test_s07_fetches_of_the_corpus_connect_nowhere_and_say_the_same(
         assert list(tmp_path.iterdir()) == []
 
 
-async def test_s07_a_dead_port_and_a_dead_name_say_the_same(tmp_path: Path) -> None:
+async def test_a_dead_port_and_a_dead_name_say_the_same(tmp_path: Path) -> None:
     async def no_such_name(_: str) -> list[str]:
         raise OSError(-2, "Name or service not known")
 
@@ -101,7 +101,7 @@ async def test_s07_a_dead_port_and_a_dead_name_say_the_same(tmp_path: Path) -> N
     assert texts == {"file could not be fetched"}
 
 
-async def test_s07_allowed_ones_are_dialled_at_the_vetted_address() -> None:
+async def test_allowed_ones_are_dialled_at_the_vetted_address() -> None:
     for case, addresses in ALLOWED:
         async with case_client(case) as client:
             with dials(blocked=True) as seen:
@@ -112,7 +112,7 @@ async def test_s07_allowed_ones_are_dialled_at_the_vetted_address() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "localhost"])
-async def test_s07_the_operator_can_allow_what_is_not_public(host: str, tmp_path: Path) -> None:
+async def test_the_operator_can_allow_what_is_not_public(host: str, tmp_path: Path) -> None:
     async with (
         canaries() as (four, six),
         GuardedClient(GuardedResolver(LOCAL, Names(["127.0.0.1", "::1"]))) as client,
@@ -126,7 +126,7 @@ async def test_s07_the_operator_can_allow_what_is_not_public(host: str, tmp_path
 @pytest.mark.parametrize(
     "host", ["169.254.169.254", "[fd00:ec2::254]", "168.63.129.16", "[64:ff9b::a9fe:a9fe]"]
 )
-async def test_s07_nobody_can_allow_metadata(host: str) -> None:
+async def test_nobody_can_allow_metadata(host: str) -> None:
     everything = parse_ranges(["0.0.0.0/0", "::/1"])
     async with GuardedClient(GuardedResolver(everything)) as client:
         with dials(blocked=True) as seen:
@@ -136,7 +136,7 @@ async def test_s07_nobody_can_allow_metadata(host: str) -> None:
     assert seen == []
 
 
-async def test_s07_a_name_is_asked_and_judged_at_every_connect() -> None:
+async def test_a_name_is_asked_and_judged_at_every_connect() -> None:
     names = Names(["127.0.0.1"], ["10.0.0.1"], ["127.0.0.1"])
     async with (
         receiver(reply_and_close(answer("200 OK"))) as server,
@@ -155,7 +155,7 @@ async def test_s07_a_name_is_asked_and_judged_at_every_connect() -> None:
         assert len(names.asked) == 3
 
 
-async def test_s07_the_second_answer_of_a_name_is_never_dialled() -> None:
+async def test_the_second_answer_of_a_name_is_never_dialled() -> None:
     names = Names([PUBLIC], ["127.0.0.1"])
     async with canaries() as (four, _), GuardedClient(GuardedResolver((), names)) as client:
         with dials(blocked=True) as seen:
@@ -164,7 +164,7 @@ async def test_s07_the_second_answer_of_a_name_is_never_dialled() -> None:
         assert len(names.asked) == 1
 
 
-async def test_s07_a_peer_that_was_not_dialled_is_refused(
+async def test_a_peer_that_was_not_dialled_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As if something between us and the kernel had led the connect elsewhere."""
@@ -186,7 +186,7 @@ async def test_s07_a_peer_that_was_not_dialled_is_refused(
         assert meant.requests == other.requests == []
 
 
-async def test_s07_connections_are_not_shared_between_names() -> None:
+async def test_connections_are_not_shared_between_names() -> None:
     async with (
         receiver(OK) as server,
         GuardedClient(GuardedResolver(LOCAL, Names(["127.0.0.1"]))) as client,
@@ -207,7 +207,7 @@ async def test_s07_connections_are_not_shared_between_names() -> None:
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
-async def test_s07_redirects_are_never_followed(status: int, tmp_path: Path) -> None:
+async def test_redirects_are_never_followed(status: int, tmp_path: Path) -> None:
     groups = {case.group: case for case in REFUSED}
     places = [case.url for case in groups.values()]
     places += ["file:///etc/passwd", "gopher://127.0.0.1:{port}/", "http://127.0.0.1:{port}/"]
@@ -226,7 +226,7 @@ async def test_s07_redirects_are_never_followed(status: int, tmp_path: Path) -> 
         assert four.connections == six.connections == 0
 
 
-async def test_s07_no_proxy_and_no_password_file_is_taken_from_the_environment(
+async def test_no_proxy_and_no_password_file_is_taken_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"

@@ -22,7 +22,7 @@ class Time:
         return self.now
 
 
-def test_s11_the_eleventh_failure_in_a_minute_must_wait() -> None:
+def test_the_eleventh_failure_in_a_minute_must_wait() -> None:
     time = Time()
     budget = FailureBudget(time)
     assert [budget.fail("1.2.3.4", "1101") for _ in range(10)] == [0.0] * 10
@@ -33,7 +33,7 @@ def test_s11_the_eleventh_failure_in_a_minute_must_wait() -> None:
     assert budget.fail("1.2.3.4", "1101") == 0.0
 
 
-def test_s11_the_budget_takes_constant_memory() -> None:
+def test_the_budget_takes_constant_memory() -> None:
     budget = FailureBudget()
     before = sys.getsizeof(budget._began) + sys.getsizeof(budget._failures)
     for number in range(50_000):
@@ -66,14 +66,14 @@ def test_limits_refill_by_the_second() -> None:
         ("10.0.0.1,::1", "::1", b"::ffff:1.1.1.1", "1.1.1.1"),
     ],
 )
-def test_s15_only_trusted_proxies_speak_for_others(
+def test_only_trusted_proxies_speak_for_others(
     trusted: str, peer: str, told: bytes, address: str
 ) -> None:
     scope = {"client": (peer, 1), "headers": [(b"x-forwarded-for", told)]}
     assert ClientAddress(trusted).of(scope) == address
 
 
-def test_s15_no_address_and_wrong_settings() -> None:
+def test_no_address_and_wrong_settings() -> None:
     assert ClientAddress("").of({"client": None, "headers": []}) == ""
     with pytest.raises(ValueError, match="nonsense"):
         ClientAddress("nonsense")

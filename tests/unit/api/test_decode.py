@@ -78,7 +78,7 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize("body", UNUSABLE, ids=lambda body: body[:24].decode("latin-1"))
-def test_s14_what_no_database_keeps_is_refused(body: bytes) -> None:
+def test_what_no_database_keeps_is_refused(body: bytes) -> None:
     with pytest.raises((BadRequestData, Refused)) as refused:
         json_from(body)
     if isinstance(refused.value, Refused):
@@ -142,7 +142,7 @@ def test_every_json_value_is_read_as_it_is(value: Any, escape: bool) -> None:
     st.binary(max_size=40)
     | st.text(alphabet='{}[]":,\\u01eENaI-. ', max_size=24).map(str.encode)
 )
-def test_f25_no_bytes_raise_anything_else(body: bytes) -> None:
+def test_no_bytes_raise_anything_else(body: bytes) -> None:
     refused = None
     try:
         json_from(body)
@@ -161,6 +161,6 @@ def test_queries_are_decoded_once() -> None:
 
 
 @pytest.mark.parametrize("query", [b"a=%ff", b"a=1&a=2", b"a=%00", b"%00=a", b"a=\xff"])
-def test_s14_queries_that_cannot_be_used_are_refused(query: bytes) -> None:
+def test_queries_that_cannot_be_used_are_refused(query: bytes) -> None:
     with pytest.raises(BadRequestData):
         parameters(query_pairs(query))

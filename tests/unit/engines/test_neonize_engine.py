@@ -265,7 +265,7 @@ async def test_a_full_disk_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = 0
-    monkeypatch.setattr("statusgate.engines.neonize.keeper.free_bytes", lambda _: room)
+    monkeypatch.setattr("statusgate.engines.neonize.supervisor.free_bytes", lambda _: room)
     async with scripted(tmp_path, {"exit": Exit.NO_ROOM}, {}, room_every=0.05) as it:
         await eventually(lambda: it.deaths)
         await asyncio.sleep(0.3)
@@ -429,7 +429,7 @@ async def test_a_code_is_told_again_while_it_is_valid_and_its_end_too(tmp_path: 
 async def test_a_pairing_code_gets_a_young_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("statusgate.engines.neonize.supervisor._FRESH_CODES_SECONDS", 0.0)
+    monkeypatch.setattr("statusgate.engines.neonize.engine._FRESH_CODES_SECONDS", 0.0)
     runs: list[Run] = [
         {"tells": [qr("one")]},
         {"answers": {"pairing_code": {"ok": True, "p": "ABCDEFGH"}}},

@@ -94,7 +94,7 @@ async def test_the_wrong_kind_of_media_is_bad_media(
         assert is_bad_media(await convert(source, wanted)), (source, wanted)
 
 
-async def test_s09_bombs_and_broken_files_are_bounded(tmp_path: Path) -> None:
+async def test_bombs_and_broken_files_are_bounded(tmp_path: Path) -> None:
     quick, films = (MediaChild(command=COMMAND, takes_files=True) for _ in range(2))
     converter = Converter(quick, films)
     source, target = tmp_path / "source", tmp_path / "target"

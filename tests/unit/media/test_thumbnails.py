@@ -174,7 +174,7 @@ async def test_probing_tells_what_a_file_is(thumbnailer: Thumbnailer, tmp_path: 
     assert isinstance(await thumbnailer.probe(tmp_path / "nothing"), Failed)
 
 
-async def test_s09_bombs_and_broken_files_are_bounded(
+async def test_bombs_and_broken_files_are_bounded(
     child: MediaChild, thumbnailer: Thumbnailer, tmp_path: Path
 ) -> None:
     bombs = hostile.bombs()
@@ -203,7 +203,7 @@ def peak_megabytes(pid: int) -> float:
     return 0
 
 
-async def test_s09_bombs_at_once_take_their_turns(
+async def test_bombs_at_once_take_their_turns(
     child: MediaChild, thumbnailer: Thumbnailer, tmp_path: Path
 ) -> None:
     bomb = tmp_path / "bomb.png"

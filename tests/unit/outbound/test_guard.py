@@ -26,16 +26,16 @@ async def verdict(case: Case, allow: list[str]) -> list[str] | str:
     return [str(address) for address in found]
 
 
-async def test_s07_the_whole_corpus_is_refused() -> None:
+async def test_the_whole_corpus_is_refused() -> None:
     assert [case for case in REFUSED if not isinstance(await verdict(case, []), str)] == []
 
 
-async def test_s07_what_is_public_is_allowed() -> None:
+async def test_what_is_public_is_allowed() -> None:
     for case, addresses in ALLOWED:
         assert await verdict(case, []) == list(addresses)
 
 
-async def test_s07_allowing_ranges_lifts_those_and_no_others() -> None:
+async def test_allowing_ranges_lifts_those_and_no_others() -> None:
     ten = Case("private and special", "http://10.1.2.3/")
     assert await verdict(ten, ["10.1.2.0/24"]) == ["10.1.2.3"]
     assert await verdict(ten, ["10.1.3.0/24", "fc00::/7"]) == "10.1.2.3 is private"
@@ -45,7 +45,7 @@ async def test_s07_allowing_ranges_lifts_those_and_no_others() -> None:
     assert await verdict(mixed6, ["10.0.0.0/8"]) == "fd00::1 is not public"
 
 
-async def test_s07_with_everything_allowed_syntax_and_metadata_stay_refused() -> None:
+async def test_with_everything_allowed_syntax_and_metadata_stay_refused() -> None:
     everything = ["0.0.0.0/0", "::/0"]
     left = [case for case in REFUSED if isinstance(await verdict(case, everything), str)]
     assert {case.group for case in left} >= {"parser tricks", "metadata", "loopback spellings"}
@@ -60,14 +60,14 @@ async def test_s07_with_everything_allowed_syntax_and_metadata_stay_refused() ->
 
 
 @given(st.ip_addresses(v=4))
-def test_s07_every_wrapping_carries_the_address_inside(address: IPv4Address) -> None:
+def test_every_wrapping_carries_the_address_inside(address: IPv4Address) -> None:
     for form in wrapped(str(address)):
         outer = IPv6Address(form)
         assert address in embedded(outer) or outer.ipv4_mapped == address
 
 
 @given(st.ip_addresses(v=4))
-def test_s07_a_wrapping_is_never_better_than_what_it_carries(address: IPv4Address) -> None:
+def test_a_wrapping_is_never_better_than_what_it_carries(address: IPv4Address) -> None:
     ranges = Ranges()
     if ranges.fault(address) is not None:
         assert all(
@@ -76,7 +76,7 @@ def test_s07_a_wrapping_is_never_better_than_what_it_carries(address: IPv4Addres
 
 
 @given(st.ip_addresses())
-def test_s07_our_table_is_stricter_than_the_standard_librarys(
+def test_our_table_is_stricter_than_the_standard_librarys(
     address: IPv4Address | IPv6Address,
 ) -> None:
     if Ranges().fault(address) is None:
@@ -98,7 +98,7 @@ def test_s07_our_table_is_stricter_than_the_standard_librarys(
         "::ffff:127.0.0.1",
     ],
 )
-def test_s07_what_the_standard_library_lets_pass_is_refused(text: str) -> None:
+def test_what_the_standard_library_lets_pass_is_refused(text: str) -> None:
     assert Ranges().fault(ip_address(text)) is not None
 
 

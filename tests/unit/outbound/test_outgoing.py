@@ -32,7 +32,7 @@ NAMES_A_PAUSE = (408, 425, 429, *range(500, 600))
         ([100, 101, 199, 600, 999], Retry(60)),
     ],
 )
-def test_f12_every_status_has_its_row(statuses: list[int], step: Step) -> None:
+def test_every_status_has_its_row(statuses: list[int], step: Step) -> None:
     assert {next_step(PushAnswer(status)) for status in statuses} == {step}
 
 
@@ -49,7 +49,7 @@ def test_f12_every_status_has_its_row(statuses: list[int], step: Step) -> None:
         (10**18, 3600),
     ],
 )
-def test_f12_retry_after_is_clamped_where_it_counts(asked: int | None, pause: int) -> None:
+def test_retry_after_is_clamped_where_it_counts(asked: int | None, pause: int) -> None:
     for status in range(100, 600):
         step = next_step(PushAnswer(status, asked))
         if status in NAMES_A_PAUSE:
@@ -67,16 +67,16 @@ def test_f12_retry_after_is_clamped_where_it_counts(asked: int | None, pause: in
         (Fault.BLOCKED, Retry(60, "webhook.blocked")),
     ],
 )
-def test_f12_every_fault_has_its_row(fault: Fault, step: Step) -> None:
+def test_every_fault_has_its_row(fault: Fault, step: Step) -> None:
     assert next_step(PushFailed(fault, "why")) == step
 
 
-def test_f12_no_fault_is_forgotten() -> None:
+def test_no_fault_is_forgotten() -> None:
     assert {next_step(PushFailed(fault, "")).pause_seconds for fault in Fault} == {60}  # type: ignore[union-attr]
 
 
 @given(st.integers(0, 999), st.none() | st.integers(0, 10**19))
-def test_f12_no_pause_is_shorter_than_the_contracts_or_longer_than_an_hour(
+def test_no_pause_is_shorter_than_the_contracts_or_longer_than_an_hour(
     status: int, asked: int | None
 ) -> None:
     step = next_step(PushAnswer(status, asked))
