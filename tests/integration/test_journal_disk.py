@@ -161,9 +161,7 @@ async def test_an_io_error_is_the_end(tmp_path: Path, disk: Disk, kind: Kind) ->
     assert broken >= COMMITS
 
 
-async def test_all_who_wait_for_a_failed_sync_hear_of_it(
-    tmp_path: Path, disk: Disk
-) -> None:
+async def test_all_who_wait_for_a_failed_sync_hear_of_it(tmp_path: Path, disk: Disk) -> None:
     journal = await opened(tmp_path / "journal.db", disk)
     disk.fail("sync", 1)
     results = await asyncio.gather(*(tried(journal, number) for number in range(50)))
@@ -195,9 +193,7 @@ async def test_a_full_disk_costs_what_it_refuses_and_nothing_else(
         assert recorded(path) == kept | {99}
 
 
-async def test_a_file_system_gone_read_only_is_a_full_one(
-    tmp_path: Path, disk: Disk
-) -> None:
+async def test_a_file_system_gone_read_only_is_a_full_one(tmp_path: Path, disk: Disk) -> None:
     journal = await opened(tmp_path / "journal.db", disk)
     disk.fail("write", 1, apsw.ReadOnlyError, lasting=True)
     assert isinstance(await tried(journal, 1), JournalFull)
@@ -207,9 +203,7 @@ async def test_a_file_system_gone_read_only_is_a_full_one(
     await journal.close()
 
 
-async def test_a_read_only_file_system_is_told_at_the_start(
-    tmp_path: Path, disk: Disk
-) -> None:
+async def test_a_read_only_file_system_is_told_at_the_start(tmp_path: Path, disk: Disk) -> None:
     disk.fail("write", 1, apsw.ReadOnlyError, lasting=True)
     with pytest.raises(JournalRefused, match="cannot be written"):
         open_journal(f"sqlite:///{tmp_path}/journal.db", vfs=disk.name)
