@@ -80,7 +80,7 @@ async def test_terminated_connections_lose_and_double_nothing(
     assert len(confirmed) >= 10
 
 
-async def test_an_idle_connection_that_was_ended_is_nobodys_trouble(
+async def test_an_idle_connection_that_was_ended_is_replaced_unnoticed(
     served: Journal, postgres_server: str
 ) -> None:
     assert await asyncio.to_thread(terminate_all, postgres_server) >= 1
@@ -89,7 +89,7 @@ async def test_an_idle_connection_that_was_ended_is_nobodys_trouble(
     assert served.healthy
 
 
-async def test_a_commit_in_doubt_is_told(url: str, postgres_server: str) -> None:
+async def test_a_commit_in_doubt_is_reported(url: str, postgres_server: str) -> None:
     await open_journal(url).close()
     session = PostgresSession(url)
     session.begin()
@@ -104,7 +104,7 @@ async def test_a_commit_in_doubt_is_told(url: str, postgres_server: str) -> None
     session.close()
 
 
-async def test_a_connection_lost_before_the_commit_is_told_apart(
+async def test_a_connection_lost_before_the_commit_is_distinguished(
     url: str, postgres_server: str
 ) -> None:
     await open_journal(url).close()
@@ -121,7 +121,7 @@ async def test_a_connection_lost_before_the_commit_is_told_apart(
     session.close()
 
 
-def test_a_server_that_is_gone_is_told_at_once_after_the_first_try() -> None:
+def test_a_server_that_is_gone_is_reported_at_once_after_the_first_try() -> None:
     session = PostgresSession("postgresql://127.0.0.1:1/none")
     with pytest.raises(JournalUnavailable, match="reached"):
         session.begin()
@@ -171,7 +171,9 @@ def test_a_deadlock_is_known_as_a_collision(url: str) -> None:
     session.close()
 
 
-async def test_two_nodes_may_tell_of_one_instance(url: str, served: Journal) -> None:
+async def test_two_connections_may_record_receipts_of_one_instance(
+    url: str, served: Journal
+) -> None:
     other = open_journal(url)
 
     def post(tx: Transaction) -> None:

@@ -35,7 +35,7 @@ async def test_contacts_keep_the_order_in_which_they_became_known(account: Accou
     ]
 
 
-async def test_only_news_about_contacts_are_told(account: Account) -> None:
+async def test_only_contacts_that_changed_are_reported(account: Account) -> None:
     anna = Contact(address=person(1), name="Anna", contact_name="Anna K")
     who = person(1).chat_id
     assert await tell(account, anna) == [who]
@@ -67,7 +67,7 @@ async def test_a_name_is_news_once(account: Account) -> None:
     assert found.name == "Ann"
 
 
-async def test_a_stranger_is_nobody(account: Account) -> None:
+async def test_an_unknown_address_is_no_contact(account: Account) -> None:
     assert await account.read(lambda reader: reader.contact(INSTANCE, PHONE)) is None
     assert await account.read(lambda reader: reader.contact(INSTANCE, Address())) is None
 
@@ -82,7 +82,7 @@ async def test_the_account_is_nobodys_contact(account: Account) -> None:
 
 
 @pytest.mark.parametrize("first", [PHONE, LID])
-async def test_one_half_learns_the_other(account: Account, first: Address) -> None:
+async def test_a_phone_learns_its_lid(account: Account, first: Address) -> None:
     await tell(account, Contact(address=first, name="Anna"))
     assert await account.write(lambda tx: tx.learn_identity(INSTANCE, BOTH))
     for half in (PHONE, LID, BOTH):

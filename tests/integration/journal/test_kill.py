@@ -19,7 +19,7 @@ from statusgate.journal import Transaction, open_journal
 from tests.databases import fresh_schema, new_instance, record_in, transaction
 from tests.factories import INSTANCE, NOON_MS, new_status
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 VIEWERS = 3
 
 

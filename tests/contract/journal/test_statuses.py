@@ -137,7 +137,7 @@ async def test_an_acknowledgement_counts_once(account: Account) -> None:
     assert first == again == failed
 
 
-async def test_a_failure_is_told_with_its_reason(account: Account) -> None:
+async def test_a_failure_keeps_its_reason(account: Account) -> None:
     made = await account.write(accept)
     failed = await account.write(
         lambda tx: tx.mark_failed(INSTANCE, made.no, REFUSED, NOON_MS + 7)
@@ -163,7 +163,7 @@ async def test_a_status_thought_failed_may_turn_out_sent(account: Account) -> No
     assert (sent.progress, sent.failure, sent.failed_ms) == (Progress.SENT, None, None)
 
 
-async def test_marking_what_is_gone_tells_so(account: Account) -> None:
+async def test_marking_what_is_gone_reports_it(account: Account) -> None:
     assert await account.write(lambda tx: tx.mark_sent(INSTANCE, 99, "W", NOON_MS)) is None
     assert await account.write(lambda tx: tx.mark_failed(INSTANCE, 99, REFUSED, 1)) is None
 

@@ -1,4 +1,4 @@
-"""F10: facts in any order, repeated, early — the record is the same, and what it should be.
+"""Facts in any order, repeated, early — the record is the same, and what it should be.
 
 People are met by phone, by LID or by both; that the halves belong together may be learned at
 any time. A small model says what must come out.

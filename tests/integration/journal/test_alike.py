@@ -1,4 +1,4 @@
-"""F27: SQLite and PostgreSQL answer alike, whatever they are told."""
+"""SQLite and PostgreSQL answer alike, whatever they are asked."""
 
 import itertools
 import random

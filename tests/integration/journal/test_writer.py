@@ -128,7 +128,7 @@ async def test_a_failing_work_leaves_the_others_in_order() -> None:
 
 
 @pytest.mark.parametrize("error", [JournalFull("full"), JournalUnavailable("in doubt")])
-async def test_a_failed_commit_is_told_to_all_of_the_group(error: Exception) -> None:
+async def test_a_failed_commit_reaches_all_of_the_group(error: Exception) -> None:
     held = Held(note("a"), note("b"))
     held.tape.at_commit = [error]
     assert await held.results() == [error, error]
@@ -136,7 +136,7 @@ async def test_a_failed_commit_is_told_to_all_of_the_group(error: Exception) -> 
 
 
 @pytest.mark.parametrize("error", [Lost("gone"), Collision("deadlock")])
-async def test_what_surely_changed_nothing_is_tried_again(error: Exception) -> None:
+async def test_what_certainly_changed_nothing_is_tried_again(error: Exception) -> None:
     held = Held(note("a"), note("b"))
     held.tape.at_commit = [error, error]
     assert await held.results() == ["a", "b"]
@@ -157,7 +157,7 @@ async def test_a_full_inbox_makes_callers_wait_in_order() -> None:
     assert ran == list(range(50))
 
 
-async def test_a_call_that_was_cancelled_frees_its_place() -> None:
+async def test_a_cancelled_call_frees_its_place() -> None:
     inbox, tape = WorkQueue(2), Tape()
     calls = [asyncio.create_task(inbox.submit(ONE, note(f"{no}"))) for no in range(4)]
     await asyncio.sleep(0)
@@ -170,7 +170,7 @@ async def test_a_call_that_was_cancelled_frees_its_place() -> None:
     await asyncio.to_thread(writer.join)
 
 
-def test_answers_to_a_loop_that_ended_harm_nobody() -> None:
+def test_answers_to_a_loop_that_ended_are_dropped() -> None:
     inbox, tape = WorkQueue(5), Tape()
     release = threading.Event()
 

@@ -126,7 +126,7 @@ async def test_a_streak_is_kept_until_it_ends(account: Account) -> None:
         assert await account.read(lambda tx: tx.push_streak(INSTANCE)) == wanted
 
 
-async def test_backlogs_are_told_by_instance(account: Account) -> None:
+async def test_backlogs_are_counted_by_instance(account: Account) -> None:
     await account.journal.write(OTHER, lambda tx: tx.create_instance(new_instance(id=OTHER)))
     assert await account.read(lambda tx: tx.backlogs()) == []
     await queue(account, b"{}", b"{}")
@@ -153,7 +153,7 @@ async def test_events_are_numbered_through_and_kept_whole(account: Account) -> N
     assert await account.read(lambda tx: tx.logged_events(INSTANCE, 2002, 9)) == []
 
 
-async def test_retention_takes_what_was_told(account: Account) -> None:
+async def test_retention_takes_ended_notifications_and_events(account: Account) -> None:
     await queue(account, b"{}", b"{}")
     await account.write(lambda tx: tx.end_notification(INSTANCE, 1, End.DELIVERED, NOON_MS))
     told = Delivery(receipt_id=1, at_ms=NOON_MS, duration_ms=7, outcome="delivered", code=200)

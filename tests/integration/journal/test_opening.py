@@ -77,12 +77,12 @@ def test_other_addresses_are_refused(url: str) -> None:
         open_journal(url)
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(JournalRefused, match="No such file"):
         open_journal(f"sqlite:///{tmp_path}/nowhere/journal.db")
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"something else entirely" * 1000)
     with pytest.raises(JournalRefused, match="not a database"):
         open_journal(f"sqlite:///{tmp_path}/journal.db")
@@ -90,7 +90,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         open_journal(f"sqlite:///{tmp_path}/journal.db")
 
 
-def test_a_server_that_is_not_there_is_told() -> None:
+def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(JournalUnavailable, match="cannot be reached"):
         open_journal("postgresql://127.0.0.1:1/none?connect_timeout=1")
 

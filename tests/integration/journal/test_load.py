@@ -1,4 +1,4 @@
-"""Size, contention and upkeep under load (F19, F20)."""
+"""Size, contention and upkeep under load."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""F17: migrations. Migrated equals fresh; a kill leaves a database before or behind a step."""
+"""Migrations. Migrated equals fresh; a kill leaves a database before or behind a step."""
 
 import re
 from collections.abc import Iterator

@@ -161,7 +161,7 @@ async def test_an_io_error_is_the_end(tmp_path: Path, disk: Disk, kind: Kind) ->
     assert broken >= COMMITS
 
 
-async def test_all_who_wait_for_a_failed_sync_hear_of_it(tmp_path: Path, disk: Disk) -> None:
+async def test_a_failed_sync_fails_all_that_wait_for_it(tmp_path: Path, disk: Disk) -> None:
     journal = await opened(tmp_path / "journal.db", disk)
     disk.fail("sync", 1)
     results = await asyncio.gather(*(tried(journal, number) for number in range(50)))
@@ -203,7 +203,9 @@ async def test_a_file_system_gone_read_only_is_a_full_one(tmp_path: Path, disk: 
     await journal.close()
 
 
-async def test_a_read_only_file_system_is_told_at_the_start(tmp_path: Path, disk: Disk) -> None:
+async def test_a_read_only_file_system_is_refused_at_the_start(
+    tmp_path: Path, disk: Disk
+) -> None:
     disk.fail("write", 1, apsw.ReadOnlyError, lasting=True)
     with pytest.raises(JournalRefused, match="cannot be written"):
         open_journal(f"sqlite:///{tmp_path}/journal.db", vfs=disk.name)
@@ -306,7 +308,7 @@ def test_power_cuts_lose_nothing(tmp_path: Path, disk: Disk) -> None:
 
 
 @pytest.mark.usefixtures("frequent_checkpoints")
-def test_the_test_would_notice_a_weaker_setting(tmp_path: Path, disk: Disk) -> None:
+def test_a_power_cut_shows_a_weaker_setting(tmp_path: Path, disk: Disk) -> None:
     assert lost_in_cuts(tmp_path, disk, "NORMAL", 30) > 0
 
 
