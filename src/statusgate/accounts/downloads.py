@@ -12,16 +12,15 @@ from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable
-from statusgate.domain.filetypes import sniff
 from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.media import Download, StoredFile
+from statusgate.domain.media_types import MAX_FILE_BYTES, UNKNOWN, sniff
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
 from statusgate.media.thumbnails import Thumbnailer
 
 log = structlog.get_logger()
-LARGEST_FILE = 104_857_600
 _AT_ONCE = 4
 _DOWNLOAD_SECONDS = 300.0
 _LOOK_SECONDS = 30.0
@@ -102,7 +101,7 @@ class Downloads:
             with tempfile.TemporaryDirectory(dir=self._staging) as folder:
                 path = Path(folder) / "file"
                 async with asyncio.timeout(_DOWNLOAD_SECONDS):
-                    await engine.download(download.ref, path, LARGEST_FILE)
+                    await engine.download(download.ref, path, MAX_FILE_BYTES)
                 await self._store_file(download, path)
         except (MediaUnavailable, MediaFull, TimeoutError, OSError) as error:
             return await self._give_up_or_wait(download, error)
@@ -116,12 +115,13 @@ class Downloads:
 
     async def _store_file(self, download: Download, path: Path) -> None:
         head, size = await asyncio.to_thread(_look_at, path)
-        mimetype, extension = sniff(head)
-        if mimetype == "application/octet-stream":
+        found = sniff(head)
+        mimetype = found.mimetype
+        if found is UNKNOWN:
             mimetype = _plain(download.ref.mimetype) or mimetype
         stored = StoredFile(
             key=new_media_key(),
-            extension=extension,
+            extension=found.extension,
             mimetype=mimetype,
             size=size,
             created_ms=self._clock.now_ms(),

@@ -10,7 +10,8 @@ from statusgate.api.edge.problems import NOT_FOUND, Disconnected, Refused
 from statusgate.api.routes import Route
 from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id
-from statusgate.domain.media import INLINE_TYPES, StoredFile
+from statusgate.domain.media import StoredFile
+from statusgate.domain.media_types import of_mimetype
 
 UNSATISFIABLE = "Range Not Satisfiable"
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([a-z0-9]{1,10})")
@@ -59,7 +60,7 @@ class FileRoute(Route):
         raise Refused(404, NOT_FOUND)
 
     def _headers(self, file: StoredFile, length: int) -> list[Header]:
-        shown = b"inline" if file.mimetype in INLINE_TYPES else b"attachment"
+        shown = b"inline" if of_mimetype(file.mimetype).inline else b"attachment"
         return [
             (b"content-type", file.mimetype.encode("latin-1", "replace")),
             *self._fixed,

@@ -12,12 +12,13 @@ from statusgate.api.edge.problems import TOO_LARGE, Refused
 from statusgate.api.multipart import Part, find_file
 from statusgate.domain.errors import BadRequestData
 from statusgate.domain.instance import Instance
-from statusgate.publishing.uploads import LARGEST_FILE, Staged
+from statusgate.domain.media_types import MAX_FILE_BYTES
+from statusgate.publishing.uploads import Staged
 from statusgate.wire.reports import UploadAnswer
 
 _ENVELOPE = 64 * 1024
 """what a form may add to the file"""
-LARGEST_BODY = LARGEST_FILE + _ENVELOPE
+LARGEST_BODY = MAX_FILE_BYTES + _ENVELOPE
 _NO_FILE_TYPES = frozenset(
     {"application/x-www-form-urlencoded", "application/octet-stream", "multipart/form-data"}
 )
@@ -54,7 +55,7 @@ async def upload_file(services: Services, instance: Instance, request: Upload) -
         part = await asyncio.to_thread(find_file, staged.path)
         if part is None:
             part = Part(0, staged.size, request.name, request.mimetype)
-        if part.size > LARGEST_FILE:
+        if part.size > MAX_FILE_BYTES:
             raise Refused(413, TOO_LARGE)
         if part.size == 0:
             raise BadRequestData("an empty file")

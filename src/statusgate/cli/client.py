@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import mimetypes
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import click
+
+from statusgate.domain.media_types import of_name
 
 _SECONDS = 60.0
 _CHUNK = 256 * 1024
@@ -48,7 +49,7 @@ class GatewayClient:
                     told(len(chunk))
 
         headers = {
-            "Content-Type": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+            "Content-Type": of_name(path.name).mimetype,
             "Content-Length": str(path.stat().st_size),
             "GA-Filename": quote(path.name),
         }

@@ -4,14 +4,6 @@ import msgspec
 
 from statusgate.domain.ids import InstanceId
 
-INLINE_TYPES = frozenset(
-    {
-        "image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "video/webm",
-        "audio/ogg", "audio/mpeg", "audio/wav", "audio/mp4",
-    }
-)  # fmt: skip
-"""Types that a browser may show (contract 7.2); everything else is an attachment."""
-
 
 class MediaRef(msgspec.Struct, frozen=True, kw_only=True):
     """All that an engine needs to fetch a file later, also after a restart."""

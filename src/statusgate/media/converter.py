@@ -15,7 +15,7 @@ from statusgate.domain.conversion import (
     voice_too_long,
 )
 from statusgate.domain.errors import MediaFull, MediaUnavailable
-from statusgate.domain.filetypes import HEAD_SIZE, sniff
+from statusgate.domain.media_types import HEAD_SIZE, MAX_FILE_BYTES, sniff
 from statusgate.media.frames import Cause, Convert, Done, Failed, Progress, Reply
 from statusgate.media.limits import NO_ROOM, allowed_seconds
 from statusgate.media.process import COMMAND, MediaChild
@@ -24,11 +24,10 @@ _PRIVATE_FILE = 0o600
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _KINDS: dict[type[Wanted], tuple[str, ...]] = {
-    ImageWanted: ("image/",),
-    VideoWanted: ("video/",),
-    VoiceWanted: ("audio/", "video/"),
+    ImageWanted: ("image",),
+    VideoWanted: ("video",),
+    VoiceWanted: ("audio", "video"),
 }
-_LARGEST_SOURCE_BYTES = 104_857_600
 
 
 class Converter:
@@ -144,12 +143,11 @@ def _converted(done: Done, path: Path) -> Converted:
 
 def _fault_at_first_sight(reading: int, wanted: Wanted) -> str:
     """Say what is wrong with a file that no decoder need be asked about; ``""`` if nothing."""
-    if os.fstat(reading).st_size > _LARGEST_SOURCE_BYTES:
+    if os.fstat(reading).st_size > MAX_FILE_BYTES:
         return "too large"
-    mimetype, _ = sniff(os.pread(reading, HEAD_SIZE, 0))
-    return (
-        "" if mimetype.startswith(_KINDS[type(wanted)]) else f"{mimetype} is not what is wanted"
-    )
+    found = sniff(os.pread(reading, HEAD_SIZE, 0))
+    is_wanted = found.kind in _KINDS[type(wanted)]
+    return "" if is_wanted else f"{found.mimetype} is not what is wanted"
 
 
 def _open(path: Path, flags: int) -> int:

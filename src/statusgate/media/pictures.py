@@ -17,7 +17,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
 
-from statusgate.domain.filetypes import HEAD_SIZE, sniff
+from statusgate.domain.media_types import HEAD_SIZE, TABLE, sniff
 from statusgate.media.frames import Probed
 
 MAX_PICTURE_PIXELS = 50_000_000
@@ -28,18 +28,8 @@ _MAX_STREAMS = 8
 _ORIENTATION = 0x0112
 _LYING = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height"""
-PICTURES = {
-    "image/jpeg": "JPEG",
-    "image/png": "PNG",
-    "image/webp": "WEBP",
-    "image/gif": "GIF",
-}
-CONTAINERS = {
-    "video/mp4": "mov", "video/quicktime": "mov", "video/3gpp": "mov", "video/x-m4v": "mov",
-    "video/webm": "matroska", "video/x-matroska": "matroska", "video/x-msvideo": "avi",
-    "video/ogg": "ogg", "audio/ogg": "ogg", "audio/mpeg": "mp3", "audio/wav": "wav",
-    "audio/mp4": "mov", "audio/aac": "aac", "audio/flac": "flac", "audio/amr": "amr",
-}  # fmt: skip
+PICTURES = {row.mimetype: row.decoder for row in TABLE if row.decoder and row.kind == "image"}
+CONTAINERS = {row.mimetype: row.decoder for row in TABLE if row.decoder and row.kind != "image"}
 _OPTIONS = {"probesize": "4000000", "analyzeduration": "2000000"}
 
 
@@ -97,7 +87,7 @@ def type_of(file: BinaryIO) -> str:
     file.seek(0)
     head = file.read(HEAD_SIZE)
     file.seek(0)
-    return sniff(head)[0]
+    return sniff(head).mimetype
 
 
 def _type_of(source: Path) -> str:

@@ -10,16 +10,19 @@ from statusgate.domain.clock import Clock
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest
 from statusgate.domain.ids import InstanceId, new_status_id
 from statusgate.domain.instance import Instance
+from statusgate.domain.media_types import JPEG, MP4, OPUS_MIMETYPE
 from statusgate.domain.outbox import KEPT_MS, Draft, Outgoing, Phase, Publication
 from statusgate.domain.status import Kind, NewStatus, Status
 from statusgate.journal import Transaction
 from statusgate.publishing.signals import Signals
 
 FARTHEST_MS = 365 * 86_400_000
-JPEG = "image/jpeg"
-MP4 = "video/mp4"
-OPUS = "audio/ogg; codecs=opus"
-_MIMETYPES = {Kind.TEXT: "", Kind.IMAGE: JPEG, Kind.VIDEO: MP4, Kind.AUDIO: OPUS}
+_MIMETYPES = {
+    Kind.TEXT: "",
+    Kind.IMAGE: JPEG.mimetype,
+    Kind.VIDEO: MP4.mimetype,
+    Kind.AUDIO: OPUS_MIMETYPE,
+}
 
 
 class Publishing:

@@ -20,6 +20,7 @@ from statusgate.domain.conversion import (
 from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable
 from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.media import StoredFile, media_url
+from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.outbound_http import FetchFailed, FileTooLarge
 from statusgate.domain.outbox import Outgoing, Prepared
 from statusgate.domain.status import Failure, FailureReason, Kind
@@ -33,7 +34,6 @@ from statusgate.publishing.queues import woken
 from statusgate.publishing.signals import Signals
 
 log = structlog.get_logger()
-LARGEST_FILE = 104_857_600
 FETCH_FAILED = Failure(FailureReason.FETCH_FAILED, "File could not be fetched")
 TOO_LARGE = Failure(FailureReason.FILE_TOO_LARGE, "File exceeds the limit of 100 MB")
 _AT_ONCE = 4
@@ -155,7 +155,7 @@ class Preparing:
         """A file of our own store is read there, anything else is fetched (contract 3.4)."""
         own = media_url(self._public_url, outgoing.instance_id, "")
         if not outgoing.draft.url.startswith(own):
-            await self._fetcher.fetch(outgoing.draft.url, to, LARGEST_FILE, _FETCH_SECONDS)
+            await self._fetcher.fetch(outgoing.draft.url, to, MAX_FILE_BYTES, _FETCH_SECONDS)
             return
         key, _, extension = outgoing.draft.url.removeprefix(own).partition(".")
         now_ms = self._clock.now_ms()

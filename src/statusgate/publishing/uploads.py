@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import mimetypes
 import re
 import secrets
 import shutil
@@ -13,18 +12,16 @@ from typing import BinaryIO
 
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import MediaFull
-from statusgate.domain.filetypes import UNKNOWN, extension_of
 from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.media import StoredFile, media_url
+from statusgate.domain.media_types import UNKNOWN, of_mimetype, of_name
 from statusgate.journal import Journal
 from statusgate.media.store import MediaStore
 
-LARGEST_FILE = 104_857_600
 KEPT_MS = 15 * 86_400_000
 _COPY_BYTES = 1 << 20
 _BUFFERED = 1 << 20
 _EXTENSION = re.compile(r"[a-z0-9]{1,8}")
-_MIMETYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -132,17 +129,15 @@ class Uploads:
 
 
 def file_type(mimetype: str, name: str) -> tuple[str, str]:
-    """Media Type and extension of an upload, as told; ``bin`` if neither tells.
+    """Return media type and extension of an upload, as declared; ``bin`` if nothing tells.
 
-    The type wins over the name. Nothing is believed when the file is used.
+    The type wins over the name. Neither is believed when the file is used.
     """
-    kind = mimetype if _MIMETYPE.fullmatch(mimetype) else ""
-    known = extension_of(kind)
-    if known != UNKNOWN[1]:
-        return kind, known
-    guessed = (mimetypes.guess_extension(kind) or "").removeprefix(".") if kind else ""
-    told = guessed or name.rpartition(".")[2].strip().lower() * ("." in name)
-    if not _EXTENSION.fullmatch(told):
-        return kind or UNKNOWN[0], UNKNOWN[1]
-    by_name = mimetypes.types_map.get(f".{told}", UNKNOWN[0])
-    return kind or by_name, told
+    found = of_mimetype(mimetype)
+    if found is UNKNOWN:
+        found = of_name(name)
+    if found is not UNKNOWN:
+        return found.mimetype, found.extension
+    _, dot, extension = name.strip().lower().rpartition(".")
+    is_usable = bool(dot) and _EXTENSION.fullmatch(extension) is not None
+    return UNKNOWN.mimetype, extension if is_usable else UNKNOWN.extension

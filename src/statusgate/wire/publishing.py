@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from statusgate.domain.media_types import extensions, of_name
 from statusgate.domain.outbox import Draft, Method
 from statusgate.domain.status import BLACK, Font, Kind
 from statusgate.wire import fields
@@ -17,8 +18,6 @@ from statusgate.wire.urls import LONGEST, http_url
 MAX_TEXT = 500
 MAX_CAPTION = 1024
 MAX_FILE_NAME = 255
-IMAGES = frozenset({"jpg", "jpeg", "png", "webp", "gif"})
-VIDEOS = frozenset({"mp4", "mov", "m4v", "3gp", "webm", "mkv", "avi"})
 _LARGEST_TIME = 10**11
 FONTS = ("SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "OSWALD_HEAVY")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
@@ -49,7 +48,7 @@ def _file_name(name: str, value: object) -> str:
 
 def _media_name(name: str, value: object) -> str:
     told = _file_name(name, value)
-    if _extension(told) not in IMAGES | VIDEOS:
+    if _extension(told) not in extensions("image", "video"):
         fields.fail(name, "must have an image or video extension")
     return told
 
@@ -166,7 +165,7 @@ class SendMediaRequest(Request, frozen=True, kw_only=True):
         _read(
             _media_name,
             max_length=MAX_FILE_NAME,
-            description=f"with one of the extensions {', '.join(sorted(IMAGES | VIDEOS))}",
+            description=f"with one of the extensions {', '.join(extensions('image', 'video'))}",
         ),
     ]
     caption: Annotated[str, msgspec.Meta(max_length=MAX_CAPTION)] = ""
@@ -176,7 +175,7 @@ class SendMediaRequest(Request, frozen=True, kw_only=True):
     @property
     def draft(self) -> Draft:
         """What is to be published."""
-        is_image = _extension(self.file_name) in IMAGES
+        is_image = of_name(self.file_name).kind == "image"
         return Draft(
             method=Method.MEDIA,
             kind=Kind.IMAGE if is_image else Kind.VIDEO,

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from statusgate.domain.ids import InstanceId, new_media_key
-from statusgate.domain.media import INLINE_TYPES, StoredFile
+from statusgate.domain.media import StoredFile
+from statusgate.domain.media_types import TABLE
 from tests.integration.api.running import Reply, Tenant
 from tests.integration.api.test_journals import CONTACT, HELLO, items_with_files
 
@@ -90,11 +91,12 @@ async def test_a_withdrawn_status_takes_its_file_along(
 
 
 async def test_only_harmless_types_are_shown_inline(tenant: Tenant, tmp_path: Path) -> None:
+    inline = [row.mimetype for row in TABLE if row.inline]
     others = ("image/svg+xml", "text/html", "application/pdf", "text/xml", "video/quicktime")
-    for mimetype in (*INLINE_TYPES, *others):
+    for mimetype in (*inline, "audio/ogg; codecs=opus", *others):
         file = await add_file(tenant, tmp_path, mimetype=mimetype)
         reply = await ask(tenant, f"/media/{tenant.id}/{file.name}")
-        shown = "inline" if mimetype in INLINE_TYPES else "attachment"
+        shown = "attachment" if mimetype in others else "inline"
         assert (reply.code, reply.headers["content-disposition"]) == (200, shown)
         assert reply.headers["content-type"] == mimetype
 

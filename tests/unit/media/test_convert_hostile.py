@@ -31,7 +31,7 @@ from statusgate.media.converter import Converter
 from statusgate.media.process import COMMAND, MediaChild
 from tests.unit.media import corpus, hostile
 from tests.unit.media.conftest import Convert
-from tests.unit.media.test_filetypes import HEADS
+from tests.unit.media.test_media_types import HEADS
 
 ALL: list[Wanted] = [ImageWanted(), VideoWanted(60), VoiceWanted(600)]
 RESIDENT_MEGABYTES = 512

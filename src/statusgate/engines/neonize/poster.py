@@ -22,6 +22,7 @@ from neonize.utils.jid import build_jid
 
 from statusgate.domain.address import Address
 from statusgate.domain.errors import EngineRejected, EngineUnavailable, EngineUncertain
+from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.post import AudiencePrivacy, SentStatus, StatusPost
 from statusgate.domain.status import Kind
 from statusgate.engines.neonize.audience import Form, Plan, plan_audience
@@ -33,7 +34,6 @@ from statusgate.engines.neonize.store import SessionStore
 
 log = logging.getLogger(__name__)
 
-MAX_UPLOAD = 100 * 1024 * 1024
 STATUSES = build_jid("status", "broadcast")
 
 _OPAQUE = 0xFF000000
@@ -300,7 +300,7 @@ class Poster:
         }
         path = Path(post.media_path)
         try:
-            if path.stat().st_size > MAX_UPLOAD:
+            if path.stat().st_size > MAX_FILE_BYTES:
                 raise EngineRejected(0, "the file is too large")
             data = path.read_bytes()
             done = self._client.upload(data, kinds[post.kind])

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from statusgate.domain.errors import MediaUnavailable
-from statusgate.domain.filetypes import HEAD_SIZE, sniff
 from statusgate.domain.media import MediaRef
+from statusgate.domain.media_types import HEAD_SIZE, sniff
 from statusgate.domain.status import Kind
 from statusgate.engines.disk import make_private, write_durably
 
@@ -49,7 +49,7 @@ class Files:
         os.utime(path, ns=(until_ms * 1_000_000, until_ms * 1_000_000))
         return MediaRef(
             handle=msgspec.json.encode(_Handle(sha256=digest.hexdigest())),
-            mimetype=sniff(content[:HEAD_SIZE])[0],
+            mimetype=sniff(content[:HEAD_SIZE]).mimetype,
             size=len(content),
             sha256=digest.digest(),
         )
@@ -94,7 +94,7 @@ def sample(kind: Kind) -> tuple[MediaRef, bytes]:
     content = _sample(name)
     ref = MediaRef(
         handle=msgspec.json.encode(_Handle(sample=name)),
-        mimetype=sniff(content[:HEAD_SIZE])[0],
+        mimetype=sniff(content[:HEAD_SIZE]).mimetype,
         size=len(content),
         sha256=hashlib.sha256(content).digest(),
     )

@@ -1,0 +1,217 @@
+"""The one table of media types: what each is called, looks like and may be used for.
+
+A new format is a new row. Names and declared types only choose an extension or a header; what
+a file really is, :func:`sniff` decides from its first bytes.
+"""
+
+import re
+
+import msgspec
+
+MAX_FILE_BYTES = 100 * 1024 * 1024
+"""the largest file that is taken in, fetched or sent (contract 3.4, 7.1)"""
+HEAD_SIZE = 4096
+"""bytes that :func:`sniff` wants to see; fewer will do for most types"""
+
+
+class MediaType(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the table."""
+
+    mimetype: str
+    extensions: tuple[str, ...]
+    """without dot; files get the first"""
+    signature: bytes = b"(?!)"
+    """a regular expression for a file's first bytes; the first row that matches wins"""
+    decoder: str = ""
+    """the Pillow format or FFmpeg demuxer that reads it; empty if we convert none of them"""
+    inline: bool = False
+    """a browser may show it (contract 7.2); everything else is an attachment"""
+    aliases: tuple[str, ...] = ()
+    """other names it is declared by"""
+
+    @property
+    def extension(self) -> str:
+        return self.extensions[0]
+
+    @property
+    def kind(self) -> str:
+        """``image``, ``video``, ``audio`` or ``application``."""
+        return self.mimetype.partition("/")[0]
+
+
+UNKNOWN = MediaType(mimetype="application/octet-stream", extensions=("bin",))
+
+JPEG = MediaType(
+    mimetype="image/jpeg",
+    extensions=("jpg", "jpeg"),
+    signature=rb"\xff\xd8\xff",
+    decoder="JPEG",
+    inline=True,
+    aliases=("image/jpg", "image/pjpeg"),
+)
+MP4 = MediaType(
+    mimetype="video/mp4",
+    extensions=("mp4",),
+    signature=rb".{4}ftyp",
+    decoder="mov",
+    inline=True,
+)
+OGG = MediaType(
+    mimetype="audio/ogg",
+    extensions=("ogg", "oga", "opus"),
+    signature=rb"OggS",
+    decoder="ogg",
+    inline=True,
+    aliases=("audio/opus",),
+)
+OPUS_MIMETYPE = "audio/ogg; codecs=opus"
+"""of voice notes"""
+
+_MPEG_RATES = b"".join(rb"\x%x0-\x%xb" % (bits, bits) for bits in range(15))
+"""third byte of an MPEG frame: any bit rate but 15, any sampling rate but 3"""
+
+TABLE = (
+    JPEG,
+    MediaType(
+        mimetype="image/png",
+        extensions=("png",),
+        signature=rb"\x89PNG\r\n\x1a\n",
+        decoder="PNG",
+        inline=True,
+    ),
+    MediaType(
+        mimetype="image/webp",
+        extensions=("webp",),
+        signature=rb"RIFF.{4}WEBP",
+        decoder="WEBP",
+        inline=True,
+    ),
+    MediaType(
+        mimetype="image/gif",
+        extensions=("gif",),
+        signature=rb"GIF8[79]a",
+        decoder="GIF",
+        inline=True,
+    ),
+    MediaType(
+        mimetype="image/heic",
+        extensions=("heic", "heif"),
+        signature=rb".{4}ftyp(?:heic|heix|mif1)",
+    ),
+    MediaType(mimetype="image/avif", extensions=("avif",), signature=rb".{4}ftypavif"),
+    MediaType(
+        mimetype="video/quicktime",
+        extensions=("mov",),
+        signature=rb".{4}ftypqt  ",
+        decoder="mov",
+    ),
+    MediaType(
+        mimetype="video/3gpp",
+        extensions=("3gp",),
+        signature=rb".{4}ftyp3g[p2]",
+        decoder="mov",
+    ),
+    MediaType(
+        mimetype="video/x-m4v",
+        extensions=("m4v",),
+        signature=rb".{4}ftypM4V[ HP]",
+        decoder="mov",
+    ),
+    MediaType(
+        mimetype="audio/mp4",
+        extensions=("m4a",),
+        signature=rb".{4}ftypM4[AB] ",
+        decoder="mov",
+        inline=True,
+        aliases=("audio/x-m4a",),
+    ),
+    MP4,
+    MediaType(
+        mimetype="video/webm",
+        extensions=("webm",),
+        signature=rb"\x1aE\xdf\xa3.{0,56}webm",
+        decoder="matroska",
+        inline=True,
+    ),
+    MediaType(
+        mimetype="video/x-matroska",
+        extensions=("mkv",),
+        signature=rb"\x1aE\xdf\xa3",
+        decoder="matroska",
+    ),
+    MediaType(
+        mimetype="video/x-msvideo",
+        extensions=("avi",),
+        signature=rb"RIFF.{4}AVI ",
+        decoder="avi",
+    ),
+    MediaType(
+        mimetype="video/ogg",
+        extensions=("ogv",),
+        signature=rb"OggS.{0,117}\x80theora",
+        decoder="ogg",
+    ),
+    OGG,
+    MediaType(
+        mimetype="audio/mpeg",
+        extensions=("mp3",),
+        signature=rb"ID3|\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][%b]" % _MPEG_RATES,
+        decoder="mp3",
+        inline=True,
+        aliases=("audio/mp3",),
+    ),
+    MediaType(
+        mimetype="audio/wav",
+        extensions=("wav",),
+        signature=rb"RIFF.{4}WAVE",
+        decoder="wav",
+        inline=True,
+        aliases=("audio/x-wav", "audio/wave", "audio/vnd.wave"),
+    ),
+    MediaType(
+        mimetype="audio/aac",
+        extensions=("aac",),
+        signature=rb"\xff[\xf0\xf1\xf8\xf9].",
+        decoder="aac",
+    ),
+    MediaType(
+        mimetype="audio/flac",
+        extensions=("flac",),
+        signature=rb"fLaC",
+        decoder="flac",
+        aliases=("audio/x-flac",),
+    ),
+    MediaType(mimetype="audio/amr", extensions=("amr",), signature=rb"#!AMR", decoder="amr"),
+    MediaType(mimetype="application/pdf", extensions=("pdf",), signature=rb"%PDF-"),
+    MediaType(mimetype="text/plain", extensions=("txt",)),
+)
+
+_SIGNATURES = tuple((re.compile(row.signature, re.DOTALL), row) for row in TABLE)
+_BY_MIMETYPE = {name: row for row in TABLE for name in (row.mimetype, *row.aliases)}
+_BY_EXTENSION = {extension: row for row in TABLE for extension in row.extensions}
+
+
+def sniff(head: bytes) -> MediaType:
+    """Return the type of a file that starts with *head*, UNKNOWN if no signature matches."""
+    return next((row for pattern, row in _SIGNATURES if pattern.match(head)), UNKNOWN)
+
+
+def of_mimetype(mimetype: str) -> MediaType:
+    """Return the row of a declared type, parameters ignored; UNKNOWN if there is none."""
+    return _BY_MIMETYPE.get(mimetype.partition(";")[0].strip().lower(), UNKNOWN)
+
+
+def of_name(name: str) -> MediaType:
+    """Return the row that a file name's extension belongs to; UNKNOWN if there is none."""
+    _, dot, extension = name.rpartition(".")
+    return _BY_EXTENSION.get(extension.lower(), UNKNOWN) if dot else UNKNOWN
+
+
+def extensions(*kinds: str) -> list[str]:
+    """Return all extensions of the types of these kinds that can be converted, sorted."""
+    return sorted(
+        extension
+        for row in TABLE
+        if row.decoder and row.kind in kinds
+        for extension in row.extensions
+    )
