@@ -15,6 +15,7 @@ from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavail
 from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.media import Download, StoredFile
 from statusgate.domain.media_types import MAX_FILE_BYTES, UNKNOWN, sniff
+from statusgate.domain.waiting import happens_within
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
@@ -63,10 +64,7 @@ class Downloads:
                     await self._begin_due(group)
                 except JournalUnavailable as error:
                     log.warning("downloads.wait", reason=str(error))
-                try:
-                    await asyncio.wait_for(self._wake.wait(), _LOOK_SECONDS)
-                except TimeoutError:
-                    continue
+                await happens_within(self._wake, self._clock, _LOOK_SECONDS)
 
     async def _begin_due(self, group: asyncio.TaskGroup) -> None:
         free = _AT_ONCE - len(self._running)

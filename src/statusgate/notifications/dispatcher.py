@@ -20,6 +20,7 @@ from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
 from statusgate.domain.outbound_http import PushOutcome
+from statusgate.domain.waiting import happens_within
 from statusgate.notifications.pushing import Attempt, Due, Next, Paused, Pushing
 from statusgate.outbound.headers import push_headers
 from statusgate.outbound.signing import Secret
@@ -185,16 +186,8 @@ class Dispatcher:
 
     async def _pause(self, lane: _Lane, seconds: float) -> None:
         """Wait, or less if the instance changes."""
-        waits = {
-            asyncio.ensure_future(self._clock.sleep(seconds)),
-            asyncio.ensure_future(lane.changed.wait()),
-        }
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            lane.changed.clear()
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await happens_within(lane.changed, self._clock, seconds)
+        lane.changed.clear()
 
     async def _surely(self, ask: Callable[[], Awaitable[T]]) -> T:
         """As *ask*; while the journal does not answer, again and again: what was sent must not

@@ -24,13 +24,13 @@ from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.outbound_http import FetchFailed, FileTooLarge
 from statusgate.domain.outbox import Outgoing, Prepared
 from statusgate.domain.status import Failure, FailureReason, Kind
+from statusgate.domain.waiting import happens_within
 from statusgate.journal import Journal, Transaction
 from statusgate.media.converter import Converter
 from statusgate.media.store import MediaStore
 from statusgate.outbound.client import GuardedClient
 from statusgate.publishing.handing_over import copy_out
 from statusgate.publishing.outcomes import Outcomes
-from statusgate.publishing.queues import woken
 from statusgate.publishing.signals import Signals
 
 log = structlog.get_logger()
@@ -100,7 +100,7 @@ class Preparing:
                     await self._begin_due(group)
                 except JournalUnavailable as error:
                     log.warning("preparing.waits", reason=str(error))
-                await woken(self._signals.files, self._clock, _LOOK_SECONDS)
+                await happens_within(self._signals.files, self._clock, _LOOK_SECONDS)
 
     async def _begin_due(self, group: asyncio.TaskGroup) -> None:
         if len(self._running) >= _AT_ONCE:

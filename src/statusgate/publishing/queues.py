@@ -23,6 +23,7 @@ from statusgate.domain.errors import (
 )
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.outbox import Outgoing, Phase
+from statusgate.domain.waiting import happens_within
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal
 from statusgate.publishing.accepting import Publishing
@@ -105,7 +106,7 @@ class Queues:
                     pause = min(pause, max(0.0, (next_ms - self._clock.now_ms()) / 1000))
             except JournalUnavailable as error:
                 log.warning("schedule.waits", reason=str(error))
-            await woken(self._signals.schedule, self._clock, pause)
+            await happens_within(self._signals.schedule, self._clock, pause)
 
     async def _join_due(self) -> None:
         now_ms = self._clock.now_ms()
@@ -194,7 +195,7 @@ class Queue:
     async def _wait_after(self, error: Exception) -> None:
         log.info("queue.waits", instance=self._id, reason=str(error)[:200])
         self.wake.clear()
-        await woken(self.wake, self._clock, self._pause)
+        await happens_within(self.wake, self._clock, self._pause)
         again = _FIRST_PAUSE_SECONDS if self.wake.is_set() else self._pause * 2
         self._pause = min(again, _LONGEST_PAUSE_SECONDS)
 
@@ -268,15 +269,4 @@ class Queue:
     async def _wait_for(self, head: Outgoing, seconds: float) -> None:
         """Wait to be woken, *seconds* at the most, and no longer than *head* may wait."""
         left_ms = (head.expires_ms or 0) - self._clock.now_ms()
-        await woken(self.wake, self._clock, max(0.0, min(seconds, left_ms / 1000)))
-
-
-async def woken(event: asyncio.Event, clock: Clock, seconds: float) -> None:
-    """Return when *event* is set, or after *seconds* by the clock."""
-    waiting = asyncio.create_task(event.wait())
-    sleeping = asyncio.create_task(clock.sleep(seconds))
-    try:
-        await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        waiting.cancel()
-        sleeping.cancel()
+        await happens_within(self.wake, self._clock, max(0.0, min(seconds, left_ms / 1000)))

@@ -13,6 +13,7 @@ from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
 from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.script import Moved, Posted, ScriptEvent
+from statusgate.domain.waiting import cancel
 from statusgate.engines.simulated.account import Held, Record
 from statusgate.engines.simulated.files import Files
 from statusgate.engines.simulated.ledger import Ledger
@@ -22,7 +23,6 @@ from statusgate.engines.simulated.run import Run, in_thread
 from statusgate.engines.simulated.script_events import Cast, play
 from statusgate.engines.simulated.seeded_random import SeededRandom
 from statusgate.engines.simulated.viewers import receipts_of
-from statusgate.engines.simulated.waiting import cancel
 
 REFUSED = 479
 QR_SECONDS = 20

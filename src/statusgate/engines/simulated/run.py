@@ -10,9 +10,9 @@ from statusgate.domain.clock import Clock
 from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.events import EngineEvent, EngineState, Sequenced, StateChanged
 from statusgate.domain.instance import State
+from statusgate.domain.waiting import Signal, first_of
 from statusgate.engines.simulated.account import Account, Held, Record
 from statusgate.engines.simulated.ledger import Ledger
-from statusgate.engines.simulated.waiting import Signal, first_of
 
 T = TypeVar("T")
 

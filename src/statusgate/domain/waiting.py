@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from statusgate.domain.clock import Clock
+
 
 class Signal:
-    """Something that happens again and again; who waits hears of the next time."""
+    """Something that happens again and again; each waiter is woken by the next time."""
 
     def __init__(self) -> None:
         self._next = asyncio.Event()
@@ -20,6 +22,13 @@ class Signal:
         rung.set()
 
 
+async def happens_within(event: asyncio.Event, clock: Clock, seconds: float) -> bool:
+    """Return when *event* is set, or after *seconds* of *clock*; tell whether it is set."""
+    if not event.is_set():
+        await first_of(event.wait(), clock.sleep(seconds))
+    return event.is_set()
+
+
 async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
     """Return when the first of *waits* is done; the others are cancelled."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
@@ -30,7 +39,7 @@ async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
 
 
 async def cancel(*tasks: asyncio.Task[Any] | None) -> None:
-    """End tasks, and wait until they have; None is nothing to end."""
+    """Cancel tasks and wait until they have ended; None is skipped."""
     running = [task for task in tasks if task is not None]
     for task in running:
         task.cancel()
