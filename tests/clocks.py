@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import math
 
 START_MS = 1_710_134_000_000
 
@@ -26,6 +27,13 @@ class VirtualClock:
         due_ms = self._now_ms + max(1, round(seconds * 1000))
         heapq.heappush(self._sleepers, (due_ms, next(self._order), woken))
         await woken
+
+    def next_due_ms(self) -> float:
+        """When the next sleeper is to wake; infinity if nobody sleeps."""
+        return min(
+            (due_ms for due_ms, _, woken in self._sleepers if not woken.done()),
+            default=math.inf,
+        )
 
     async def advance(self, seconds: float) -> None:
         """Let time pass; sleepers wake in order, each at its own time."""

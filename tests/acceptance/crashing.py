@@ -17,9 +17,9 @@ from statusgate.domain.events import QrCode, Sequenced
 from statusgate.engines.neonize.engine import NeonizeEngine
 from statusgate.engines.simulated import SimulatedEngine
 from statusgate.publishing.accepting import Publishing
-from statusgate.publishing.handing_over import StatusHandover
 from statusgate.publishing.outcomes import Outcomes
 from statusgate.publishing.preparing import Preparing
+from statusgate.publishing.sending import Sending
 from statusgate.server import wiring
 from statusgate.settings import Settings
 
@@ -28,8 +28,8 @@ STEPS: dict[str, list[tuple[type, str]]] = {
     "accept": [(Publishing, "accept")],
     "fetch": [(Preparing, "_fetch")],
     "keep": [(Preparing, "_keep")],
-    "hand over": [(StatusHandover, "post")],
-    "phase": [(StatusHandover, "_set_phase")],
+    "hand over": [(Sending, "post")],
+    "phase": [(Sending, "_set_phase")],
     "publish": [(SimulatedEngine, "post_status"), (NeonizeEngine, "post_status")],
     "outcome": [(Outcomes, "sent")],
 }

@@ -1,1 +1,1 @@
-"""Telling clients: queue, webhooks, long polls and the live stream."""
+"""Notifications for clients: the queue, webhooks, long polls and the live stream."""

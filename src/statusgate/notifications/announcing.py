@@ -1,7 +1,7 @@
-"""Announcing: within the transaction of a fact, what clients will be told of it.
+"""Announcing: writes a fact's notifications and events in the fact's own transaction.
 
 Two logs: the notification queue, as far as the instance's settings ask for it (contract 6.4),
-and the event log behind the live stream, always (contract 12.7).
+and the event log of the live stream, always (contract 12.7).
 """
 
 from collections.abc import Callable, Iterable
@@ -43,19 +43,19 @@ class Announcing:
         instance = changes.instance or tx.instance(instance_id)
         if instance is None:
             return
-        told = _Announcement(tx, instance, changes, self._public_url, self._shown)
-        told.tell()
+        announcement = _Announcement(tx, instance, changes, self._public_url, self._shown)
+        announcement.compose()
         now_ms = self._clock.now_ms()
-        if told.bodies:
-            tx.add_notifications(instance_id, told.bodies, now_ms)
-            changes.queued = len(told.bodies)
-        if told.lines:
-            changes.last_event_no = tx.log_events(instance_id, told.lines, now_ms)
-            changes.events = told.lines
+        if announcement.bodies:
+            tx.add_notifications(instance_id, announcement.bodies, now_ms)
+            changes.queued = len(announcement.bodies)
+        if announcement.lines:
+            changes.last_event_no = tx.log_events(instance_id, announcement.lines, now_ms)
+            changes.events = announcement.lines
 
 
 class _Announcement:
-    """What one transaction is going to tell."""
+    """The notifications and events of one transaction."""
 
     def __init__(
         self,
@@ -74,8 +74,8 @@ class _Announcement:
         self.bodies: list[bytes] = []
         self.lines: list[bytes] = []
 
-    def tell(self) -> None:
-        """People first, so that a status comes after its author; what went, last."""
+    def compose(self) -> None:
+        """Contacts first, so that a status comes after its author; deletions last."""
         self.lines += map(events.contact_line, self._changes.contacts)
         for fact in self._changes.facts:
             self._fact(fact)
@@ -112,13 +112,13 @@ class _Announcement:
             self._early(status)
 
     def _settled(self, fact: FileSettled) -> None:
-        """Statuses of others and those posted on the phone are told with their file."""
+        """Incoming statuses and those posted on the phone are announced with their file."""
         status = self._changes.statuses.get(fact.status_no)
         if status is not None and not (status.outgoing and status.by_api):
             self._message(status)
 
     def _message(self, status: Status) -> None:
-        """Tell of a status that is complete."""
+        """Announce a status that is complete."""
         if not status.outgoing:
             if not self._shown(status):
                 return
@@ -142,16 +142,16 @@ class _Announcement:
         self._early(status)
 
     def _early(self, status: Status) -> None:
-        """Tell of receipts that came before their status, and were applied with it."""
+        """Announce receipts that came before their status and were applied with it."""
         if status.reached is Progress.PENDING:
             return
-        told = {
+        announced = {
             (one.status_no, one.viewer.chat_id)
             for one in self._changes.receipts
             if one.raised_to is not None
         }
         for one in reversed(self._tx.recipients(status)):
-            if one.row != Row() and (status.no, one.address.chat_id) not in told:
+            if one.row != Row() and (status.no, one.address.chat_id) not in announced:
                 self._receipt(
                     status.status_id, one.address.chat_id, one.row, by_api=status.by_api
                 )
@@ -173,11 +173,11 @@ class _Announcement:
 
     def _receipt(self, status_id: str, viewer: str, row: Row, *, by_api: bool) -> None:
         if row.read_ms is not None:
-            self._told_receipt(status_id, viewer, "read", row.read_ms, by_api=by_api)
+            self._receipt_of(status_id, viewer, "read", row.read_ms, by_api=by_api)
         elif row.delivered_ms is not None:
-            self._told_receipt(status_id, viewer, "delivered", row.delivered_ms, by_api=by_api)
+            self._receipt_of(status_id, viewer, "delivered", row.delivered_ms, by_api=by_api)
 
-    def _told_receipt(
+    def _receipt_of(
         self,
         status_id: str,
         viewer: str,

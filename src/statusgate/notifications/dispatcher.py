@@ -1,7 +1,7 @@
-"""The dispatcher: pushes what waits, a lane for each instance (contract 6.2).
+"""The dispatcher: pushes what waits, with one worker for each instance (contract 6.2).
 
-In a lane everything is strictly in order and one at a time. Lanes share nothing that one could
-keep from another: no lock, no slot, no order.
+A worker pushes strictly in order, one notification at a time. Workers share no lock, no slot
+and no order, so that none can hold up another.
 """
 
 import asyncio
@@ -29,27 +29,27 @@ log = structlog.get_logger()
 ANSWER_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 5.0
-"""How soon something is noticed that another process queued."""
+"""How soon a notification queued by another process is noticed."""
 _RETRY_SECONDS = 1.0
 T = TypeVar("T")
 Push = Callable[[str, bytes, Mapping[str, str], float], Awaitable[PushOutcome]]
 """POST a body with headers to a URL within so many seconds (``GuardedClient.push``)."""
 
 
-class _Lane:
-    """What one instance has under way."""
+class _Worker:
+    """What one instance has in flight."""
 
     def __init__(self) -> None:
         self.task: asyncio.Task[None] | None = None
         self.attempt: asyncio.Task[PushOutcome] | None = None
         self.more = False
-        """something may wait that was not seen yet"""
+        """something may wait that was not read yet"""
         self.changed = asyncio.Event()
         """the instance changed: a pause may be over"""
 
 
 class Dispatcher:
-    """Runs a lane for every instance that has something to push."""
+    """Runs a worker for every instance that has something to push."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Dispatcher:
         self._post = push
         self._clock = clock
         self._secrets = secrets or {}
-        self._lanes: dict[InstanceId, _Lane] = {}
+        self._workers: dict[InstanceId, _Worker] = {}
         self._runs = False
         instances.listen(self._instance_changed)
 
@@ -76,7 +76,7 @@ class Dispatcher:
             self._wake(instance_id)
 
     async def run(self) -> None:
-        """Push until cancelled; attempts under way then get a moment to end."""
+        """Push until cancelled; attempts in flight then get a moment to end."""
         self._runs = True
         try:
             while True:
@@ -89,13 +89,13 @@ class Dispatcher:
             await self._end()
 
     def stop(self) -> None:
-        """Begin nothing more; pauses end, attempts go on and are noted."""
+        """Start nothing more; pauses end, attempts in flight finish and are recorded."""
         self._runs = False
-        for lane in self._lanes.values():
-            lane.changed.set()
+        for worker in self._workers.values():
+            worker.changed.set()
 
     async def _look(self) -> None:
-        """Find what waits, whoever queued it."""
+        """Find what waits, including what another process queued."""
         backlogs = await self._pushing.backlogs()
         now_ms = self._clock.now_ms()
         oldest_ms = min((backlog.oldest_ms for backlog in backlogs), default=now_ms)
@@ -107,59 +107,59 @@ class Dispatcher:
     def _wake(self, instance_id: InstanceId) -> None:
         if not self._runs or not self._pushing.target(instance_id):
             return
-        lane = self._lanes.get(instance_id)
-        if lane is not None:
-            lane.more = True
+        worker = self._workers.get(instance_id)
+        if worker is not None:
+            worker.more = True
             return
-        lane = self._lanes[instance_id] = _Lane()
-        lane.task = asyncio.create_task(
-            self._run_lane(instance_id, lane), name=f"pushes-{instance_id}"
+        worker = self._workers[instance_id] = _Worker()
+        worker.task = asyncio.create_task(
+            self._run_worker(instance_id, worker), name=f"pushes-{instance_id}"
         )
 
     def _instance_changed(self, instance: Instance) -> None:
-        lane = self._lanes.get(instance.id)
-        if lane is None:
+        worker = self._workers.get(instance.id)
+        if worker is None:
             self._wake(instance.id)
             return
-        lane.more = True
-        lane.changed.set()
-        if lane.attempt is not None and not self._pushing.target(instance.id):
-            lane.attempt.cancel()
+        worker.more = True
+        worker.changed.set()
+        if worker.attempt is not None and not self._pushing.target(instance.id):
+            worker.attempt.cancel()
 
-    async def _run_lane(self, instance_id: InstanceId, lane: _Lane) -> None:
+    async def _run_worker(self, instance_id: InstanceId, worker: _Worker) -> None:
         try:
             while self._runs:
-                lane.more = False
-                lane.changed.clear()
-                await self._push_all(instance_id, lane)
-                if not lane.more:
+                worker.more = False
+                worker.changed.clear()
+                await self._push_all(instance_id, worker)
+                if not worker.more:
                     return
         except asyncio.CancelledError:
             return
         except Exception:
             log.exception("pushes.failed", instance=instance_id)
         finally:
-            del self._lanes[instance_id]
+            del self._workers[instance_id]
 
-    async def _push_all(self, instance_id: InstanceId, lane: _Lane) -> None:
-        """Push until nothing waits; what cannot be done just now is tried again."""
-        step: Next = await self._surely(lambda: self._pushing.next(instance_id))
+    async def _push_all(self, instance_id: InstanceId, worker: _Worker) -> None:
+        """Push until nothing waits."""
+        step: Next = await self._retried(lambda: self._pushing.next(instance_id))
         while step is not None and self._runs:
             if isinstance(step, Paused):
-                await self._pause(lane, step.seconds)
-                step = await self._surely(lambda: self._pushing.next(instance_id))
+                await self._pause(worker, step.seconds)
+                step = await self._retried(lambda: self._pushing.next(instance_id))
                 continue
-            attempt = await self._attempt(lane, step)
+            attempt = await self._attempt(worker, step)
             if attempt is None:
-                step = await self._surely(lambda: self._pushing.next(instance_id))
+                step = await self._retried(lambda: self._pushing.next(instance_id))
             else:
                 step = await self._settled(attempt)
 
     async def _settled(self, attempt: Attempt) -> Next:
-        return await self._surely(lambda: self._pushing.settle(attempt))
+        return await self._retried(lambda: self._pushing.settle(attempt))
 
-    async def _attempt(self, lane: _Lane, due: Due) -> Attempt | None:
-        """Send one; None if the target was taken away meanwhile."""
+    async def _attempt(self, worker: _Worker, due: Due) -> Attempt | None:
+        """Send one; None if the webhook was removed meanwhile."""
         head = due.notification
         began_ms, began = self._clock.now_ms(), time.perf_counter()
         headers = push_headers(
@@ -169,29 +169,29 @@ class Dispatcher:
             began_ms // 1000,
             head.body,
         )
-        lane.attempt = asyncio.create_task(
+        worker.attempt = asyncio.create_task(
             self._push(due.url, head.body, headers), name=f"push-{head.instance_id}"
         )
         try:
-            await asyncio.wait({lane.attempt})
-            if lane.attempt.cancelled():
+            await asyncio.wait({worker.attempt})
+            if worker.attempt.cancelled():
                 return None
-            return Attempt(due, lane.attempt.result(), began_ms, time.perf_counter() - began)
+            return Attempt(due, worker.attempt.result(), began_ms, time.perf_counter() - began)
         finally:
-            lane.attempt.cancel()
-            lane.attempt = None
+            worker.attempt.cancel()
+            worker.attempt = None
 
     async def _push(self, url: str, body: bytes, headers: Mapping[str, str]) -> PushOutcome:
         return await self._post(url, body, headers, ANSWER_SECONDS)
 
-    async def _pause(self, lane: _Lane, seconds: float) -> None:
+    async def _pause(self, worker: _Worker, seconds: float) -> None:
         """Wait, or less if the instance changes."""
-        await happens_within(lane.changed, self._clock, seconds)
-        lane.changed.clear()
+        await happens_within(worker.changed, self._clock, seconds)
+        worker.changed.clear()
 
-    async def _surely(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """As *ask*; while the journal does not answer, again and again: what was sent must not
-        be sent twice only because that could not be noted at once."""
+    async def _retried(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """As *ask*, repeated while the journal is unavailable: what was pushed must not be
+        pushed twice only because that could not be recorded at once."""
         while True:
             try:
                 return await ask()
@@ -200,9 +200,9 @@ class Dispatcher:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _end(self) -> None:
-        """Let attempts end; what takes longer is abandoned, and repeated after a restart."""
+        """Let attempts finish; what takes longer is cancelled, and repeated after a restart."""
         self.stop()
-        tasks = {lane.task for lane in self._lanes.values() if lane.task is not None}
+        tasks = {worker.task for worker in self._workers.values() if worker.task is not None}
         if not tasks:
             return
         _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)

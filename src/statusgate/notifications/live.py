@@ -1,4 +1,4 @@
-"""The live stream: what the event log says, as it is written (contract 12.7)."""
+"""The live stream: the event log, as it is written (contract 12.7)."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -55,7 +55,7 @@ class Live:
                 stream.end()
 
     def open(self, instance: Instance, after: int | None) -> "Stream":
-        """A new stream; *after*: the event to resume behind, None: from now on.
+        """A new stream; *after*: the event to resume after, None: from now on.
 
         Raises TooManyStreams. To be released with ``leave``.
         """
@@ -78,7 +78,7 @@ class Live:
             del self._streams[stream.instance.id]
 
     def _instance_changed(self, instance: Instance) -> None:
-        """Who could not open a stream now does not keep one."""
+        """End streams whose reader could not open one now."""
         for stream in self._streams.get(instance.id, ()):
             same_token = instance.token_digest == stream.instance.token_digest
             if instance.deleted_ms is not None or not same_token or not instance.status_methods:
@@ -106,7 +106,7 @@ class Stream:
         self._most_buffered = most_buffered
         self._chunks: deque[tuple[int, bytes]] = deque()
         self._size = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._ended = False
 
     def put(self, last_no: int, chunk: bytes) -> None:
@@ -118,13 +118,13 @@ class Stream:
             self.end()
             return
         self._chunks.append((last_no, chunk))
-        self._news.set()
+        self._changed.set()
 
     def end(self) -> None:
         """Send nothing more."""
         self._ended = True
         self._chunks.clear()
-        self._news.set()
+        self._changed.set()
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """What to send, as it comes, until the stream ends."""
@@ -133,25 +133,25 @@ class Stream:
             async for chunk in self._resumed():
                 yield chunk
         while not self._ended:
-            self._news.clear()
+            self._changed.clear()
             while self._chunks:
                 last_no, chunk = self._chunks.popleft()
                 self._size -= len(chunk)
                 if last_no > self._at:
                     self._at = last_no
                     yield chunk
-            if not self._ended and not await self._is_news():
+            if not self._ended and not await self._has_changed():
                 yield HEARTBEAT
 
-    async def _is_news(self) -> bool:
+    async def _has_changed(self) -> bool:
         try:
-            await asyncio.wait_for(self._news.wait(), self._heartbeat_seconds)
+            await asyncio.wait_for(self._changed.wait(), self._heartbeat_seconds)
         except TimeoutError:
             return False
         return True
 
     async def _resumed(self) -> AsyncGenerator[bytes, None]:
-        """What was logged behind the event asked for; then live without a gap."""
+        """What was logged after the event asked for; then live without a gap."""
         known = await self._journal.read(lambda tx: tx.log_range(self.instance.id))
         if not known.oldest_no - 1 <= self._at <= known.newest_no:
             self._at = known.newest_no

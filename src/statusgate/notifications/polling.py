@@ -38,7 +38,7 @@ class Notifications:
         instances.listen(lambda instance: self._wake(instance.id))
 
     def follow(self, instance_id: InstanceId, changes: Changes) -> None:
-        """Wake who waits for what a commit queued."""
+        """Wake the calls that wait for what a commit queued."""
         if changes.queued:
             self._wake(instance_id)
 
@@ -49,7 +49,7 @@ class Notifications:
             self._wake(instance_id)
 
     async def run(self) -> None:
-        """Take out what is too old, until cancelled."""
+        """Expire what is too old, until cancelled."""
         while True:
             try:
                 await self._sweep()
@@ -106,7 +106,7 @@ class Notifications:
         return 0
 
     def _may_receive(self, asked: Instance) -> bool:
-        """Whether a call goes on: not at the end, and not with a token that has died."""
+        """Whether a call may go on waiting: not at shutdown, nor with a revoked token."""
         instance = self._instances.get(asked.id)
         if instance.settings.webhook_url:
             raise WebhookIsSet
@@ -138,7 +138,7 @@ class Notifications:
 
 
 async def expire(journal: Journal, clock: Clock, instance_id: InstanceId) -> None:
-    """Take out of a queue what waited too long; counted and logged, kept for a replay."""
+    """Expire what waited too long in a queue; counted, logged and kept for replay."""
     now_ms = clock.now_ms()
     total = 0
     while True:

@@ -1,4 +1,4 @@
-"""Pushing, the durable half: what is to be sent next, and what an attempt means (6.2)."""
+"""Pushing, the durable half: what to send next, and what an attempt means (contract 6.2)."""
 
 from typing import Final
 
@@ -66,7 +66,7 @@ class Pushing:
         self._clock = clock
 
     async def backlogs(self) -> list[Backlog]:
-        """Where something waits."""
+        """The queues that are not empty."""
         return await self._journal.read(lambda tx: tx.backlogs())
 
     def target(self, instance_id: InstanceId) -> str:
@@ -75,7 +75,7 @@ class Pushing:
         return "" if instance is None else instance.settings.webhook_url
 
     async def next(self, instance_id: InstanceId) -> Next:
-        """What to do now; None: nothing waits, or it is not pushed."""
+        """What to do now; None if nothing waits, or there is no webhook."""
         if not self.target(instance_id):
             return None
         found = await self._journal.read(lambda tx: _look(tx, instance_id))
@@ -91,10 +91,10 @@ class Pushing:
             news = _record(tx, attempt, step, now_ms)
             return news, _look(tx, instance_id)
 
-        news, found = await self._journal.write(instance_id, work)
+        new_events, found = await self._journal.write(instance_id, work)
         _count(attempt)
-        for event in sorted(news):
-            _tell_operator(event, attempt)
+        for event in sorted(new_events):
+            _notify_operator(event, attempt)
         return await self._judged(instance_id, found)
 
     async def _judged(self, instance_id: InstanceId, found: "_Found") -> Next:
@@ -129,7 +129,7 @@ def _due_or_paused(
 
 
 def _record(tx: Transaction, attempt: Attempt, step: Step, now_ms: int) -> set[str]:
-    """Keep the attempt and its consequence; returns operator events that are new."""
+    """Record the attempt and its consequence; returns operator events that are new."""
     head = attempt.due.notification
     tx.record_delivery(head.instance_id, _delivery(attempt))
     streak = tx.push_streak(head.instance_id)
@@ -139,22 +139,22 @@ def _record(tx: Transaction, attempt: Attempt, step: Step, now_ms: int) -> set[s
             tx.set_push_streak(head.instance_id, None)
         return set()
     since_ms = streak.since_ms if streak else now_ms
-    told = streak.told if streak else frozenset()
-    news = _events(step, now_ms - since_ms) - told
+    reported = streak.told if streak else frozenset()
+    news = _events(step, now_ms - since_ms) - reported
     tx.set_push_streak(
         head.instance_id,
         Streak(
             until_ms=now_ms + step.pause_seconds * 1000,
             since_ms=since_ms,
             url=attempt.due.url,
-            told=told | news,
+            told=reported | news,
         ),
     )
     return set(news)
 
 
 def _events(step: Retry | Gone, lasts_ms: int) -> frozenset[str]:
-    """What the operator should hear of a failure in a streak that lasts so long."""
+    """The operator events of a failure in a streak that has lasted *lasts_ms*."""
     events = {step.event} if step.event else set()
     return frozenset(events | ({FAILING} if lasts_ms >= LONG_MS else set()))
 
@@ -193,7 +193,7 @@ def _count(attempt: Attempt) -> None:
     telemetry.push_seconds.observe(attempt.seconds)
 
 
-def _tell_operator(event: str, attempt: Attempt) -> None:
+def _notify_operator(event: str, attempt: Attempt) -> None:
     """Once a streak: a line in the log and a count; never in the client's own queue."""
     telemetry.operator_events_total.labels(event).inc()
     delivery = _delivery(attempt)

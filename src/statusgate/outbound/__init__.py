@@ -1,1 +1,1 @@
-"""Everything the gateway asks of other hosts, behind one guard; and how pushes are signed."""
+"""Every call to other hosts, behind one guard; and the signatures of pushes."""

@@ -226,8 +226,8 @@ def _on_disk(call: Callable[..., T], *arguments: object) -> T:
 
 
 def _mimetype(answer: aiohttp.ClientResponse) -> str:
-    told = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return told if _MIMETYPE.fullmatch(told) else ""
+    stated = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return stated if _MIMETYPE.fullmatch(stated) else ""
 
 
 def _fault(error: Exception) -> Fault:

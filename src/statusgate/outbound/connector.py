@@ -1,4 +1,4 @@
-"""aiohttp's connector under guard, with an ear on what comes back.
+"""aiohttp's connector under guard, observing what comes back.
 
 Public seams only: the resolver, the socket factory and ``connect``. Addresses that stand in
 a URL never reach a resolver in aiohttp, so sockets are made by the guard as well.
@@ -45,8 +45,8 @@ class Exchange:
         self._head: bytes | None = b""
         self.limit: asyncio.Timeout | None = None
 
-    def hear(self, data: bytes) -> bool:
-        """Take note of *data*; False if that is more than is wanted."""
+    def receive(self, data: bytes) -> bool:
+        """Note *data*; False if that is more than is wanted."""
         self.received += len(data)
         if self._head is not None:
             self._read_head(self._head + data)
@@ -98,7 +98,7 @@ async def listening(exchange: Exchange, deadline: float) -> AsyncIterator[None]:
 
 
 class GuardedConnector(aiohttp.TCPConnector):
-    """Connects only to addresses the guard has passed, anew for each host name.
+    """Connects only to addresses the guard has passed, resolving each name every time.
 
     Connections wait *keep_seconds* for another request to the same scheme, host and port;
     0: never.
@@ -133,12 +133,12 @@ class GuardedConnector(aiohttp.TCPConnector):
         if transport is None or protocol is None:
             raise aiohttp.ServerDisconnectedError
         exchange = _current.get()
-        ear = transport.get_protocol()
-        if not isinstance(ear, _Ear):
+        observer = transport.get_protocol()
+        if not isinstance(observer, _Observer):
             self._compare(transport.get_extra_info("peername"), exchange)
-            ear = _Ear(protocol, transport)
-            transport.set_protocol(ear)
-        ear.exchange = exchange
+            observer = _Observer(protocol, transport)
+            transport.set_protocol(observer)
+        observer.exchange = exchange
         if not exchange.keep:
             protocol.force_close()
 
@@ -159,7 +159,7 @@ class GuardedConnector(aiohttp.TCPConnector):
 
 
 class _Resolver(AbstractResolver):
-    """The guard's resolver in aiohttp's words."""
+    """The guard's resolver as aiohttp's interface."""
 
     def __init__(self, guard: GuardedResolver) -> None:
         self._guard = guard
@@ -183,8 +183,8 @@ class _Resolver(AbstractResolver):
         """Nothing is open."""
 
 
-class _Ear(asyncio.Protocol):
-    """Stands between a transport and aiohttp's protocol, and tells the exchange."""
+class _Observer(asyncio.Protocol):
+    """Stands between a transport and aiohttp's protocol, and reports to the exchange."""
 
     def __init__(self, inner: asyncio.Protocol, transport: asyncio.Transport) -> None:
         self._inner = inner
@@ -192,7 +192,7 @@ class _Ear(asyncio.Protocol):
         self.exchange: Exchange | None = None
 
     def data_received(self, data: bytes) -> None:
-        if self.exchange is None or self.exchange.hear(data):
+        if self.exchange is None or self.exchange.receive(data):
             self._inner.data_received(data)
         else:
             self._transport.abort()

@@ -1,7 +1,7 @@
 """No calls where they must not go: what a URL may look like, and where a name may lead.
 
-``check_url`` judges the text alone and asks nobody, so that setting a URL tells nothing
-about our network. ``GuardedResolver`` judges addresses, at every connect.
+``check_url`` judges the text alone and resolves nothing, so that setting a URL reveals
+nothing about our network. ``GuardedResolver`` judges addresses, at every connect.
 """
 
 import ipaddress
@@ -119,7 +119,7 @@ def _ascii(name: str) -> str:
 
 
 class GuardedResolver:
-    """Turns hosts into addresses that may be dialled; asks anew every time.
+    """Turns hosts into addresses that may be dialled; resolves every time.
 
     *allow* are ranges that may be dialled although they are not public. *lookup* is the
     system's resolver by default.

@@ -1,4 +1,4 @@
-"""Accepting a status, and letting it join the queue."""
+"""Accepting a status and queueing it."""
 
 import msgspec
 
@@ -26,7 +26,7 @@ _MIMETYPES = {
 
 
 class Publishing:
-    """Takes statuses in, and moves scheduled ones to the queue when they are due."""
+    """Accepts statuses, and queues scheduled ones when they are due."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Publishing:
         self._max_audience = max_audience
 
     async def accept(self, instance: Instance, draft: Draft) -> str:
-        """Take a status in; durable on return. Returns its id, which never changes.
+        """Accept a status; durable on return. Returns its id, which never changes.
 
         Raises InvalidRequest if its time is more than 365 days ahead.
         """
@@ -75,7 +75,7 @@ class Publishing:
         return outgoing.status_id
 
     async def join_queue(self, instance_id: InstanceId, status_id: str) -> None:
-        """Give a scheduled status that is due the last place of the queue (contract 12.1)."""
+        """Append a scheduled status that is due to its queue (contract 12.1)."""
         now_ms = self._clock.now_ms()
 
         def work(tx: Transaction, changes: Changes) -> None:
@@ -145,7 +145,7 @@ def instance_of(tx: Transaction, instance_id: InstanceId) -> Instance:
 def choose_audience(
     tx: Transaction, instance: Instance, draft: Draft, most: int | None
 ) -> Choice:
-    """Who is to get a status, as far as the record alone can tell (contract 3.1)."""
+    """Who is to get a status, as far as the journal alone shows (contract 3.1)."""
     if not draft.participants:
         return choose_contacts(tx.contacts(instance.id), instance.me, most)
     named = addresses_of(draft.participants)
@@ -153,12 +153,12 @@ def choose_audience(
 
 
 def addresses_of(participants: tuple[str, ...]) -> list[Address]:
-    """The people that chat ids mean; they were checked when they came."""
+    """The people that chat ids mean; they were validated on arrival."""
     return [address for text in participants if (address := parse_chat_id(text))]
 
 
 def publication_of(outgoing: Outgoing, choice: Choice) -> Publication:
-    """What is remembered of a status that joins the queue."""
+    """What is recorded about a status when it joins the queue."""
     draft = outgoing.draft
     return Publication(
         accepted_ms=outgoing.accepted_ms,

@@ -1,4 +1,4 @@
-"""Taking statuses back (contract 3.6, 7.3)."""
+"""Deleting statuses (contract 3.6, 7.3)."""
 
 import asyncio
 
@@ -36,23 +36,23 @@ class Deleting:
         self._signals = signals
 
     async def delete(self, instance: Instance, status_id: str) -> None:
-        """Take a status back. One that the engine has just now is waited for.
+        """Delete a status; one that the engine is publishing just now is waited for.
 
         Raises MessageNotFound; of a published one NotAuthorized, and what the engine says.
         """
         waited = 0.0
-        while (taken := await self._take_back(instance, status_id)) is None:
+        while (found := await self._remove_unsent(instance, status_id)) is None:
             self._accounts.live_engine(instance)
             if waited >= _LONGEST_WAIT_SECONDS:
-                raise EngineUnavailable("the engine does not say what became of the status")
+                raise EngineUnavailable("the engine has not reported the outcome of the status")
             await asyncio.sleep(_LOOK_SECONDS)
             waited += _LOOK_SECONDS
-        if isinstance(taken, Status):
-            await self._revoke(instance, taken)
+        if isinstance(found, Status):
+            await self._revoke(instance, found)
         self._signals.queue(instance.id)
 
     async def clear(self, instance: Instance) -> None:
-        """Remove all that waits or is scheduled; what the engine has goes on."""
+        """Remove all that waits or is scheduled; what the engine has stays."""
 
         def work(tx: Transaction, changes: Changes) -> None:
             for outgoing in tx.outgoing(instance.id):
@@ -62,8 +62,8 @@ class Deleting:
         await self._publisher.record(instance.id, work)
         self._signals.queue(instance.id)
 
-    async def _take_back(self, instance: Instance, status_id: str) -> Status | bool | None:
-        """True: it was removed. The status: it is out. None: nobody knows yet."""
+    async def _remove_unsent(self, instance: Instance, status_id: str) -> Status | bool | None:
+        """True: it was removed. The status: it is published. None: not known yet."""
 
         def work(tx: Transaction, changes: Changes) -> Status | bool | None:
             outgoing = tx.outgoing_one(instance.id, status_id)
@@ -83,7 +83,7 @@ class Deleting:
         return await self._publisher.record(instance.id, work)
 
     async def _revoke(self, instance: Instance, status: Status) -> None:
-        """Withdraw it on WhatsApp from those who have it, then forget it."""
+        """Revoke it on WhatsApp for those who have it, then remove it."""
         engine = self._accounts.live_engine(instance)
         audience = await self._journal.read(lambda tx: _audience(tx, status))
         await engine.delete_status(status.wire_id or status.status_id, audience)
@@ -101,7 +101,7 @@ class Deleting:
                 self._forget(tx, changes, status)
 
     def _forget(self, tx: Transaction, changes: Changes, status: Status) -> None:
-        """Remove it from the journals; a late copy will not bring it back."""
+        """Remove it from the journals; a late copy does not restore it."""
         gone = tx.record_deletion(
             status.instance_id,
             status.wire_id or status.status_id,
@@ -114,8 +114,8 @@ class Deleting:
 
 
 def _audience(tx: Transaction, status: Status) -> list[Address]:
-    """Who has a status. Of one posted on the phone only those who reacted are on record: it
-    is withdrawn from all contacts as well."""
+    """Who has a status. For one posted on the phone only those who sent a receipt are known,
+    so it is revoked for all contacts as well."""
     people = [row.address for row in tx.recipients(status)]
     if not status.by_api:
         known = set(people)

@@ -20,7 +20,7 @@ ENGINE_FAULT = Failure(FailureReason.ENGINE_ERROR, "The engine could not publish
 
 
 def refused(code: int) -> Failure:
-    """WhatsApp said no, with this code."""
+    """WhatsApp refused the status with this code."""
     return Failure(FailureReason.REFUSED, f"Refused by WhatsApp ({code})")
 
 
@@ -32,7 +32,7 @@ class Outcomes:
         self._clock = clock
 
     async def fail(self, outgoing: Outgoing, failure: Failure) -> None:
-        """It will not be published. A scheduled one appears in the journal now, failed."""
+        """Record that it will not be published; a scheduled one appears in the journal now."""
         at_ms = self._clock.now_ms()
         instance_id = outgoing.instance_id
 
@@ -53,7 +53,7 @@ class Outcomes:
         await self._publisher.record(instance_id, work)
 
     async def leave_out(self, outgoing: Outgoing, unknown: Sequence[Address]) -> None:
-        """WhatsApp does not know these: their rows vanish, and are counted."""
+        """Remove the rows of people who are not on WhatsApp, and count them as skipped."""
         skipped = [Skipped(address, str(Reason.UNKNOWN)) for address in unknown]
 
         def work(tx: Transaction, changes: Changes) -> None:
@@ -65,7 +65,7 @@ class Outcomes:
     async def sent(
         self, outgoing: Outgoing, sent: SentStatus, audience: Sequence[Address]
     ) -> None:
-        """WhatsApp took it: rows for those who got it, none for those who were left out.
+        """Record that WhatsApp accepted it: rows for those who got it, none for the skipped.
 
         *audience* is what the engine was given; a fixed list on the phone may add to it.
         """
@@ -100,13 +100,13 @@ def _leave_out(
     tx.leave_out(instance_id, status_no, [one.address for one in skipped])
     known = tx.publication(instance_id, status_no)
     if known is not None:
-        told = summary(Excluded(one.address.chat_id, _reason(one)) for one in skipped)
+        found = summary(Excluded(one.address.chat_id, _reason(one)) for one in skipped)
         tx.record_publication(
             instance_id,
             status_no,
             msgspec.structs.replace(
                 known,
-                skipped=joined(known.skipped, told),
+                skipped=joined(known.skipped, found),
                 resolved=known.resolved - len(skipped) + added,
             ),
         )
@@ -116,7 +116,7 @@ def _leave_out(
 
 
 def _beyond(audience: Sequence[Address], recipients: Sequence[Address]) -> list[Address]:
-    """Those who got it although they are not in *audience*."""
+    """Recipients who are not in *audience*."""
     phones = {one.phone for one in audience if one.phone}
     lids = {one.lid for one in audience if one.lid}
     return [one for one in recipients if one.phone not in phones and one.lid not in lids]

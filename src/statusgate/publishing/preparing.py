@@ -1,4 +1,4 @@
-"""Files of statuses: fetched right after acceptance, made what phones show, stored."""
+"""Files of statuses: fetched right after acceptance, converted for phones, stored."""
 
 import asyncio
 import tempfile
@@ -29,8 +29,8 @@ from statusgate.journal import Journal, Transaction
 from statusgate.media.converter import Converter
 from statusgate.media.store import MediaStore
 from statusgate.outbound.client import GuardedClient
-from statusgate.publishing.handing_over import copy_out
 from statusgate.publishing.outcomes import Outcomes
+from statusgate.publishing.sending import copy_out
 from statusgate.publishing.signals import Signals
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class MediaLimits:
 
 
 class Preparing:
-    """Fetches and converts, a few at a time; begins anew after a crash."""
+    """Fetches and converts files, a few at a time; starts over after a crash."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Preparing:
         self._running: set[tuple[InstanceId, str]] = set()
 
     async def run(self) -> None:
-        """Prepare until cancelled; woken by new statuses, and looks by the clock as well."""
+        """Prepare until cancelled, on each new status and every half a minute."""
         self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
         async with asyncio.TaskGroup() as group:
             while True:
@@ -196,7 +196,7 @@ class Preparing:
             await self._store.remove([path])
 
     async def _postpone(self, outgoing: Outgoing, error: Exception) -> None:
-        """Our own fault, not the file's: again in a while, as long as it may wait."""
+        """Try again later: the fault is ours, not the file's."""
         log.warning("preparing.waits", instance=outgoing.instance_id, reason=str(error)[:200])
         due_ms = self._clock.now_ms() + _PAUSE_MS
         try:

@@ -1,4 +1,4 @@
-"""The queue of each instance: strict order, one status at a time, none forgotten."""
+"""The queue of each instance: strict order, one status at a time, none lost."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -27,8 +27,8 @@ from statusgate.domain.waiting import happens_within
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal
 from statusgate.publishing.accepting import Publishing
-from statusgate.publishing.handing_over import StatusHandover
 from statusgate.publishing.outcomes import ENGINE_FAULT, EXPIRED, Outcomes, refused
+from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
 
 log = structlog.get_logger()
@@ -54,7 +54,7 @@ class Queues:
         clock: Clock,
         publishing: Publishing,
         outcomes: Outcomes,
-        handover: StatusHandover,
+        sending: Sending,
         signals: Signals,
     ) -> None:
         self._journal = journal
@@ -63,7 +63,7 @@ class Queues:
         self._clock = clock
         self._publishing = publishing
         self._outcomes = outcomes
-        self._handover = handover
+        self._sending = sending
         self._signals = signals
         self._queues: dict[InstanceId, Queue] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -71,17 +71,17 @@ class Queues:
         publisher.follow(self._follow)
 
     async def run(self) -> None:
-        """Publish until cancelled; what an earlier process left goes first."""
+        """Publish until cancelled, beginning with what an earlier process left."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
-                await self._begin_anew()
+                await self._resume()
                 await self._keep_schedule()
             finally:
                 self._group = None
 
-    async def _begin_anew(self) -> None:
-        """Go on with every queue; the first publication keeps its distance to the last."""
+    async def _resume(self) -> None:
+        """Resume every queue; the first publication is spaced like any other."""
         while True:
             try:
                 found = await self._journal.read(lambda tx: tx.instances_with_outgoing())
@@ -125,7 +125,7 @@ class Queues:
     def _wake(self, instance_id: InstanceId, *, spaced: bool = False) -> None:
         queue = self._queues.get(instance_id)
         if queue is not None:
-            queue.wake.set()
+            queue.changed.set()
         elif self._group is not None:
             queue = Queue(
                 instance_id,
@@ -134,9 +134,9 @@ class Queues:
                 self._accounts,
                 self._clock,
                 self._outcomes,
-                self._handover,
+                self._sending,
             )
-            queue.keep_distance(spaced=spaced)
+            queue.space_first(spaced=spaced)
             self._queues[instance_id] = queue
             self._group.create_task(self._live(instance_id, queue), name=f"queue-{instance_id}")
 
@@ -147,7 +147,7 @@ class Queues:
     def _follow(self, instance_id: InstanceId, changes: Changes) -> None:
         """A state that changed may let a queue go on."""
         if changes.instance is not None and instance_id in self._queues:
-            self._queues[instance_id].wake.set()
+            self._queues[instance_id].changed.set()
 
 
 class Queue:
@@ -161,29 +161,29 @@ class Queue:
         accounts: AccountManager,
         clock: Clock,
         outcomes: Outcomes,
-        handover: StatusHandover,
+        sending: Sending,
     ) -> None:
-        self.wake = asyncio.Event()
+        self.changed = asyncio.Event()
         self._id = instance_id
         self._journal = journal
         self._instances = instances
         self._accounts = accounts
         self._clock = clock
         self._outcomes = outcomes
-        self._handover = handover
+        self._sending = sending
         self._published_ms: int | None = None
         self._pause = _FIRST_PAUSE_SECONDS
 
-    def keep_distance(self, *, spaced: bool) -> None:
-        """Wait the usual time before the first publication, too."""
+    def space_first(self, *, spaced: bool) -> None:
+        """With *spaced*, also wait the usual time before the first publication."""
         self._published_ms = self._clock.now_ms() if spaced else None
 
     async def run(self) -> None:
-        """Publish what comes until the instance is deleted; a fault of ours is tried again."""
+        """Publish until the instance is deleted; after a fault, try again."""
         while True:
             try:
                 await self._publish_all()
-                await self.wake.wait()
+                await self.changed.wait()
             except InstanceUnknown:
                 return
             except _TRANSIENT as error:
@@ -194,15 +194,15 @@ class Queue:
 
     async def _wait_after(self, error: Exception) -> None:
         log.info("queue.waits", instance=self._id, reason=str(error)[:200])
-        self.wake.clear()
-        await happens_within(self.wake, self._clock, self._pause)
-        again = _FIRST_PAUSE_SECONDS if self.wake.is_set() else self._pause * 2
+        self.changed.clear()
+        await happens_within(self.changed, self._clock, self._pause)
+        again = _FIRST_PAUSE_SECONDS if self.changed.is_set() else self._pause * 2
         self._pause = min(again, _LONGEST_PAUSE_SECONDS)
 
     async def _publish_all(self) -> None:
         """Publish from the head until nothing is there, or the head has to wait."""
         while True:
-            self.wake.clear()
+            self.changed.clear()
             head = await self._journal.read(lambda tx: tx.next_outgoing(self._id))
             if head is None:
                 return
@@ -227,7 +227,7 @@ class Queue:
             return
         audience = await self._audience(engine, head)
         try:
-            sent = await self._handover.post(engine, head, audience)
+            sent = await self._sending.post(engine, head, audience)
         except EngineRejected as error:
             log.warning("status.refused", instance=self._id, reason=str(error)[:200])
             await self._ended(self._outcomes.fail(head, refused(error.code)))
@@ -242,15 +242,15 @@ class Queue:
                 await self._ended(self._outcomes.sent(head, sent, audience))
 
     async def _ended(self, recorded: Awaitable[None]) -> None:
-        """The engine has spoken. Should the record fail now, the engine is asked again with
-        the same key, and says the same."""
+        """The engine has answered. If recording that fails, the engine is asked again with the
+        same key and gives the same answer."""
         self._published_ms = self._clock.now_ms()
         self._pause = _FIRST_PAUSE_SECONDS
         await recorded
 
     async def _audience(self, engine: Engine, head: Outgoing) -> list[Address]:
-        """The rows of a status, without those whom WhatsApp does not know (contract 3.1)."""
-        people, unknown = await self._handover.audience(engine, head)
+        """The recipients, without those who are not on WhatsApp (contract 3.1)."""
+        people, unknown = await self._sending.audience(engine, head)
         if unknown:
             await self._outcomes.leave_out(head, unknown)
         return people
@@ -267,6 +267,6 @@ class Queue:
         return min((free_ms - self._clock.now_ms()) / 1000, 600.0)
 
     async def _wait_for(self, head: Outgoing, seconds: float) -> None:
-        """Wait to be woken, *seconds* at the most, and no longer than *head* may wait."""
+        """Wait for a change, at most *seconds* and no longer than *head* may wait."""
         left_ms = (head.expires_ms or 0) - self._clock.now_ms()
-        await happens_within(self.wake, self._clock, max(0.0, min(seconds, left_ms / 1000)))
+        await happens_within(self.changed, self._clock, max(0.0, min(seconds, left_ms / 1000)))

@@ -1,4 +1,4 @@
-"""What became of a status, and what would become of one (contract 7.3, 12.3-12.5, 12.8)."""
+"""Reports on statuses, the queue and audiences (contract 7.3, 12.3-12.5, 12.8)."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ from statusgate.domain.receipt import Progress, Recipient
 from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction
 from statusgate.publishing.accepting import choose_audience
-from statusgate.publishing.handing_over import unknown_of
+from statusgate.publishing.sending import not_on_whatsapp
 from statusgate.wire.reports import (
     AudienceAnswer,
     QueueItem,
@@ -33,7 +33,7 @@ _PRIVACY_SECONDS = 10.0
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """One status with all that is on record of it."""
+    """One status with all that is recorded about it."""
 
     status: Status
     publication: Publication | None
@@ -106,7 +106,7 @@ class Reports:
         )
 
     async def view(self, instance: Instance, status_id: str, chat_id: str | None) -> None:
-        """Show the author of an incoming status that it was seen (12.8); a live query."""
+        """Mark an incoming status as viewed, for its author to see (12.8); a live query."""
         author = None if chat_id is None else parse_chat_id(chat_id)
         engine = self._accounts.live_engine(instance)
         status = await self._journal.read(lambda tx: _incoming(tx, instance, status_id, author))
@@ -146,7 +146,7 @@ class Reports:
         strangers = {one.address: one for one in choice.people if one.rank is None}
         try:
             engine = self._accounts.live_engine(instance)
-            unknown = await unknown_of(engine, list(strangers))
+            unknown = await not_on_whatsapp(engine, list(strangers))
         except (NotAuthorized, EngineUnavailable):
             return choice
         return without(choice, [strangers[one] for one in unknown], Reason.UNKNOWN)

@@ -1,4 +1,4 @@
-"""Who is to look again: the parts of publishing wake each other through these."""
+"""Signals by which the parts of publishing wake each other."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from statusgate.domain.ids import InstanceId
 
 
 class Signals:
-    """Events, so that nobody has to ask the record all the time."""
+    """Events that save polling the journal."""
 
     def __init__(self) -> None:
         self.files = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Files that clients bring: to disk as they come, kept for 15 days (contract 7.1)."""
+"""Uploads of clients: streamed to disk, kept for 15 days (contract 7.1)."""
 
 import asyncio
 import errno
@@ -78,7 +78,7 @@ class Staged:
 
 
 class Uploads:
-    """Takes files in; what a call has returned a URL for is stored and recorded."""
+    """Receives files; once a URL was returned, the file is stored and recorded."""
 
     def __init__(
         self,

@@ -41,11 +41,11 @@ from statusgate.outbound.client import GuardedClient, guarded_client
 from statusgate.outbound.signing import signing_secrets
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.deleting import Deleting
-from statusgate.publishing.handing_over import StatusHandover
 from statusgate.publishing.outcomes import Outcomes
 from statusgate.publishing.preparing import MediaLimits, Preparing
 from statusgate.publishing.queues import Queues
 from statusgate.publishing.reports import Reports
+from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
 from statusgate.publishing.uploads import Uploads
 from statusgate.server.folders import StartError, private_folder, server_key
@@ -255,7 +255,7 @@ def _build(
         clock,
         publishing,
         outcomes,
-        StatusHandover(journal, store, staging),
+        Sending(journal, store, staging),
         signals,
     )
     retention = Retention(

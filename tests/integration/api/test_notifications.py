@@ -72,7 +72,7 @@ async def test_every_shape_satisfies_a_strict_consumer(on_each: Tenant) -> None:
     assert first.messageData.extendedTextMessageData.backgroundColor == "#228B22"
 
 
-async def test_media_are_told_once_their_file_is_stored(tenant: Tenant) -> None:
+async def test_a_media_status_is_announced_once_its_file_is_stored(tenant: Tenant) -> None:
     await tenant.post("setSettings", ALL)
     await tenant.simulate(CONTACT)
     for kind in ("image", "video", "audio"):
@@ -85,7 +85,7 @@ async def test_media_are_told_once_their_file_is_stored(tenant: Tenant) -> None:
         assert file.fileName
 
 
-async def test_a_publication_is_told_with_its_outcome(tenant: Tenant) -> None:
+async def test_a_publication_is_announced_with_its_outcome(tenant: Tenant) -> None:
     await tenant.post("setSettings", ALL)
     text = (await tenant.post("sendTextStatus", {"message": "Good morning"})).json()
     file = {"urlFile": "http://127.0.0.1/no.png", "fileName": "no.png"}
@@ -98,7 +98,7 @@ async def test_a_publication_is_told_with_its_outcome(tenant: Tenant) -> None:
     assert (lost.status, lost.description) == ("failed", "File could not be fetched")
 
 
-async def test_the_whole_post_is_told_before_its_outcome(tenant: Tenant) -> None:
+async def test_the_whole_post_is_announced_before_its_outcome(tenant: Tenant) -> None:
     await tenant.post("setSettings", ALL)
     await tenant.post("sendTextStatus", {"message": "Good morning"})
     whole, sent = await drain(tenant, 2)
@@ -108,7 +108,9 @@ async def test_the_whole_post_is_told_before_its_outcome(tenant: Tenant) -> None
     assert (sent.idMessage, sent.status) == (whole.idMessage, "sent")
 
 
-async def test_receipts_that_came_before_their_status_are_told_with_it(tenant: Tenant) -> None:
+async def test_receipts_that_came_before_their_status_are_announced_with_it(
+    tenant: Tenant,
+) -> None:
     await tenant.post("setSettings", ALL)
     await tenant.simulate(
         {"event": "receipt", "idMessage": "B1", "participant": ANNA, "status": "read"}
@@ -120,7 +122,7 @@ async def test_receipts_that_came_before_their_status_are_told_with_it(tenant: T
     assert [type(one) for one in told] == [notified.Outgoing, notified.Outcome]
 
 
-async def test_nothing_is_told_unasked(tenant: Tenant) -> None:
+async def test_nothing_is_announced_unless_the_settings_ask_for_it(tenant: Tenant) -> None:
     await tenant.simulate(CONTACT, TEXT, {"event": "state", "state": "suspended"})
     await tenant.post("setSettings", {"statusWebhook": "yes"})
     await tenant.simulate(TEXT | {"from": "79009999999@c.us"})  # no contact

@@ -41,7 +41,7 @@ async def post(tenant: Tenant, message: str = "Hi", **more: Any) -> str:
     return str(reply.json()["idMessage"])
 
 
-async def told(tenant: Tenant, status_id: str) -> dict[str, Any]:
+async def report_of(tenant: Tenant, status_id: str) -> dict[str, Any]:
     reply = await tenant.get("getStatus", f"idMessage={status_id}")
     assert reply.code == 200, reply.body
     found: dict[str, Any] = reply.json()
@@ -66,7 +66,9 @@ async def until(
 
 
 async def ended(tenant: Tenant, status_id: str) -> dict[str, Any]:
-    return await until(lambda: told(tenant, status_id), "sent", "delivered", "read", "failed")
+    return await until(
+        lambda: report_of(tenant, status_id), "sent", "delivered", "read", "failed"
+    )
 
 
 async def test_a_text_goes_out_to_all_contacts_with_a_name(on_each: Tenant) -> None:
@@ -95,7 +97,7 @@ async def test_a_text_goes_out_to_all_contacts_with_a_name(on_each: Tenant) -> N
     ]
 
 
-async def test_participants_are_who_was_asked_for_and_the_rest_is_told(
+async def test_participants_are_who_was_asked_for_and_the_rest_is_reported(
     on_each: Tenant,
 ) -> None:
     await people(on_each)
@@ -115,7 +117,7 @@ async def test_participants_are_who_was_asked_for_and_the_rest_is_told(
     }  # fmt: skip
 
 
-async def test_a_report_tells_when_it_was_seen(on_each: Tenant) -> None:
+async def test_a_report_shows_when_it_was_seen(on_each: Tenant) -> None:
     await people(on_each)
     item = await ended(on_each, await post(on_each))
     at = item["sentAt"] // 3600 * 3600 - 7200
@@ -156,7 +158,7 @@ async def test_the_first_so_many_get_it_where_there_is_a_limit(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("kind", "left"), [("blacklist", [ANNA]), ("whitelist", [BOB])])
-async def test_a_dry_run_heeds_the_accounts_own_privacy_list(
+async def test_a_dry_run_leaves_out_whom_the_accounts_own_privacy_list_excludes(
     running: Running, monkeypatch: pytest.MonkeyPatch, kind: Any, left: list[str]
 ) -> None:
     tenant = await running.create()
@@ -201,7 +203,7 @@ async def test_what_waits_is_shown_in_order_and_can_be_taken_back(on_each: Tenan
     assert {one["idMessage"]: one["statusMessage"] for one in waiting} == {
         first: "pending", third: "pending",
     }  # fmt: skip
-    assert (await told(on_each, scheduled))["sendAt"] == later
+    assert (await report_of(on_each, scheduled))["sendAt"] == later
     assert (await report(on_each, scheduled))["audience"]["resolved"] is None
     assert (await on_each.get("clearMessagesQueue")).json() == {"isCleared": True}
     assert (await on_each.get("getMessagesCount")).json() == {"count": 0}
@@ -231,7 +233,7 @@ async def test_a_scheduled_status_joins_when_it_is_due(on_each: Tenant) -> None:
     due = int(time.time()) + 2
     status_id = await post(on_each, sendAt=due)
     assert (await on_each.get("getOutgoingStatuses")).json() == []
-    assert (await told(on_each, status_id))["counts"]["total"] == 0
+    assert (await report_of(on_each, status_id))["counts"]["total"] == 0
     item = await ended(on_each, status_id)
     assert time.time() >= due
     assert (item["sendAt"], item["statusMessage"]) == (due, "sent")
@@ -345,15 +347,15 @@ async def test_a_refusal_and_a_lost_connection(running: Any) -> None:
     ]
 
 
-async def test_looking_at_a_status_tells_its_author(on_each: Tenant) -> None:
+async def test_reading_a_status_shows_its_author_that_it_was_seen(on_each: Tenant) -> None:
     await people(on_each)
     await on_each.simulate(THEIRS)
-    before = await told(on_each, "A1")
+    before = await report_of(on_each, "A1")
     assert (before["viewed"], before["viewedAt"]) == (False, None)
     for _ in range(2):
         reply = await on_each.post("readStatus", {"idMessage": "A1", "chatId": ANNA})
         assert reply.json() == {"readStatus": True}
-    after = await told(on_each, "A1")
+    after = await report_of(on_each, "A1")
     assert after["viewed"] is True
     assert after["viewedAt"] >= before["timestamp"]
     for wish in ({"idMessage": "A1", "chatId": BOB}, {"idMessage": "A2"}):
@@ -470,7 +472,7 @@ async def test_an_upload_must_not_be_empty(tenant: Tenant) -> None:
         assert (reply.code, reply.message) == (400, "bad request data"), body
 
 
-async def test_an_upload_that_is_too_large_is_told(tenant: Tenant) -> None:
+async def test_an_upload_that_is_too_large_is_answered_413(tenant: Tenant) -> None:
     """The answer arrives although the client is still sending."""
     limit = 104_857_600
     head = f"POST {tenant.path('uploadFile')} HTTP/1.1\r\nHost: x\r\n"
@@ -491,7 +493,7 @@ async def test_an_upload_that_is_too_large_is_told(tenant: Tenant) -> None:
     assert answer.startswith(b"HTTP/1.1 413"), answer[:100]
 
 
-async def test_an_upload_that_does_not_fit_is_told(tmp_path: Path) -> None:
+async def test_an_upload_that_does_not_fit_is_answered_507(tmp_path: Path) -> None:
     async with running_gateway(tmp_path, min_free_media_mb=1 << 40) as gateway:
         tenant = await gateway.create()
         reply = await tenant.running.request("POST", tenant.path("uploadFile"), b"abc")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
@@ -100,13 +101,18 @@ class World:
     def run(self) -> None:
         self._running = asyncio.create_task(self.dispatcher.run())
 
+    async def stop(self) -> None:
+        """Stop the dispatcher as the server does at its end."""
+        assert self._running is not None
+        self.dispatcher.stop()
+        self._running.cancel()
+        await asyncio.gather(self._running, return_exceptions=True)
+
     async def crash(self) -> None:
         """End the dispatcher without a chance to note anything."""
         if self._running is not None:
-            for lane in list(self.dispatcher._lanes.values()):
-                for task in (lane.attempt, lane.task):
-                    if task is not None:
-                        task.cancel()
+            for task in pushes():
+                task.cancel()
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
@@ -115,8 +121,7 @@ class World:
         await self.settle()
         end_ms = self.clock.now_ms() + round(seconds * 1000)
         while self.clock.now_ms() < end_ms:
-            dues = [due_ms for due_ms, _, woken in self.clock._sleepers if not woken.done()]
-            until_ms = max(min([*dues, end_ms]), self.clock.now_ms())
+            until_ms = max(min(self.clock.next_due_ms(), end_ms), self.clock.now_ms())
             await self.clock.advance((until_ms - self.clock.now_ms()) / 1000)
             await self.settle()
 
@@ -124,10 +129,10 @@ class World:
         """Wait until nothing goes on by itself."""
         quiet = 0
         while quiet < 3:
-            before = (len(self.sender.sent), len(self.dispatcher._lanes))
+            before = (len(self.sender.sent), len(pushes()))
             await self.journal.read(lambda tx: tx.backlogs())
             await asyncio.sleep(0.002)
-            after = (len(self.sender.sent), len(self.dispatcher._lanes))
+            after = (len(self.sender.sent), len(pushes()))
             quiet = quiet + 1 if before == after else 0
 
     async def waiting(self, instance_id: InstanceId = INSTANCE) -> list[Notification]:
@@ -140,6 +145,11 @@ class World:
 
     async def streak(self) -> Streak | None:
         return await self.journal.read(lambda tx: tx.push_streak(INSTANCE))
+
+
+def pushes() -> list[asyncio.Task[Any]]:
+    """The tasks that push."""
+    return [one for one in asyncio.all_tasks() if one.get_name().startswith("push")]
 
 
 @asynccontextmanager

@@ -113,7 +113,7 @@ class Model:
         await self.w.advance(seconds)
 
     async def end(self) -> None:
-        """A receiver that works gets the rest; nobody was told out of order."""
+        """A receiver that works gets the rest; nothing was pushed out of order."""
         await self.crash(0)
         self.w.sender.outcomes.clear()
         await self.url(1)

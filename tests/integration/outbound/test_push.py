@@ -37,7 +37,7 @@ OK = reply(answer("200 OK", "Set-Cookie: a=b; Path=/", body=b"ok"))
 
 
 @pytest.mark.parametrize("size", [0, 1, 70_000, 3_000_000])
-async def test_headers_are_those_of_the_list_and_the_length_is_told(
+async def test_headers_are_those_of_the_list_and_the_length_is_sent(
     size: int, client: GuardedClient
 ) -> None:
     body = b"x" * size

@@ -1,4 +1,4 @@
-"""No connection where it must not go, and nothing told about why (S7)."""
+"""No connection where it must not go, and no answer that says why (S7)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

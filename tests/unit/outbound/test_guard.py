@@ -144,7 +144,7 @@ def test_the_longest_url() -> None:
         ("http://ü..example/", "malformed international host name"),
     ],
 )
-def test_the_log_hears_why(text: str, reason: str) -> None:
+def test_the_log_says_why(text: str, reason: str) -> None:
     with pytest.raises(Refused) as caught:
         check_url(text)
     assert caught.value.reason == reason

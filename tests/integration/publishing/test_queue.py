@@ -31,9 +31,9 @@ from statusgate.domain.status import Status
 from statusgate.journal import open_journal
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.deleting import Deleting
-from statusgate.publishing.handing_over import StatusHandover
 from statusgate.publishing.outcomes import Outcomes
 from statusgate.publishing.queues import Queues
+from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
 from tests.databases import new_instance
 from tests.factories import INSTANCE, NOON_MS
@@ -43,7 +43,7 @@ DAY_MS = 86_400_000
 
 
 class Clock:
-    """Time that moves when it is told to."""
+    """Time that moves when the test moves it."""
 
     def __init__(self) -> None:
         self.now = NOON_MS
@@ -149,7 +149,7 @@ class Queue(RuleBasedStateMachine):
             outcomes = Outcomes(publisher, clock)
             self.publishing = Publishing(publisher, clock, signals, max_audience=None)
             self.deleting = Deleting(self.journal, publisher, account, clock, signals)
-            handover = StatusHandover(self.journal, no_store, Path())
+            sending = Sending(self.journal, no_store, Path())
             queues = Queues(
                 self.journal,
                 publisher,
@@ -158,7 +158,7 @@ class Queue(RuleBasedStateMachine):
                 clock,
                 self.publishing,
                 outcomes,
-                handover,
+                sending,
                 signals,
             )
             self.roles = [asyncio.create_task(queues.run())]
@@ -203,12 +203,12 @@ class Queue(RuleBasedStateMachine):
     @rule(state=st.sampled_from([State.AUTHORIZED, State.AUTHORIZED, State.NOT_AUTHORIZED]))
     def change_state(self, state: State) -> None:
         self.account.instance = new_instance(state=state)
-        self.wake()
+        self.signal()
 
     @rule(seconds=st.sampled_from([1, 10, 90_000]))
     def wait(self, seconds: int) -> None:
         self.clock.now += seconds * 1000
-        self.wake()
+        self.signal()
 
     @rule(steps=st.integers(0, 30))
     def crash(self, steps: int) -> None:
@@ -220,7 +220,7 @@ class Queue(RuleBasedStateMachine):
         self.stop()
         self.start()
 
-    def wake(self) -> None:
+    def signal(self) -> None:
         async def work() -> None:
             self.signals.queue(INSTANCE)
             await asyncio.sleep(0.01)
@@ -259,7 +259,7 @@ class Queue(RuleBasedStateMachine):
         return {status.status_id: status for status in found}
 
     def check(self, status_id: str, status: Status | None) -> None:
-        """What is told of each accepted status is what happened on the wire."""
+        """The report of each accepted status is what happened on the wire."""
         out = status_id in self.wire.posts
         if status is None:
             assert status_id in self.deleted, "an accepted status is lost"

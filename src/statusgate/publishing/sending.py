@@ -1,4 +1,4 @@
-"""Handing one status to its engine."""
+"""Giving one status to its engine."""
 
 import asyncio
 import tempfile
@@ -17,8 +17,8 @@ from statusgate.media.store import MediaStore
 _LOOK_UPS_AT_ONCE = 8
 
 
-class StatusHandover:
-    """Composes what the engine is to publish, and remembers that it has it."""
+class Sending:
+    """Composes what the engine publishes, and records that the engine may have it."""
 
     def __init__(self, journal: Journal, store: MediaStore, staging: Path) -> None:
         """*staging*: a private folder for files on their way."""
@@ -29,10 +29,10 @@ class StatusHandover:
     async def audience(
         self, engine: Engine, head: Outgoing
     ) -> tuple[list[Address], list[Address]]:
-        """The rows of a status, and apart from them those whom WhatsApp does not know.
+        """The recipients of a status, and separately those who are not on WhatsApp.
 
-        Only people who were named and are no contacts are looked up; of one that the engine
-        had before, nobody: it goes by its key. Raises EngineUnavailable.
+        Only people who were named and are not contacts are looked up, and nobody when the
+        engine had the status before: it decides by the key. Raises EngineUnavailable.
         """
 
         def rows(tx: Transaction) -> tuple[list[Address], list[Address]]:
@@ -52,17 +52,17 @@ class StatusHandover:
             ]
 
         people, strangers = await self._journal.read(rows)
-        unknown = await unknown_of(engine, strangers)
+        unknown = await not_on_whatsapp(engine, strangers)
         gone = set(unknown)
         return [one for one in people if one not in gone], unknown
 
     async def post(
         self, engine: Engine, head: Outgoing, audience: Sequence[Address]
     ) -> SentStatus | None:
-        """Publish to *audience*; None if the status has been taken back meanwhile.
+        """Publish to *audience*; None if the status was deleted meanwhile.
 
-        It is on record that the engine may have it before it has. A repeat after a crash
-        publishes nothing: the engine knows the key and tells what became of the first.
+        That the engine may have it is recorded before it has. A repeat after a crash
+        publishes nothing: the engine knows the key and reports the outcome of the first call.
 
         Raises EngineRejected, EngineUncertain; EngineUnavailable, MediaUnavailable or
         JournalUnavailable if it can be tried again.
@@ -98,7 +98,7 @@ class StatusHandover:
             yield path
 
 
-async def unknown_of(engine: Engine, people: Sequence[Address]) -> list[Address]:
+async def not_on_whatsapp(engine: Engine, people: Sequence[Address]) -> list[Address]:
     """Those of *people* who are not on WhatsApp. Raises EngineUnavailable."""
     turn = asyncio.Semaphore(_LOOK_UPS_AT_ONCE)
 
