@@ -33,7 +33,7 @@ from statusgate.engines.port import Engine
 from statusgate.history.cache import StatusCache
 from statusgate.journal import Journal, Transaction, open_journal
 from statusgate.upkeep.space import SpaceGuard
-from statusgate.wire.journal_items import encode_item
+from statusgate.wire.statuses import encode_item
 
 STATUSES = 20
 VIEWERS = 1_024

@@ -5,6 +5,7 @@ so receipts may come in any order, repeated, or before their status (contract 3.
 """
 
 from enum import IntEnum
+from typing import Literal, cast
 
 import msgspec
 
@@ -21,7 +22,10 @@ class Progress(IntEnum):
     READ = 4
 
 
-PROGRESS_NAMES = {progress: progress.name.lower() for progress in Progress}
+ProgressName = Literal["pending", "sent", "delivered", "read", "failed"]
+PROGRESS_NAMES = {
+    progress: cast("ProgressName", progress.name.lower()) for progress in Progress
+}
 """How the contract spells them."""
 
 

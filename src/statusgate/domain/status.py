@@ -1,6 +1,7 @@
 """One post to WhatsApp Status, incoming or outgoing."""
 
 from enum import IntEnum, StrEnum
+from typing import Literal, cast
 
 import msgspec
 
@@ -29,13 +30,16 @@ class Font(IntEnum):
     OSWALD_HEAVY = 5
 
 
-_NAMES: dict[int, str] = {font.value: font.name for font in Font}
+FontName = Literal["SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "OSWALD_HEAVY"]
+"""The fonts in the contract's order."""
+
+_NAMES = {font.value: cast("FontName", font.name) for font in Font}
 SYSTEM_FONTS = frozenset({0, 6})
 WHITE = 0xFFFFFF
 BLACK = 0x000000
 
 
-def font_name(number: int | None) -> str:
+def font_name(number: int | None) -> FontName:
     """Return the contract's name for WhatsApp's *number*, the nearest one if it has none."""
     if number is None or number in SYSTEM_FONTS:
         return _NAMES[Font.SANS_SERIF]

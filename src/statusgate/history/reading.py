@@ -1,7 +1,5 @@
 """Reads: the three journals' answers, from memory where it reaches, else by one query."""
 
-from typing import Any
-
 from statusgate.domain.address import Address, parse_chat_id
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import BadRequestData, MessageNotFound
@@ -11,8 +9,8 @@ from statusgate.domain.media import StoredFile, media_url
 from statusgate.domain.status import Status
 from statusgate.history.cache import StatusCache
 from statusgate.journal import Journal, Transaction
-from statusgate.wire.journal_items import item
 from statusgate.wire.statistics import encode_statistic
+from statusgate.wire.statuses import IncomingItem, OutgoingItem, item
 
 STATUS_BROADCAST = "status@broadcast"
 _EMPTY = b"[]"
@@ -64,7 +62,9 @@ class History:
 
         return await statistics.load(instance_id, status_id, lambda: self._journal.read(rows))
 
-    async def message(self, instance: Instance, chat_id: str, status_id: str) -> dict[str, Any]:
+    async def message(
+        self, instance: Instance, chat_id: str, status_id: str
+    ) -> IncomingItem | OutgoingItem:
         """The item of one status (contract 7.5). MessageNotFound if there is none."""
         return item(await self._status(instance, chat_id, status_id), self._public_url)
 

@@ -1,7 +1,6 @@
 """Reports on statuses, the queue and audiences (contract 7.3, 12.3-12.5, 12.8)."""
 
 import asyncio
-from typing import Any
 
 import msgspec
 
@@ -21,6 +20,8 @@ from statusgate.publishing.accepting import choose_audience
 from statusgate.publishing.sending import not_on_whatsapp
 from statusgate.wire.reports import (
     AudienceAnswer,
+    IncomingStatus,
+    OutgoingStatus,
     QueueItem,
     StatusReport,
     audience_answer,
@@ -63,7 +64,7 @@ class Reports:
 
     async def status(
         self, instance: Instance, status_id: str, chat_id: str | None
-    ) -> dict[str, Any]:
+    ) -> IncomingStatus | OutgoingStatus:
         """The item of either direction and what more is known (12.3). MessageNotFound."""
         view = await self._view(instance, status_id, chat_id)
         return status_answer(view.status, view.publication, view.recipients, self._public_url)

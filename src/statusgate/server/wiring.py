@@ -53,7 +53,7 @@ from statusgate.server.roles import Role
 from statusgate.settings import Settings
 from statusgate.upkeep.retention import Retention
 from statusgate.upkeep.space import SpaceGuard
-from statusgate.wire.journal_items import encode_item
+from statusgate.wire.statuses import encode_item
 
 _MIB = 1 << 20
 _STARTS_AT_ONCE = 4

@@ -6,9 +6,9 @@ import msgspec
 
 from statusgate.domain.contact import KnownContact
 from statusgate.domain.instance import Instance, State
-from statusgate.domain.status import FailureReason, Status
-from statusgate.wire.journal_items import encode_item
-from statusgate.wire.statuses import StatusMessage
+from statusgate.domain.receipt import PROGRESS_NAMES, Progress, ProgressName
+from statusgate.domain.status import Status
+from statusgate.wire.statuses import FailureAnswer, encode_item, failure_answer
 
 RETRY = b"retry: 3000\n\n"
 HEARTBEAT = b":\n\n"
@@ -20,20 +20,13 @@ class _Data(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Root of all data; times are unix seconds."""
 
 
-class FailureShown(_Data, frozen=True, kw_only=True):
-    """Why a status was not published."""
-
-    reason: FailureReason
-    description: str
-
-
 class StatusChanged(_Data, frozen=True, kw_only=True):
     """A status of ours came further, or failed."""
 
     id_message: str
-    status_message: StatusMessage
+    status_message: ProgressName
     timestamp: int
-    failure: FailureShown | None
+    failure: FailureAnswer | None
 
 
 class StatusReceipt(_Data, frozen=True, kw_only=True):
@@ -76,15 +69,13 @@ def status_line(status: Status, public_url: str) -> bytes:
 
 def changed_line(status: Status) -> bytes:
     """``statusChanged``, with the time of the last action."""
-    failure = status.failure if status.progress.name == "FAILED" else None
+    failed = status.progress is Progress.FAILED
     return b"statusChanged " + _encode(
         StatusChanged(
             id_message=status.status_id,
-            status_message=status.progress.name.lower(),  # type: ignore[arg-type]
+            status_message=PROGRESS_NAMES[status.progress],
             timestamp=status.last_action_ms // 1000,
-            failure=FailureShown(reason=failure.reason, description=failure.description)
-            if failure
-            else None,
+            failure=failure_answer(status.failure if failed else None),
         )
     )
 

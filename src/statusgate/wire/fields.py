@@ -33,6 +33,14 @@ def fail(name: str, fault: str) -> NoReturn:
     raise InvalidRequest(f"'{name}' {fault}")
 
 
+def check_presence(name: str, value: object) -> None:
+    """Refuse None and ``""`` as the value of a required field."""
+    if value is None:
+        fail(name, "is required")
+    if value == "":
+        fail(name, "is not allowed to be empty")
+
+
 def reader(kind: type[T]) -> Callable[[Given], T]:
     """Return a function that makes a *kind* of what was given, or raises InvalidRequest.
 
@@ -46,7 +54,8 @@ def reader(kind: type[T]) -> Callable[[Given], T]:
         for field in fields:
             value = given.get(field.wire_name)
             if value is None or (value == "" and not field.takes_blank):
-                field.check_absence(value)
+                if field.required:
+                    check_presence(field.wire_name, value)
             else:
                 values[field.name] = field.read(field.wire_name, value)
         return kind(**values)
@@ -64,12 +73,6 @@ class _Field:
         kind, extra = _unwrapped(field.type)
         self.takes_blank = bool(extra.get("blank"))
         self.read: Read = extra.get("read") or _read_of(kind)
-
-    def check_absence(self, value: object) -> None:
-        if self.required:
-            fail(
-                self.wire_name, "is required" if value is None else "is not allowed to be empty"
-            )
 
 
 def _unwrapped(kind: inspect.Type) -> tuple[inspect.Type, dict[str, Any]]:
@@ -180,7 +183,9 @@ def choice(values: Sequence[str]) -> Read:
     """One of *values*, exact spelling."""
 
     def read(name: str, value: object) -> str:
-        if not isinstance(value, str) or value not in values:
+        if not isinstance(value, str):
+            fail(name, "must be a string")
+        if value not in values:
             fail(name, f"must be one of [{', '.join(values)}]")
         return value
 

@@ -8,9 +8,8 @@ import msgspec
 from statusgate.domain.instance import Instance, State
 from statusgate.domain.media import media_url
 from statusgate.domain.receipt import Progress
-from statusgate.domain.status import Kind, Status, colour, font_name
-from statusgate.wire.journal_items import TYPE_MESSAGE
-from statusgate.wire.statuses import FontName
+from statusgate.domain.status import FontName, Kind, Status, colour, font_name
+from statusgate.wire.statuses import TYPE_MESSAGE
 
 STATUS_BROADCAST: Literal["status@broadcast"] = "status@broadcast"
 MessageType = Literal[
@@ -225,7 +224,7 @@ def _message_data(status: Status, public_url: str) -> TextMessage | FileMessage:
             extended_text_message_data=TextData(
                 text=status.text,
                 background_color=colour(status.background),
-                font=font_name(status.font),  # type: ignore[arg-type]
+                font=font_name(status.font),
                 participants=status.participants,
             )
         )

@@ -2,24 +2,22 @@
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 
 from statusgate.domain.media_types import extensions, of_name
 from statusgate.domain.outbox import Draft, Method
-from statusgate.domain.status import BLACK, Font, Kind
+from statusgate.domain.status import BLACK, Font, FontName, Kind
 from statusgate.wire import fields
 from statusgate.wire.reports import Interval
 from statusgate.wire.requests import Request, StatusId
-from statusgate.wire.statuses import FontName
 from statusgate.wire.urls import LONGEST, http_url
 
 MAX_TEXT = 500
 MAX_CAPTION = 1024
 MAX_FILE_NAME = 255
 _LARGEST_TIME = 10**11
-FONTS = ("SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "OSWALD_HEAVY")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
@@ -53,7 +51,8 @@ def _media_name(name: str, value: object) -> str:
     return told
 
 
-def _colour(name: str, value: object) -> str:
+def colour(name: str, value: object) -> str:
+    """``#RRGGBB``, any case."""
     if not isinstance(value, str):
         fields.fail(name, "must be a string")
     if _COLOUR.fullmatch(value) is None:
@@ -85,10 +84,12 @@ def _read(read: Callable[[str, object], Any], **more: Any) -> Any:
 
 
 Colour = Annotated[
-    str, _read(_colour, pattern="^#[0-9A-Fa-f]{6}$", description="`#RRGGBB`, any case")
+    str, _read(colour, pattern="^#[0-9A-Fa-f]{6}$", description="`#RRGGBB`, any case")
 ]
-PostedFont = Annotated[FontName, _read(fields.choice(FONTS), description="exact spelling")]
-Steps = Annotated[Interval, _read(fields.choice(("minute", "hour")))]
+PostedFont = Annotated[
+    FontName, _read(fields.choice(get_args(FontName)), description="exact spelling")
+]
+Steps = Annotated[Interval, _read(fields.choice(get_args(Interval)))]
 Participants = Annotated[
     tuple[str, ...],
     _read(

@@ -8,10 +8,15 @@ import msgspec
 
 from statusgate.domain.audience import Choice
 from statusgate.domain.outbox import LeftOut, Method, Outgoing, Publication
-from statusgate.domain.receipt import Progress, Recipient
-from statusgate.domain.status import Failure, Kind, Status, colour, font_name
-from statusgate.wire.journal_items import item
-from statusgate.wire.statuses import IncomingItem, OutgoingItem, StatusMessage
+from statusgate.domain.receipt import PROGRESS_NAMES, Progress, ProgressName, Recipient
+from statusgate.domain.status import Kind, Status, colour, font_name
+from statusgate.wire.statuses import (
+    FailureAnswer,
+    IncomingItem,
+    OutgoingItem,
+    failure_answer,
+    item,
+)
 
 Interval = Literal["minute", "hour"]
 _SECONDS = {"minute": 60, "hour": 3600}
@@ -62,13 +67,6 @@ class Counts(_Shape, frozen=True, kw_only=True):
     read: int
     failed: int
     total: int
-
-
-class FailureAnswer(_Shape, frozen=True, kw_only=True):
-    """Why a status was not published (contract 3.5)."""
-
-    reason: str
-    description: str
 
 
 class OutgoingStatus(OutgoingItem, frozen=True, kw_only=True, tag="outgoing"):
@@ -129,7 +127,7 @@ class StatusReport(_Shape, frozen=True, kw_only=True):
     """Who got a status, who saw it, and who did not and why."""
 
     id_message: str
-    status_message: StatusMessage
+    status_message: ProgressName
     send_by_api: bool
     accepted_at: int
     send_at: int | None
@@ -191,18 +189,22 @@ def status_answer(
     publication: Publication | None,
     recipients: Iterable[Recipient],
     public_url: str,
-) -> dict[str, Any]:
+) -> IncomingStatus | OutgoingStatus:
     """What ``getStatus`` answers: the journal's item and what more is known."""
-    told = item(status, public_url)
+    shown = msgspec.structs.asdict(item(status, public_url))
     if not status.outgoing:
         seen = status.viewed_ms
-        return told | {"viewed": seen is not None, "viewedAt": _seconds(seen)}
-    told |= _times(status, publication)
-    if status.kind in (Kind.TEXT, Kind.AUDIO):
-        told["backgroundColor"] = colour(status.background)
-    if status.kind is not Kind.TEXT:
-        told["originalFileName"] = publication.file_name if publication else None
-    return told | {"counts": counts(recipients), "failure": _failure(status.failure)}
+        return IncomingStatus(**shown, viewed=seen is not None, viewed_at=_seconds(seen))
+    coloured = status.kind in (Kind.TEXT, Kind.AUDIO)
+    original_name = publication.file_name if publication else None
+    return OutgoingStatus(
+        **shown,
+        **_times(status, publication),
+        background_color=colour(status.background) if coloured else msgspec.UNSET,
+        original_file_name=msgspec.UNSET if status.kind is Kind.TEXT else original_name,
+        counts=counts(recipients),
+        failure=failure_answer(status.failure),
+    )
 
 
 def status_report(
@@ -216,14 +218,11 @@ def status_report(
     """What ``getStatusReport`` answers."""
     delivered = [at for one in recipients if (at := _delivered_ms(one)) is not None]
     read = [at for one in recipients if (at := one.row.read_ms) is not None]
-    times = _times(status, publication)
     return StatusReport(
         id_message=status.status_id,
-        status_message=status.progress.name.lower(),  # type: ignore[arg-type]
+        status_message=PROGRESS_NAMES[status.progress],
         send_by_api=status.by_api,
-        accepted_at=times["acceptedAt"],
-        send_at=times["sendAt"],
-        sent_at=times["sentAt"],
+        **_times(status, publication),
         audience=AudienceCount(
             requested=publication.requested if publication else None,
             resolved=None if publication is None or scheduled else publication.resolved,
@@ -239,7 +238,7 @@ def status_report(
         fan_out=FanOut(
             skipped=[_omitted(one) for one in publication.skipped] if publication else [],
             refused=_refused(recipients),
-            failure=_failure(status.failure),
+            failure=failure_answer(status.failure),
         ),
     )
 
@@ -276,9 +275,9 @@ def counts(recipients: Iterable[Recipient]) -> Counts:
 def _times(status: Status, publication: Publication | None) -> dict[str, Any]:
     accepted_ms = publication.accepted_ms if publication else status.posted_ms
     return {
-        "acceptedAt": accepted_ms // 1000,
-        "sendAt": _seconds(publication.send_at_ms if publication else None),
-        "sentAt": _seconds(status.sent_ms),
+        "accepted_at": accepted_ms // 1000,
+        "send_at": _seconds(publication.send_at_ms if publication else None),
+        "sent_at": _seconds(status.sent_ms),
     }
 
 
@@ -311,12 +310,6 @@ def _refused(recipients: Iterable[Recipient]) -> list[Omitted]:
 
 def _omitted(one: LeftOut) -> Omitted:
     return Omitted(reason=one.reason, count=one.count, participants=one.participants)
-
-
-def _failure(failure: Failure | None) -> FailureAnswer | None:
-    if failure is None:
-        return None
-    return FailureAnswer(reason=str(failure.reason), description=failure.description)
 
 
 def _seconds(at_ms: int | None) -> int | None:

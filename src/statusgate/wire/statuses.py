@@ -1,16 +1,31 @@
-"""The shapes of journal items, for documentation and checks (contract 3.8, 3.9).
+"""Items of the two journals (contract 3.8, 3.9) and of ``getMessage`` (7.5)."""
 
-The answers themselves are joined from bytes that ``journal_items`` has encoded.
-"""
-
-from typing import Literal
+from base64 import b64encode
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-FontName = Literal["SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "OSWALD_HEAVY"]
+from statusgate.domain.media import media_url
+from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName
+from statusgate.domain.status import (
+    Failure,
+    FailureReason,
+    FontName,
+    Kind,
+    Status,
+    colour,
+    font_name,
+)
+
 TypeMessage = Literal["extendedTextMessage", "imageMessage", "videoMessage", "audioMessage"]
-StatusMessage = Literal["pending", "sent", "delivered", "read", "failed"]
+TYPE_MESSAGE: dict[Kind, TypeMessage] = {
+    Kind.TEXT: "extendedTextMessage",
+    Kind.IMAGE: "imageMessage",
+    Kind.VIDEO: "videoMessage",
+    Kind.AUDIO: "audioMessage",
+}
+_encode = msgspec.json.Encoder().encode
 
 
 class IncomingText(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -24,7 +39,7 @@ class IncomingText(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class OutgoingText(IncomingText, frozen=True, kw_only=True, rename="camel"):
     """As incoming, and whom it was sent to; ``[]``: all contacts."""
 
-    participants: list[str]
+    participants: tuple[str, ...]
 
 
 class _Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type"):
@@ -53,9 +68,16 @@ class OutgoingItem(_Item, frozen=True, kw_only=True, rename="camel", tag="outgoi
     """A status of the account; *timestamp* is that of the last action."""
 
     extended_text_message: OutgoingText | UnsetType = UNSET
-    participants: list[str]
-    status_message: StatusMessage
+    participants: tuple[str, ...]
+    status_message: ProgressName
     send_by_api: bool
+
+
+class FailureAnswer(msgspec.Struct, frozen=True):
+    """Why a status was not published (contract 3.5)."""
+
+    reason: FailureReason
+    description: str
 
 
 class DownloadAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -68,3 +90,67 @@ class SimulateAnswer(msgspec.Struct, frozen=True):
     """How many events were recorded."""
 
     accepted: int
+
+
+def encode_item(status: Status, public_url: str) -> bytes:
+    """Return the item of *status* as JSON bytes."""
+    return _encode(item(status, public_url))
+
+
+def item(status: Status, public_url: str) -> IncomingItem | OutgoingItem:
+    """Return the item of *status*: exactly the keys that belong to its type and direction."""
+    is_text = status.kind is Kind.TEXT
+    content = {"text_message": status.text} if is_text else _file(status, public_url)
+    author = status.author.chat_id
+    if not status.outgoing:
+        return IncomingItem(
+            id_message=status.status_id,
+            timestamp=status.posted_ms // 1000,
+            type_message=TYPE_MESSAGE[status.kind],
+            chat_id=author,
+            **content,
+            extended_text_message=IncomingText(**_text(status)) if is_text else UNSET,
+            sender_id=author,
+            sender_name=status.author_name,
+            sender_contact_name=status.author_contact_name,
+        )
+    participants = status.participants
+    return OutgoingItem(
+        id_message=status.status_id,
+        timestamp=status.last_action_ms // 1000,
+        type_message=TYPE_MESSAGE[status.kind],
+        chat_id=author,
+        **content,
+        extended_text_message=OutgoingText(**_text(status), participants=participants)
+        if is_text
+        else UNSET,
+        participants=participants,
+        status_message=PROGRESS_NAMES[status.progress],
+        send_by_api=status.by_api,
+    )
+
+
+def failure_answer(failure: Failure | None) -> FailureAnswer | None:
+    """Return *failure* as answers and events show it."""
+    return FailureAnswer(failure.reason, failure.description) if failure else None
+
+
+def _text(status: Status) -> dict[str, Any]:
+    return {
+        "text": status.text,
+        "background_color": colour(status.background),
+        "font": font_name(status.font),
+    }
+
+
+def _file(status: Status, public_url: str) -> dict[str, Any]:
+    file = status.file
+    known: dict[str, Any] = {
+        "download_url": media_url(public_url, status.instance_id, file.name) if file else "",
+        "file_name": file.name if file else "",
+        "mime_type": file.mimetype if file else status.mimetype,
+    }
+    if status.kind is not Kind.AUDIO:
+        known["caption"] = status.text
+        known["jpeg_thumbnail"] = b64encode(status.thumbnail).decode()
+    return known

@@ -9,7 +9,7 @@ from bench import workload
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind, Status
 from statusgate.journal import Journal, Transaction, open_journal
-from statusgate.wire.journal_items import encode_item
+from statusgate.wire.statuses import encode_item
 from tests.clocks import START_MS
 
 ID = workload.INSTANCE

@@ -39,18 +39,7 @@ class Body:
 
     async def read(self, limit: int) -> bytes:
         """Return the whole body; 413 beyond *limit* bytes, 400 after too long a silence."""
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async with asyncio.timeout(_WHOLE_SECONDS):
-                while not self.ended:
-                    chunk = await self._next(self._idle_seconds)
-                    size += len(chunk)
-                    if size > limit:
-                        raise Refused(413, TOO_LARGE)
-                    chunks.append(chunk)
-        except TimeoutError:
-            raise Refused(400, BAD_DATA) from None
+        chunks = [chunk async for chunk in self.chunks(limit)]
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     async def chunks(self, limit: int) -> AsyncIterator[bytes]:
