@@ -17,7 +17,7 @@ Made from the table in `statusgate/api/methods.py` by `make docs`; do not edit.
 Path: `/waInstance{idInstance}/{method}/{apiTokenInstance}`. The token may instead be sent as
 `Authorization: Bearer {apiTokenInstance}`; that keeps it out of URLs. *Rate*: requests a second
 for each instance where the server runs with `rate_profile = green-api`; otherwise there is no
-limit. *Section*: of the wire contract.
+limit. *Section*: of the [wire contract](contract.md).
 
 | method | verb | parameters (`?` optional) | rate | kind | section |
 |---|---|---|---|---|---|

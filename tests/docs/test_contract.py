@@ -1,9 +1,9 @@
-"""The JSON examples of the contract, copied here, against the shapes that the gateway has.
+"""The contract's page against the gateway: its examples and its table of methods.
 
 Answers: every example is exactly one of ours, key for key. Requests: every example is taken.
 """
 
-from pathlib import Path
+import re
 from typing import Any
 
 import msgspec
@@ -20,27 +20,50 @@ from statusgate.wire.fields import reader
 from statusgate.wire.publishing import SendMediaRequest, SendTextRequest
 from statusgate.wire.settings import read_settings_change
 from statusgate.wire.simulation import script_from_json
+from tests.docs.pages import ROOT, fences, headings, prose
+from tests.notified import strictly
 
-FOLDER = Path(__file__).parent / "examples"
-EXAMPLES = {path.stem: path.read_bytes() for path in sorted(FOLDER.glob("*.json"))}
+CONTRACT = ROOT / "docs/reference/contract.md"
+TEXT = prose(CONTRACT)
+EXAMPLES = {
+    label.removeprefix("json "): text.encode()
+    for label, text in fences(CONTRACT)
+    if label.startswith("json ")
+}
 ANSWERS: dict[str, Any] = {
     **{method.name: method.answer for method in (*METHODS, *PARTNER_METHODS)},
     "error": ErrorBody,
     "scanqrcode.accountData": AccountData,
 }
-REQUESTS = {
-    "setSettings.request",
-    "simulate.request",
-    "sendTextStatus.request",
-    "sendMediaStatus.request",
-}
+NOTIFICATIONS = [name for name in EXAMPLES if name.startswith("notification.")]
+REQUESTS = [name for name in EXAMPLES if name.endswith(".request")]
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in REQUESTS])
+def test_every_method_of_the_gateway_is_in_the_table_of_section_14_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| (\w+)(?: \(.*\))? \| (\w+) \|.*\| (\w+)[^|]* \| (\d+|–) \|$", TEXT, re.M
+    )
+    assert {name: (verb.upper(), kind, rate) for name, verb, kind, rate in rows} == {
+        method.name: (method.verb, method.kind, str(method.rate or "–")) for method in METHODS
+    }
+    partner = re.findall(r"^\| `/partner/(\w+)/.*?` \| (\w+) \|.* – \|$", TEXT, re.M)
+    assert dict(partner) == {method.name: method.verb for method in PARTNER_METHODS}
+
+
+def test_the_section_that_a_method_names_is_one_of_the_contract() -> None:
+    numbers = {heading.split()[0].rstrip(".") for heading in headings(CONTRACT)}
+    assert {method.section for method in (*METHODS, *PARTNER_METHODS)} <= numbers
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - {*REQUESTS, *NOTIFICATIONS}))
 def test_an_example_of_an_answer_is_one_of_ours(name: str) -> None:
-    told = msgspec.json.decode(EXAMPLES[name])
-    ours = msgspec.convert(told, ANSWERS[name])
-    assert msgspec.json.decode(msgspec.json.encode(ours)) == told
+    ours = msgspec.json.decode(EXAMPLES[name], type=ANSWERS[name])
+    assert msgspec.json.decode(msgspec.json.encode(ours)) == msgspec.json.decode(EXAMPLES[name])
+
+
+@pytest.mark.parametrize("name", NOTIFICATIONS)
+def test_an_example_of_a_notification_is_one_that_a_strict_client_reads(name: str) -> None:
+    assert strictly(EXAMPLES[name]) is not None
 
 
 def test_the_example_of_settings_is_taken() -> None:
