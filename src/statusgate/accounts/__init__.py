@@ -1,1 +1,1 @@
-"""The WhatsApp accounts: their engines run here, and what these tell is recorded."""
+"""The WhatsApp accounts: their engines run here, and what they report is recorded."""

@@ -1,1 +1,1 @@
-"""The contract over HTTP; thin."""
+"""The contract over HTTP: one table of methods, one file per topic."""

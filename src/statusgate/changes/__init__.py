@@ -1,1 +1,1 @@
-"""What a transaction changed, and who hears of it after the commit."""
+"""What a transaction changed, and who is notified of it after the commit."""

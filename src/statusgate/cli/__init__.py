@@ -1,1 +1,1 @@
-"""The command ``statusgate``: one file a command or group of commands."""
+"""The command ``statusgate``: one file per command or group of commands."""

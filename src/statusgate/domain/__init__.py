@@ -1,1 +1,1 @@
-"""What is true without any library: frozen structs and pure rules."""
+"""Frozen structs and pure rules that need no library."""

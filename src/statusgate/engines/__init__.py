@@ -1,1 +1,1 @@
-"""The engines: what turns a WhatsApp account, real or simulated, into domain events."""
+"""What turns a WhatsApp account, real or simulated, into domain events."""

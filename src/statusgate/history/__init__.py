@@ -1,1 +1,1 @@
-"""Reading what happened: from memory what is recent, else from the journal."""
+"""Reading what happened: recent items from memory, the rest from the journal."""

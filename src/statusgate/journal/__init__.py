@@ -1,4 +1,4 @@
-"""The record: everything journaled, in SQLite or PostgreSQL. The only room that knows SQL."""
+"""The record of everything, in SQLite or PostgreSQL; the only room that knows SQL."""
 
 from .journal import Journal, migrate_journal, open_journal
 from .session import JournalRefused

@@ -1,1 +1,1 @@
-"""Files: where they are kept, and what can be made of them without trusting them."""
+"""Files, and their conversion in child processes with limits."""

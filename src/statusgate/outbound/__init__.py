@@ -1,1 +1,1 @@
-"""Every call to other hosts, behind one guard; and the signatures of pushes."""
+"""Every call to another host, behind one guard; and the signatures of webhooks."""

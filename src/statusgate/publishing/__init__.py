@@ -1,4 +1,4 @@
-"""Publishing: statuses of the API on their way to WhatsApp, and what became of them.
+"""A status of ours, from acceptance to outcome.
 
 Accepted in one transaction, which is all a caller waits for. Then the file is fetched and
 converted (``preparing``), the head of each instance's queue is handed to its engine

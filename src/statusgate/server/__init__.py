@@ -1,1 +1,1 @@
-"""The running gateway: built in one place, its roles supervised, until it is told to stop."""
+"""The running gateway: built in one place, its background roles supervised."""

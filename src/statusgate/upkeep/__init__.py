@@ -1,1 +1,1 @@
-"""What keeps the gateway small: retention, free space."""
+"""What keeps the gateway small: retention, free space, sweeps."""

@@ -1,1 +1,1 @@
-"""The contract's shapes: pure functions between the domain and JSON."""
+"""The contract's JSON: pure functions between it and the domain."""

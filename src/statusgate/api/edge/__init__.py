@@ -1,1 +1,1 @@
-"""What protects HTTP: the server, bodies, addresses, limits, and how faults are told."""
+"""What protects HTTP: the server, bodies, paths, limits and error answers."""
