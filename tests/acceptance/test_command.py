@@ -5,9 +5,8 @@ import os
 import re
 import signal
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import pytest
 
 from statusgate import __version__
 from tests.acceptance.processes import InstanceClient, ServerProcess, command, run
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -40,13 +40,6 @@ def made(server: ServerProcess, *arguments: str) -> InstanceClient:
     account = InstanceClient(server, told["idInstance"], told["apiTokenInstance"])
     until(lambda: account.get("getStateInstance").status == 200)
     return account
-
-
-def until(check: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def test_the_version_is_the_packages() -> None:
@@ -266,7 +259,7 @@ def test_the_demo_prints_commands_that_work_and_lives(tmp_path: Path) -> None:
         assert {row["status"] for row in rows} <= {"delivered", "read"}
         assert rows
         before = _get(urls[1])
-        until(lambda: _get(urls[1]) != before, 10)
+        until(lambda: _get(urls[1]) != before)
     finally:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=15)

@@ -13,7 +13,8 @@ import pytest
 import requests
 
 from tests.acceptance.processes import ServerProcess
-from tests.acceptance.test_whole_gateway import Account, Running, make_account, until
+from tests.acceptance.test_whole_gateway import Account, Running, make_account
+from tests.waiting import until
 from tests.whatsapp.client import FakeWhatsApp, people
 
 SAMPLES = Path(__file__).parents[2] / "src/statusgate/engines/simulated/samples"

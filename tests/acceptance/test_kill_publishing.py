@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 from tests.acceptance.crashing import STEPS
 from tests.acceptance.processes import InstanceClient, ServerProcess
+from tests.waiting import until
 from tests.whatsapp.client import FakeWhatsApp, people
 
 MOMENTS = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
@@ -63,18 +62,6 @@ class Victim:
         assert len(self.outgoing(words)) == 1
         assert self.client.get("getMessagesCount").json() == {"count": 0}
         return dict(report)
-
-
-def until(check: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if found := check():
-                return found
-        except (OSError, http.client.HTTPException):
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"no {what} within {seconds} s")
 
 
 def test_a_sandbox_post_survives_every_step(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """10,000 contacts: accepted at once, sent in the background, told recipient by recipient."""
 
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from tests.acceptance.processes import ServerProcess
+from tests.acceptance.processes import InstanceClient, ServerProcess
+from tests.waiting import until
 
 CONTACTS = 10_000
 NAMELESS = 500
@@ -14,6 +17,12 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise AssertionError("no VmRSS")
+
+
+def settled(account: InstanceClient, status_id: str) -> dict[str, Any] | None:
+    """The report of a status, once its outcome is known."""
+    report: dict[str, Any] = account.get("getStatusReport", f"idMessage={status_id}").json()
+    return None if report["statusMessage"] == "pending" else report
 
 
 def test_ten_thousand_contacts(tmp_path: Path) -> None:
@@ -38,13 +47,7 @@ def test_ten_thousand_contacts(tmp_path: Path) -> None:
         assert accepting_named < 2
         for answer in (*posted, named):
             status_id = answer.json()["idMessage"]
-            deadline = time.monotonic() + 60
-            while True:
-                report = account.get("getStatusReport", f"idMessage={status_id}").json()
-                if report["statusMessage"] != "pending":
-                    break
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            report = until(partial(settled, account, status_id), seconds=60)
             expected = 5000 if answer is named else CONTACTS - NAMELESS
             assert report["statusMessage"] == "sent"
             assert report["counts"]["sent"] == report["audience"]["resolved"] == expected

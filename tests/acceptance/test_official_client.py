@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from whatsapp_api_client_python.API import GreenApi, GreenApiPartner
 
 from tests.acceptance.processes import ADMIN_TOKEN, ServerProcess
+from tests.waiting import until
 
 SAMPLES = Path(__file__).parents[2] / "src/statusgate/engines/simulated/samples"
 ANNA = "79001234567@c.us"
@@ -66,13 +66,13 @@ def test_statuses(client: GreenApi) -> None:
 
 def settled(client: GreenApi, status_id: str) -> str:
     """What the journal says of a status once it is known what became of it."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
+
+    def outcome() -> str | None:
         items = {one["idMessage"]: one for one in ok(client.statuses.getOutgoingStatuses())}
-        if items[status_id]["statusMessage"] != "pending":
-            return str(items[status_id]["statusMessage"])
-        time.sleep(0.05)
-    raise AssertionError("still pending")
+        told = str(items[status_id]["statusMessage"])
+        return None if told == "pending" else told
+
+    return until(outcome)
 
 
 def test_posting(client: GreenApi) -> None:

@@ -12,6 +12,7 @@ from statusgate.domain.ids import FIRST_INSTANCE_ID
 from tests import notified
 from tests.acceptance.processes import InstanceClient, ServerProcess
 from tests.acceptance.receivers import Push, RecordingReceiver
+from tests.waiting import until
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 ANNA = "79001234567@c.us"
@@ -41,10 +42,7 @@ def numbers(got: list[Push]) -> list[int]:
 
 
 def until_told(receiver: RecordingReceiver, count: int, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while len({push.webhook_id for push in receiver.got}) < count:
-        assert time.monotonic() < deadline, len(receiver.got)
-        time.sleep(0.01)
+    until(lambda: len({push.webhook_id for push in receiver.got}) >= count, f"{count}", seconds)
 
 
 def check(got: list[Push], count: int, kills: int) -> None:
@@ -105,15 +103,11 @@ def test_the_first_attempt_comes_right_after_the_restart(tmp_path: Path) -> None
         account = server.create_instance()
         account.post("setSettings", {"webhookUrl": receiver.url, "stateWebhook": "yes"})
         account.simulate({"event": "state", "state": "suspended"})
-        deadline = time.monotonic() + 5
-        while not receiver.got and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: receiver.got)
         slow.append(False)
         server.kill()
         server.start()
-        began = time.monotonic()
-        while len(receiver.got) < 2 and time.monotonic() < began + 5:
-            time.sleep(0.01)
+        until(lambda: len(receiver.got) >= 2, seconds=10)
         assert [push.body for push in receiver.got[:2]] == [receiver.got[0].body] * 2
         assert server.stop() == 0
 

@@ -7,7 +7,6 @@ server; what happened is read with the official client over HTTP.
 import asyncio
 import json
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +26,7 @@ from statusgate.wire.qr import qr_png_base64
 from tests import notified
 from tests.acceptance.processes import ADMIN_TOKEN, ServerProcess
 from tests.acceptance.receivers import RecordingReceiver
+from tests.waiting import until
 from tests.whatsapp.client import FakeWhatsApp, Person, people
 
 pytestmark = pytest.mark.e2e
@@ -182,17 +182,6 @@ class Account:
     def view(self, status_id: str) -> None:
         """Look at an incoming status, for its author to see."""
         assert self.ask("POST", "readStatus", status_id) == {"readStatus": True}
-
-
-def until(check: Callable[[], T | None], what: str, seconds: float = 25.0) -> T:
-    """Return the first true result of *check*."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = check()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"no {what} within {seconds} s")
 
 
 @pytest.fixture

@@ -31,11 +31,11 @@ from tests.contract.test_engine_neonize_support import (
     Account,
     account,
     by_phone,
-    eventually,
     strangers,
     text,
     whole,
 )
+from tests.waiting import eventually
 from tests.whatsapp.client import FakeWhatsApp
 
 pytestmark = [

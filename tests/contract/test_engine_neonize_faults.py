@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -33,12 +34,12 @@ from tests.contract.test_engine_neonize_support import (
     Account,
     account,
     by_phone,
-    eventually,
     strangers,
     text,
     whole,
 )
-from tests.whatsapp.client import FakeWhatsApp
+from tests.waiting import eventually
+from tests.whatsapp.client import FakeWhatsApp, Person
 
 pytestmark = [
     pytest.mark.e2e,
@@ -83,6 +84,10 @@ async def published(author: Account, mine: Account, words: str) -> str:
 
 
 # -- the connection
+
+
+def receipts_from(mine: Account, viewer: Person) -> list[StatusReceipt]:
+    return [one for one in mine.all_of(StatusReceipt) if one.viewer.meets(whole(viewer))]
 
 
 @pytest.mark.parametrize("how", ["close", "rst", "midframe"])
@@ -416,14 +421,7 @@ async def test_receipts_come_as_they_like(fake: FakeWhatsApp, mine: Account) -> 
     for viewer, progress in zip(
         viewers[1:], [Progress.DELIVERED] + 4 * [Progress.READ], strict=True
     ):
-        told = await eventually(
-            lambda viewer=viewer: [  # type: ignore[misc]
-                receipt
-                for receipt in mine.all_of(StatusReceipt)
-                if receipt.viewer.meets(whole(viewer))
-            ],
-            what=str(viewer),
-        )
+        told = await eventually(partial(receipts_from, mine, viewer), str(viewer))
         assert {receipt.kind for receipt in told} == {progress}
     assert not [
         one for one in mine.all_of(StatusReceipt) if one.viewer.meets(whole(mine.person))

@@ -23,11 +23,11 @@ from tests.contract.test_engine_neonize_support import (
     Account,
     account,
     by_phone,
-    eventually,
     strangers,
     text,
     whole,
 )
+from tests.waiting import eventually
 from tests.whatsapp.client import FakeWhatsApp
 
 KILLS = int(os.environ.get("STATUSGATE_SOAK_KILLS", "50"))
@@ -73,7 +73,7 @@ async def test_ten_thousand_receipts_arrive(fake: FakeWhatsApp, mine: Account) -
         await asyncio.to_thread(
             fake.receipts, mine.device, sent.wire_id, viewers[start : start + 1000], "read"
         )
-    await eventually(lambda: len(mine.all_of(StatusReceipt)) >= len(viewers), 120)
+    await eventually(lambda: len(mine.all_of(StatusReceipt)) >= len(viewers), seconds=120)
     assert {one.viewer for one in mine.all_of(StatusReceipt)} == set(map(whole, viewers))
     assert mine.engine.vitals.resident_bytes - before < 100 * 1024 * 1024
     fake.violations(take=True)
@@ -105,7 +105,7 @@ async def test_kills_lose_nothing_behind_the_spool(
             device = fake.device(mine.device)
             return device is not None and device["waiting"] == 0
 
-        await eventually(handed_over, 30)
+        await eventually(handed_over, seconds=30)
     await asyncio.sleep(1)
     got = [status.wire_id for status in mine.all_of(StatusReceived)]
     assert len(got) == len(set(got))

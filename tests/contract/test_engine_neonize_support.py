@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from statusgate.domain.status import Kind
 from statusgate.engines.neonize.config import Timing
 from statusgate.engines.neonize.engine import NeonizeEngine
 from statusgate.engines.port import Engine
+from tests.waiting import eventually
 from tests.whatsapp.client import FakeWhatsApp, Person, people
 
 FAST = Timing(
@@ -151,8 +152,8 @@ class Account:
             lambda: next(
                 (one for one in self.all_of(StatusReceipt) if one.kind is progress), None
             ),
-            deadline,
             f"a receipt {progress.name}",
+            deadline,
         )
 
     def all_of(self, kind: type[Kept]) -> list[Kept]:
@@ -192,15 +193,3 @@ async def account(
         yield made
     finally:
         await made.stop()
-
-
-async def eventually(
-    check: Callable[[], Found | None], deadline: float = 20.0, what: str = ""
-) -> Found:
-    """Return the first true result of *check*; AssertionError after *deadline* seconds."""
-    end = time.monotonic() + deadline
-    while time.monotonic() < end:
-        if found := await asyncio.to_thread(check):
-            return found
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"not within {deadline} s: {what}")

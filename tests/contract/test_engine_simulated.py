@@ -42,6 +42,7 @@ from statusgate.engines.simulated import SimulatedEngine
 from statusgate.engines.simulated.options import OptionValue
 from statusgate.engines.spool import Spool, SpoolFull
 from tests.clocks import START_MS, VirtualClock
+from tests.waiting import eventually, stays
 
 T = TypeVar("T")
 
@@ -75,11 +76,12 @@ class Gateway:
                 await self.engine.ack(told.seq)
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                if self._task.done():
-                    await self._task
-                await asyncio.sleep(0.001)
+        def met() -> object:
+            if self._task.done():
+                self._task.result()
+            return condition()
+
+        await eventually(met)
 
     async def until_told(self) -> None:
         await self.until(lambda: self.events)
@@ -400,8 +402,7 @@ async def test_a_script_is_one_record_and_returns_once_it_is_committed(house: Ho
         StatusReceived,
         StatusDeleted,
     ]
-    await asyncio.sleep(0.02)
-    assert not simulating.done()
+    await stays(lambda: not simulating.done(), 0.05)
     await engine.ack(2)
     await simulating
 

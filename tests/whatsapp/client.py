@@ -11,8 +11,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -311,15 +310,3 @@ class FakeWhatsApp:
         if "error" in answer:
             raise ControlError(answer["error"])
         return answer.get("result")
-
-
-def until(check: Callable[[], Found], deadline: float = 30.0, what: str = "") -> Found:
-    """Poll until the check gives something true; AssertionError after the deadline."""
-    end = time.monotonic() + deadline
-    while True:
-        found = check()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline} s: {what or check}")
-        time.sleep(0.02)

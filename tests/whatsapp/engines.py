@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.whatsapp.client import REPOSITORY, FakeWhatsApp, Person, until
+from tests.waiting import until
+from tests.whatsapp.client import REPOSITORY, FakeWhatsApp, Person
 
 Event = dict[str, Any]
 
@@ -158,7 +159,7 @@ class RawEngine:
         self, name: str, check: Callable[[Any], bool] | None = None, deadline: float = DEADLINE
     ) -> Event:
         """The first such event, which may have come already."""
-        return until(lambda: self.found(name, check), deadline, name)[0]
+        return until(lambda: self.found(name, check), name, deadline)[0]
 
     def message(self, message_id: str, deadline: float = DEADLINE) -> Event:
         """The content event of this message; the one with only a sender key is passed over."""

@@ -7,7 +7,8 @@ import sqlite3
 
 import pytest
 
-from tests.whatsapp.client import End, FakeWhatsApp, people, until
+from tests.waiting import until
+from tests.whatsapp.client import End, FakeWhatsApp, people
 from tests.whatsapp.engines import RawEngine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rules")]

@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from tests.whatsapp.client import FakeWhatsApp, people, until
+from tests.waiting import until
+from tests.whatsapp.client import FakeWhatsApp, people
 from tests.whatsapp.engines import RawEngine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rules")]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from tests.whatsapp.certificates import CHAT_HOST, MEDIA_HOSTS
-from tests.whatsapp.client import ControlError, FakeWhatsApp, people, until
+from tests.whatsapp.client import ControlError, FakeWhatsApp, people
 
 pytestmark = pytest.mark.e2e
 

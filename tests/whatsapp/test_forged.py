@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.whatsapp.client import FakeWhatsApp, until
+from tests.waiting import until
+from tests.whatsapp.client import FakeWhatsApp
 from tests.whatsapp.engines import EngineError, RawEngine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rules")]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.whatsapp.client import ControlError, FakeWhatsApp, until
+from tests.waiting import until
+from tests.whatsapp.client import ControlError, FakeWhatsApp
 from tests.whatsapp.conftest import NewPerson
 from tests.whatsapp.engines import RawEngine
 

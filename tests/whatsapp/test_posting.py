@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from tests.whatsapp.client import FakeWhatsApp, people, until
+from tests.waiting import until
+from tests.whatsapp.client import FakeWhatsApp, people
 from tests.whatsapp.conftest import NewPerson
 from tests.whatsapp.engines import EngineError, RawEngine
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.whatsapp.client import Addressing, FakeWhatsApp, people, until
+from tests.waiting import until
+from tests.whatsapp.client import Addressing, FakeWhatsApp, people
 from tests.whatsapp.engines import RawEngine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rules")]
@@ -64,8 +65,8 @@ def test_ten_thousand_viewers_at_once(fake: FakeWhatsApp, author: RawEngine) -> 
         users = {each["data"]["MessageSource"]["Sender"]["User"] for each in found}
         return users == {person.phone for person in viewers}
 
-    until(lambda: (fake.device(author.jid) or {})["waiting"] == 0, 30, "all acknowledged")
-    until(seen, 30, "all seen")
+    until(lambda: (fake.device(author.jid) or {})["waiting"] == 0, "all acknowledged")
+    until(seen, "all seen")
 
 
 def test_receipts_may_overtake_the_answer_to_the_post(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tests.waiting import until
 from tests.whatsapp import keys, routing
 from tests.whatsapp.accounts import Device
-from tests.whatsapp.client import FakeWhatsApp, until
+from tests.whatsapp.client import FakeWhatsApp
 from tests.whatsapp.engines import EngineError, RawEngine
 from tests.whatsapp.history import History
 from tests.whatsapp.jids import STATUS, Jid

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.whatsapp.client import REPOSITORY, ROOT_KEY, FakeWhatsApp, until
+from tests.waiting import until
+from tests.whatsapp.client import REPOSITORY, ROOT_KEY, FakeWhatsApp
 from tests.whatsapp.conftest import NewPerson
 from tests.whatsapp.engines import RawEngine
 

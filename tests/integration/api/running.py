@@ -13,6 +13,7 @@ import msgspec
 from statusgate.api.edge.server import Server, make_server
 from statusgate.server.wiring import Gateway, gateway
 from statusgate.settings import Settings
+from tests.waiting import eventually
 
 ADMIN = "canary-admin-token-0123456789abcdefghij"
 
@@ -114,9 +115,13 @@ class Tenant:
 
     async def state(self, wanted: str) -> None:
         """Wait until the instance is in a state."""
-        async with asyncio.timeout(5):
-            while (await self.get("getStateInstance")).json() != {"stateInstance": wanted}:
-                await asyncio.sleep(0.01)
+
+        async def reached() -> bool:
+            return bool(
+                (await self.get("getStateInstance")).json() == {"stateInstance": wanted}
+            )
+
+        await eventually(reached, wanted)
 
 
 def parse(raw: bytes) -> Reply:

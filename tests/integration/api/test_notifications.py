@@ -10,6 +10,7 @@ import pytest
 
 from tests import notified
 from tests.integration.api.running import Running, Tenant, running_gateway
+from tests.waiting import stays
 
 ANNA = "79001234567@c.us"
 ALL = {"stateWebhook": "yes", "statusWebhook": "yes", "statusReceiptWebhook": "yes"}
@@ -181,8 +182,7 @@ async def test_a_poll_waits_and_wakes_at_once(tenant: Tenant) -> None:
     await tenant.post("setSettings", ALL)
     await tenant.simulate(CONTACT)
     waiting = asyncio.create_task(tenant.get("receiveNotification", "receiveTimeout=30"))
-    await asyncio.sleep(0.2)
-    assert not waiting.done()
+    await stays(lambda: not waiting.done())
     began = time.perf_counter()
     await tenant.simulate(TEXT)
     assert (await waiting).json()["body"]["typeWebhook"] == "incomingMessageReceived"

@@ -18,6 +18,7 @@ from tests.integration.outbound.servers import (
     reply_and_close,
     reply_for_ever,
 )
+from tests.waiting import eventually
 
 OK_LINE = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK_LINE + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -177,8 +178,7 @@ async def test_a_cancelled_fetch_leaves_no_file(client: GuardedClient, tmp_path:
     async with receiver(does) as server:
         to = tmp_path / "file"
         task = asyncio.create_task(client.fetch(server.url, to, LIMIT, 100))
-        while not to.exists():
-            await asyncio.sleep(0.001)
+        await eventually(to.exists)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

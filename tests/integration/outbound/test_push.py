@@ -20,6 +20,7 @@ from tests.integration.outbound.servers import (
     reply,
     reply_and_close,
 )
+from tests.waiting import eventually
 
 ALLOW_LIST = {
     "host",
@@ -172,8 +173,7 @@ async def test_a_receiver_that_does_not_read_the_body_is_left_in_time(
 async def test_a_cancelled_push_leaves_nothing_behind(client: GuardedClient) -> None:
     async with receiver(reply()) as server:
         task = asyncio.create_task(client.push(server.url, b"{}", {}, 180))
-        while not server.requests:
-            await asyncio.sleep(0.001)
+        await eventually(lambda: server.requests)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -184,8 +184,7 @@ async def test_a_closed_client_ends_what_is_under_way() -> None:
     async with receiver(reply()) as server:
         client = GuardedClient(GuardedResolver(LOCAL))
         task = asyncio.create_task(client.push(server.url, b"{}", {}, 180))
-        while not server.requests:
-            await asyncio.sleep(0.001)
+        await eventually(lambda: server.requests)
         await client.close()
         outcome = await task
         assert isinstance(outcome, PushFailed)

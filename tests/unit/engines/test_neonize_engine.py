@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from statusgate.domain.status import Kind
 from statusgate.engines.neonize.config import Exit, Timing
 from statusgate.engines.neonize.engine import NeonizeEngine
 from statusgate.engines.port import Engine
+from tests.waiting import eventually, stays
 
 Run = dict[str, Any]
 REPOSITORY = Path(__file__).parents[3]
@@ -118,13 +119,6 @@ async def scripted(
         await made.close()
 
 
-async def eventually(check: Callable[[], Any], deadline: float = 8.0) -> None:
-    end = time.monotonic() + deadline
-    while not check():
-        assert time.monotonic() < end, f"not within {deadline} s"
-        await asyncio.sleep(0.01)
-
-
 # -- the stream of events
 
 
@@ -138,8 +132,7 @@ async def test_unacknowledged_records_stop_at_the_window(tmp_path: Path) -> None
     async with scripted(tmp_path, {"records": 400}) as it:
         it.acknowledging = False
         await eventually(lambda: len(it.numbers) == 256)
-        await asyncio.sleep(0.1)
-        assert len(it.numbers) == 256
+        await stays(lambda: len(it.numbers) == 256)
         it.acknowledging = True
         await it.engine.ack(256)
         await eventually(lambda: len(it.numbers) == 400)
@@ -218,9 +211,7 @@ async def test_a_replaced_session_is_left_alone_for_a_while(tmp_path: Path) -> N
 async def test_without_a_reason_to_run_no_worker_is_started(tmp_path: Path, code: Exit) -> None:
     async with scripted(tmp_path, {"exit": code}, {}) as it:
         await eventually(lambda: it.engine.pid is None)
-        await asyncio.sleep(0.3)
-        assert len(it.starts) == 1
-        assert not it.deaths
+        await stays(lambda: len(it.starts) == 1 and not it.deaths, 0.3)
         await it.engine.begin_linking()
         assert len(it.starts) == 2
 
@@ -268,8 +259,7 @@ async def test_a_full_disk_is_waited_for(
     monkeypatch.setattr("statusgate.engines.neonize.supervisor.free_bytes", lambda _: room)
     async with scripted(tmp_path, {"exit": Exit.NO_ROOM}, {}, room_every=0.05) as it:
         await eventually(lambda: it.deaths)
-        await asyncio.sleep(0.3)
-        assert len(it.starts) == 1
+        await stays(lambda: len(it.starts) == 1, 0.3)
         room = 2**62
         await eventually(lambda: len(it.starts) == 2)
 
@@ -313,8 +303,7 @@ async def test_an_unlinked_account_needs_no_process(tmp_path: Path) -> None:
     it = Listener(tmp_path, [{}], QUICK)
     (tmp_path / "linked").unlink()
     await it.engine.start()
-    await asyncio.sleep(0.1)
-    assert it.starts == []
+    await stays(lambda: it.starts == [], 0.1)
     await it.engine.logout()
     assert it.starts == []
     await it.close()

@@ -32,6 +32,7 @@ from statusgate.media.process import COMMAND, MediaChild
 from tests.unit.media import corpus, hostile
 from tests.unit.media.conftest import Convert
 from tests.unit.media.test_media_types import HEADS
+from tests.waiting import eventually
 
 ALL: list[Wanted] = [ImageWanted(), VideoWanted(60), VoiceWanted(600)]
 RESIDENT_MEGABYTES = 512
@@ -280,10 +281,9 @@ async def test_a_child_that_dies_of_a_file_is_replaced(
     asking = asyncio.create_task(
         converter.convert(source, VideoWanted(60), tmp_path / "target")
     )
-    while child.pid is None or not (tmp_path / "target").exists():
-        await asyncio.sleep(0.01)
-    while (tmp_path / "target").stat().st_size == 0:
-        await asyncio.sleep(0.01)
+    target = tmp_path / "target"
+    await eventually(lambda: child.pid and target.exists() and target.stat().st_size)
+    assert child.pid is not None
     os.kill(child.pid, signal.SIGKILL)
     assert is_bad_media(await asking)
     assert not (tmp_path / "target").exists()
@@ -319,8 +319,7 @@ async def test_a_caller_who_gives_up_leaves_nothing_behind(
     converter = Converter(child, child)
     source = corpus.write_film(tmp_path / "x.mkv", size=(1280, 720), seconds=2)
     asking = asyncio.create_task(converter.convert(source, ALL[1], tmp_path / "target"))
-    while not (tmp_path / "target").exists():
-        await asyncio.sleep(0.01)
+    await eventually((tmp_path / "target").exists)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
