@@ -32,7 +32,7 @@ events_total = Counter(
 )
 role_failures_total = Counter(
     "statusgate_role_failures",
-    "Unexpected faults of background roles; each is begun again",
+    "Unexpected faults of background roles; each is started again",
     ("role",),
     registry=REGISTRY,
 )
@@ -81,6 +81,15 @@ operator_events_total = Counter(
 expired_total = Counter(
     "statusgate_expired_records", "Records removed by retention", registry=REGISTRY
 )
+
+
+def role_failed(role: str, **where: object) -> None:
+    """Log the exception that is being handled, with its traceback, and count it.
+
+    *where* names what it concerns, such as ``instance``.
+    """
+    role_failures_total.labels(role).inc()
+    structlog.get_logger().exception("role.failed", role=role, **where)
 
 
 def configure_logs(log_format: LogFormat, level: str) -> None:

@@ -6,15 +6,19 @@ from enum import Enum, auto
 from typing import Any
 
 import msgspec
+import structlog
 
 from statusgate import telemetry
 from statusgate.domain.clock import Clock
-from statusgate.domain.errors import InstanceUnknown
+from statusgate.domain.errors import InstanceUnknown, JournalUnavailable
 from statusgate.domain.ids import InstanceId, new_token, parse_instance_id
 from statusgate.domain.instance import EngineName, Instance, InstanceSettings
 from statusgate.journal import Journal, Transaction
 
+log = structlog.get_logger()
 _NOBODY = bytes(32)
+_REFRESH_SECONDS = 0.5
+"""The command promises that a running server notices within a second."""
 
 
 class Denied(Enum):
@@ -48,18 +52,29 @@ class Instances:
         self._clock = clock
         self._server_key = server_key
         self._by_id: dict[InstanceId, Instance] = {}
-        self._version = 0
+        self._seen_version = 0
+        """up to which everything was read; a save of our own says nothing of those before it"""
         self._listeners: list[Callable[[Instance], None]] = []
 
     def listen(self, listener: Callable[[Instance], None]) -> None:
         """Call *listener* with every instance that is new or changed, deleted ones too."""
         self._listeners.append(listener)
 
+    async def run(self) -> None:
+        """Keep up with other processes until cancelled."""
+        while True:
+            await self._clock.sleep(_REFRESH_SECONDS)
+            try:
+                await self.refresh()
+            except JournalUnavailable as error:
+                log.warning("refresh.waits", reason=str(error))
+
     async def refresh(self) -> None:
         """Take over what others (another process, the command line) have changed."""
-        version = self._version
-        for instance in await self._journal.read(lambda tx: tx.instances(version)):
+        seen = self._seen_version
+        for instance in await self._journal.read(lambda tx: tx.instances(seen)):
             self.adopt(instance)
+            self._seen_version = max(self._seen_version, instance.version)
 
     def adopt(self, instance: Instance) -> None:
         """Make a committed change visible to everyone here; an older version is ignored."""
@@ -68,7 +83,6 @@ class Instances:
             return
         self._by_id[instance.id] = instance
         _count(known, instance)
-        self._version = max(self._version, instance.version)
         for listener in self._listeners:
             listener(instance)
 

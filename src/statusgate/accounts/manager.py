@@ -34,6 +34,7 @@ from statusgate.domain.events import (
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, State
 from statusgate.domain.script import ScriptEvent
+from statusgate.domain.waiting import cancel
 from statusgate.engines.port import Engine, Sandbox
 from statusgate.journal import Journal, Transaction
 
@@ -48,17 +49,22 @@ _LOOK_SECONDS = 0.02
 
 
 class Account:
-    """An engine that runs, and what only memory needs to know of it."""
+    """An account that runs here, and what only memory needs to know of it."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        """None until it could be made"""
         self.online = False
         self.started = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
 
 class AccountManager:
-    """Starts, stops and listens to the engines of all instances."""
+    """Starts, stops and listens to the engines of all instances.
+
+    ``run`` may be called again after it failed: the engines stop at its end, and what they
+    were not acknowledged for they repeat.
+    """
 
     def __init__(
         self,
@@ -91,20 +97,18 @@ class AccountManager:
                     self._settle(group)
                     await self._wake.wait()
         finally:
-            await asyncio.gather(
-                *(account.engine.stop() for account in self._accounts.values()),
-                return_exceptions=True,
-            )
+            ended = list(self._accounts.values())
+            self._accounts.clear()
+            await asyncio.gather(*map(_stop, ended))
 
     def _settle(self, group: asyncio.TaskGroup) -> None:
-        """Begin with instances that are new, end those that are deleted."""
+        """Start instances that are new, end those that are deleted."""
         wanted = {instance.id: instance for instance in self._instances.all()}
         for instance_id in self._accounts.keys() - wanted.keys():
             account = self._accounts.pop(instance_id)
-            group.create_task(self._end(account), name=f"end-{instance_id}")
+            group.create_task(_end(account), name=f"end-{instance_id}")
         for instance_id in wanted.keys() - self._accounts.keys():
-            account = Account(self._make_engine(wanted[instance_id]))
-            self._accounts[instance_id] = account
+            account = self._accounts[instance_id] = Account()
             account.task = group.create_task(
                 self._live(instance_id, account), name=f"account-{instance_id}"
             )
@@ -114,17 +118,19 @@ class AccountManager:
         pause = _RETRY_SECONDS
         while True:
             try:
+                if account.engine is None:
+                    account.engine = self._make_engine(self._instances.get(instance_id))
                 async with self._starts:
                     cursor = await self._journal.read(lambda tx: tx.cursor(instance_id))
                     await account.engine.start()
                 account.started.set()
-                await self._listen(instance_id, account, cursor)
+                await self._listen(instance_id, account, account.engine, cursor)
                 pause = _RETRY_SECONDS
                 continue
             except JournalUnavailable as error:
                 log.warning("account.waits", instance=instance_id, reason=str(error))
-            except Exception:
-                log.exception("account.failed", instance=instance_id)
+            except Exception:  # noqa: BLE001 - one account must not end the others
+                telemetry.role_failed("account", instance=instance_id)
             account.online = False
             await self._clock.sleep(pause)
             pause = min(pause * 2, 60.0)
@@ -141,16 +147,13 @@ class AccountManager:
             for task in late:
                 task.cancel()
 
-    async def _end(self, account: Account) -> None:
-        if account.task is not None:
-            account.task.cancel()
-        await account.engine.stop()
-
-    async def _listen(self, instance_id: InstanceId, account: Account, cursor: int) -> None:
+    async def _listen(
+        self, instance_id: InstanceId, account: Account, engine: Engine, cursor: int
+    ) -> None:
         waiting: asyncio.Queue[Sequenced] = asyncio.Queue(_BATCH)
 
         async def pump() -> None:
-            async for sequenced in account.engine.events(cursor):
+            async for sequenced in engine.events(cursor):
                 await waiting.put(sequenced)
 
         pumping = asyncio.create_task(pump(), name=f"events-{instance_id}")
@@ -159,30 +162,38 @@ class AccountManager:
                 batch = await _next_batch(waiting, pumping)
                 if not batch:
                     break
-                await self._handle_once_possible(instance_id, account, batch)
+                await self._handle_once_possible(instance_id, account, engine, batch)
         finally:
             pumping.cancel()
             await asyncio.gather(pumping, return_exceptions=True)
 
     async def _handle_once_possible(
-        self, instance_id: InstanceId, account: Account, batch: Sequence[Sequenced]
+        self,
+        instance_id: InstanceId,
+        account: Account,
+        engine: Engine,
+        batch: Sequence[Sequenced],
     ) -> None:
         """As ``_handle``; while the journal cannot be written the engine is held back."""
         while True:
             try:
-                await self._handle(instance_id, account, batch)
+                await self._handle(instance_id, account, engine, batch)
                 return
             except JournalUnavailable as error:
                 log.warning("account.waits", instance=instance_id, reason=str(error))
                 await self._clock.sleep(_RETRY_SECONDS)
 
     async def _handle(
-        self, instance_id: InstanceId, account: Account, batch: Sequence[Sequenced]
+        self,
+        instance_id: InstanceId,
+        account: Account,
+        engine: Engine,
+        batch: Sequence[Sequenced],
     ) -> None:
         durable = [sequenced for sequenced in batch if sequenced.seq]
         if durable:
             await self._record(instance_id, durable)
-            await account.engine.ack(durable[-1].seq)
+            await engine.ack(durable[-1].seq)
         for sequenced in batch:
             for event in sequenced.events:
                 telemetry.events_total.labels(type(event).__name__).inc()
@@ -300,7 +311,7 @@ class AccountManager:
     async def reboot(self, instance: Instance) -> None:
         """Restart the engine; state ``starting`` until it is open again."""
         account = self._accounts.get(instance.id)
-        if account is None:
+        if account is None or account.engine is None:
             raise NotAuthorized(starting=True)
         if instance.state is State.AUTHORIZED:
             await self._move(instance.id, State.STARTING)
@@ -340,6 +351,22 @@ class AccountManager:
             changes.reached_state(moved, at_ms)
 
         await self._publisher.record(instance_id, work)
+
+
+async def _end(account: Account) -> None:
+    try:
+        await cancel(account.task)
+    finally:
+        await _stop(account)
+
+
+async def _stop(account: Account) -> None:
+    """Stop an engine; one that cannot be stopped does not keep the others from it."""
+    try:
+        if account.engine is not None:
+            await account.engine.stop()
+    except Exception:  # noqa: BLE001 - it is about to be dropped
+        telemetry.role_failed("account")
 
 
 async def _next_batch(

@@ -136,8 +136,8 @@ class Dispatcher:
                     return
         except asyncio.CancelledError:
             return
-        except Exception:
-            log.exception("pushes.failed", instance=instance_id)
+        except Exception:  # noqa: BLE001 - the next look starts a new worker
+            telemetry.role_failed("pushes", instance=instance_id)
         finally:
             del self._workers[instance_id]
 
@@ -210,3 +210,4 @@ class Dispatcher:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*late, return_exceptions=True)
+        self._workers.clear()  # one that was cancelled before it started leaves its entry

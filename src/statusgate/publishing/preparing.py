@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from statusgate import telemetry
 from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.clock import Clock
@@ -93,6 +94,7 @@ class Preparing:
     async def run(self) -> None:
         """Prepare until cancelled, on each new status and every half a minute."""
         self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._running.clear()
         async with asyncio.TaskGroup() as group:
             while True:
                 self._signals.files.clear()
@@ -119,8 +121,8 @@ class Preparing:
             await self._settle(outgoing)
         except (JournalUnavailable, MediaFull, MediaUnavailable, OSError) as error:
             await self._postpone(outgoing, error)
-        except Exception as error:
-            log.exception("preparing.failed", instance=slot[0])
+        except Exception as error:  # noqa: BLE001 - one file must not end the others
+            telemetry.role_failed("preparing", instance=slot[0])
             await self._postpone(outgoing, error)
         finally:
             self._running.discard(slot)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable
 
 import structlog
 
+from statusgate import telemetry
 from statusgate.accounts.instances import Instances
 from statusgate.accounts.manager import AccountManager
 from statusgate.changes.changes import Changes
@@ -79,6 +80,7 @@ class Queues:
                 await self._keep_schedule()
             finally:
                 self._group = None
+                self._queues.clear()
 
     async def _resume(self) -> None:
         """Resume every queue; the first publication is spaced like any other."""
@@ -142,7 +144,7 @@ class Queues:
 
     async def _live(self, instance_id: InstanceId, queue: "Queue") -> None:
         await queue.run()
-        del self._queues[instance_id]
+        self._queues.pop(instance_id, None)
 
     def _follow(self, instance_id: InstanceId, changes: Changes) -> None:
         """A state that changed may let a queue go on."""
@@ -188,8 +190,8 @@ class Queue:
                 return
             except _TRANSIENT as error:
                 await self._wait_after(error)
-            except Exception as error:
-                log.exception("queue.failed", instance=self._id)
+            except Exception as error:  # noqa: BLE001 - it must not end the queue
+                telemetry.role_failed("queue", instance=self._id)
                 await self._wait_after(error)
 
     async def _wait_after(self, error: Exception) -> None:

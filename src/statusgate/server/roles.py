@@ -1,33 +1,30 @@
-"""Background roles: each is run for as long as the server, whatever befalls it."""
+"""Background roles: each runs as long as the server, whatever fault it meets."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-import structlog
-
 from statusgate import telemetry
 from statusgate.domain.clock import Clock
 
-log = structlog.get_logger()
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 SETTLED_SECONDS = 60.0
 
 
 class Role(NamedTuple):
-    """Something that runs beside the server; ``run`` may be called again after it failed."""
+    """Work that runs beside the server; ``run`` may be called again after it failed."""
 
     name: str
     run: Callable[[], Coroutine[Any, Any, None]]
 
 
 async def supervise(role: Role, clock: Clock) -> None:
-    """Run *role* until it returns or is cancelled.
+    """Run *role* until it returns or this task is cancelled.
 
-    A fault is logged with its traceback, counted (``statusgate_role_failures_total``) and
-    answered by a new start after a pause, which doubles from one second to a minute while the
-    role keeps failing and begins anew once it has run for a minute.
+    A fault is logged with its traceback and counted (``statusgate_role_failures_total``);
+    after a pause the role is started again. The pause doubles from one second up to a minute
+    and is reset once the role has run for a minute.
     """
     pause = FIRST_PAUSE_SECONDS
     while True:
@@ -36,11 +33,18 @@ async def supervise(role: Role, clock: Clock) -> None:
             await role.run()
             return
         except asyncio.CancelledError:
-            return
-        except Exception:
-            telemetry.role_failures_total.labels(role.name).inc()
-            log.exception("role.failed", role=role.name, again_in_seconds=pause)
+            if _is_cancelled():
+                raise
+            telemetry.role_failed(role.name, again_in_seconds=pause)
+        except Exception:  # noqa: BLE001 - whatever it is, the role is started again
+            telemetry.role_failed(role.name, again_in_seconds=pause)
         if clock.now_ms() - begun_ms >= SETTLED_SECONDS * 1000:
             pause = FIRST_PAUSE_SECONDS
         await clock.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def _is_cancelled() -> bool:
+    """Whether this task was told to end; a cancellation can also leak from what it awaits."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -11,14 +11,12 @@ import structlog
 import uvloop
 
 from statusgate.api.edge.server import make_server
-from statusgate.domain.errors import JournalUnavailable
 from statusgate.server.folders import StartError
 from statusgate.server.roles import Role, supervise
 from statusgate.server.wiring import Gateway, NeonizeMaker, gateway
 from statusgate.settings import Settings
 
 log = structlog.get_logger()
-_REFRESH_SECONDS = 1.0
 _HEALTH_SECONDS = 0.5
 _SANDBOX_SECONDS = 10.0
 EXIT_BROKEN = 70
@@ -89,12 +87,14 @@ class _Running:
         roles = [
             *self._built.roles,
             Role("stop", self._heed_stop),
-            Role("refresh", self._refresh),
             Role("health", self._watch_health),
             Role("ready", self._announce),
         ]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(supervise(role, self._built.clock)) for role in roles]
+            tasks = [
+                group.create_task(supervise(role, self._built.clock), name=role.name)
+                for role in roles
+            ]
             await self._server.serve(sockets=[listener])
             for task in tasks:
                 task.cancel()
@@ -104,14 +104,6 @@ class _Running:
         await self._stopped.wait()
         self._built.release()
         self._server.should_exit = True
-
-    async def _refresh(self) -> None:
-        while True:
-            await asyncio.sleep(_REFRESH_SECONDS)
-            try:
-                await self._built.instances.refresh()
-            except JournalUnavailable as error:
-                log.warning("refresh.waits", reason=str(error))
 
     async def _watch_health(self) -> None:
         while self._built.journal.healthy:

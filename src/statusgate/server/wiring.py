@@ -327,6 +327,7 @@ def _build(
         app=build_app(services, options),
         services=services,
         roles=[
+            Role("refresh", instances.run),
             Role("accounts", accounts.run),
             Role("downloads", downloads.run),
             Role("retention", retention.run),

@@ -1,17 +1,17 @@
-"""Old records go: in small steps, so that nobody waits for them."""
+"""Retention: what is too old is deleted in small steps, so that nobody waits for it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from statusgate import telemetry
 from statusgate.accounts.instances import Instances
 from statusgate.domain.clock import Clock
-from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.errors import JournalUnavailable, MediaUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
-from statusgate.journal import Journal
+from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
 
 log = structlog.get_logger()
@@ -20,6 +20,7 @@ _STOP_MS = 60_000
 _STEP = 500
 _PAUSE_SECONDS = 0.05
 _ROUND_SECONDS = 600.0
+_MOST_STUCK = 10_000
 
 
 class Retention:
@@ -42,6 +43,8 @@ class Retention:
         self._clock = clock
         self._forget_account = forget_account
         self._keep_ms = retention_days * _DAY_MS
+        self._stuck: list[str] = []
+        """files that could not be removed; the next round tries again"""
 
     async def run(self) -> None:
         """A round every ten minutes until cancelled."""
@@ -56,6 +59,8 @@ class Retention:
 
     async def once(self) -> int:
         """Remove all that is due; returns the number of records."""
+        stuck, self._stuck = self._stuck, []
+        await self._remove_files(stuck)
         removed = await self._expire()
         for instance in self._instances.all(deleted=True):
             if self._is_long_gone(instance):
@@ -70,26 +75,30 @@ class Retention:
 
     async def _expire(self) -> int:
         now_ms = self._clock.now_ms()
+        removed = await self._in_steps(lambda tx: tx.expire(now_ms, self._keep_ms, _STEP))
+        telemetry.expired_total.inc(removed)
+        return removed
+
+    async def _purge(self, owner: InstanceId) -> int:
+        return await self._in_steps(lambda tx: tx.purge_instance(owner, _STEP))
+
+    async def _in_steps(self, work: Callable[[Transaction], tuple[int, list[str]]]) -> int:
+        """Repeat *work* until it finds nothing; it is the operator's, because it frees space
+        while the disk guard refuses other writes."""
         total = 0
         while True:
-            step, paths = await self._journal.write(
-                None, lambda tx: tx.expire(now_ms, self._keep_ms, _STEP)
-            )
-            await self._store.remove(paths)
-            telemetry.expired_total.inc(step)
+            step, paths = await self._journal.write(None, work)
+            await self._remove_files(paths)
             total += step
             if step == 0:
                 return total
             await self._clock.sleep(_PAUSE_SECONDS)
 
-    async def _purge(self, owner: InstanceId) -> int:
-        total = 0
-        while True:
-            step, paths = await self._journal.write(
-                owner, lambda tx: tx.purge_instance(owner, _STEP)
-            )
-            await self._store.remove(paths)
-            total += step
-            if step == 0:
-                return total
-            await self._clock.sleep(_PAUSE_SECONDS)
+    async def _remove_files(self, paths: Sequence[str]) -> None:
+        """Remove files; one that cannot be removed does not keep the others."""
+        for path in paths:
+            try:
+                await self._store.remove([path])
+            except MediaUnavailable as error:
+                log.warning("retention.file_stays", file=path, reason=str(error))
+                self._stuck = [*self._stuck[-_MOST_STUCK:], path]

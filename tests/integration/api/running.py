@@ -4,13 +4,14 @@ told."""
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from statusgate.api.edge.server import Server, make_server
+from statusgate.server.roles import supervise
 from statusgate.server.wiring import Gateway, gateway
 from statusgate.settings import Settings
 from tests.waiting import eventually
@@ -137,15 +138,26 @@ def parse(raw: bytes) -> Reply:
 
 @contextlib.asynccontextmanager
 async def running_gateway(
-    folder: Path, database: str = "sqlite:///:memory:", **settings: Any
+    folder: Path,
+    database: str = "sqlite:///:memory:",
+    prepare: Callable[[Gateway], Awaitable[None]] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Running]:
-    """Run a gateway over *database* until the block ends."""
+    """Run a gateway over *database* until the block ends.
+
+    *prepare* is called with what was built, before any of it runs.
+    """
     options = Settings(
         database=database, data=str(folder), admin_token=ADMIN, port=0, **settings
     )
     async with gateway(options, "https://status.example.org") as built:
+        if prepare is not None:
+            await prepare(built)
         server = make_server(built.app, "127.0.0.1", 0)
-        roles = [asyncio.create_task(role.run()) for role in built.roles]
+        roles = [
+            asyncio.create_task(supervise(role, built.clock), name=role.name)
+            for role in built.roles
+        ]
         serving = asyncio.create_task(server.serve())
         try:
             while not server.started:

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from statusgate.accounts.instances import NewInstance
+from statusgate.domain.errors import JournalFull
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media import StoredFile
 from statusgate.domain.receipt import Progress, Receipt
@@ -107,3 +109,40 @@ async def test_an_engine_has_time_to_stop_before_its_keys_go(built: Gateway) -> 
     await built.instances.delete(made.id)
     await built.retention.once()
     assert keys.exists()
+
+
+async def test_a_file_that_cannot_be_removed_does_not_keep_the_others(built: Gateway) -> None:
+    made, _ = await built.instances.create(NewInstance(engine="simulated"))
+    stuck = Path(await status_with_file(built, made.id, 1, age_days=9))
+    old = Path(await status_with_file(built, made.id, 2, age_days=8))
+    stuck.unlink()
+    (stuck / "something").mkdir(parents=True)  # no object store can delete a folder in use
+    assert await built.retention.once() > 0
+    assert not old.exists()
+    assert await built.retention.once() == 0
+    (stuck / "something").rmdir()
+    stuck.rmdir()
+    stuck.write_bytes(b"jpg")
+    await built.retention.once()
+    assert not stuck.exists()
+
+
+async def test_a_deleted_instance_goes_while_the_disk_is_nearly_full(tmp_path: Path) -> None:
+    """Removing is what brings the space back."""
+    settings = Settings(
+        database=f"sqlite:///{tmp_path}/s.db",
+        retention_days=7,
+        min_free_media_mb=0,
+        min_free_mb=0,
+    )
+    async with wiring.gateway(settings, "http://127.0.0.1") as roomy:
+        made, _ = await roomy.instances.create(NewInstance(engine="simulated"))
+        file = await status_with_file(roomy, made.id, 1, age_days=0)
+        await roomy.instances.change(made.id, deleted_ms=roomy.clock.now_ms() - 120_000)
+    full = msgspec.structs.replace(settings, min_free_mb=1 << 40)
+    async with wiring.gateway(full, "http://127.0.0.1") as built:
+        with pytest.raises(JournalFull):
+            await built.journal.write(made.id, lambda tx: tx.advance_cursor(made.id, 1))
+        assert await built.retention.once() > 0
+        assert await built.journal.read(lambda tx: tx.instance(made.id)) is None
+    assert not Path(file).exists()
