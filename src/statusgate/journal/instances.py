@@ -1,19 +1,23 @@
 """Instances, their states and the engine's cursor."""
 
+from typing import Any
+
 import msgspec
 
 from statusgate.domain.address import Address
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest
 from statusgate.domain.ids import FIRST_INSTANCE_ID, InstanceId
-from statusgate.domain.instance import Instance, StateChange
+from statusgate.domain.instance import Instance, InstanceSettings, StateChange
 
-from .rows import columns_of_instance, instance_of, state_change_of
-from .session import Session
+from .rows import struct_of
+from .session import Session, Value
 
 OPERATOR = InstanceId(0)
 """Owner of the counters that belong to no instance."""
 KEPT_STATE_CHANGES = 1000
 """As many as ``getStateInstanceHistory`` may ask for (contract 4.1)."""
+_OPTIONS = msgspec.json.Decoder(dict[str, str | int | float | bool])
+_SETTINGS = msgspec.json.Decoder(InstanceSettings)
 
 
 class Part:
@@ -25,33 +29,40 @@ class Part:
     def _take_numbers(self, instance_id: InstanceId, name: str, count: int = 1) -> int:
         """Reserve *count* numbers for good; return the last of them."""
         rows = self._db.run("take_numbers", instance_id=instance_id, name=name, count=count)
-        return int(rows[0][0])
+        return int(rows[0].value)
+
+    def _counter(self, instance_id: InstanceId, name: str) -> int:
+        """The last number taken, 0 if there is none."""
+        rows = self._db.run("counter", instance_id=instance_id, name=name)
+        return rows[0].value if rows else 0
 
     def _account(self, instance_id: InstanceId) -> Address:
         """The account itself; an empty address while it is not linked."""
         rows = self._db.run("account", instance_id=instance_id)
-        return Address(*rows[0]) if rows else Address()
+        return Address(phone=rows[0].phone, lid=rows[0].lid) if rows else Address()
 
 
 class Instances(Part):
     def instances(self, since_version: int = 0) -> list[Instance]:
         """All instances, deleted ones too, whose version is above *since_version*, by id."""
-        return [
-            instance_of(row) for row in self._db.run("instances", since_version=since_version)
-        ]
+        rows = self._db.run("instances", since_version=since_version)
+        return [_instance_of(row) for row in rows]
 
     def instance(self, instance_id: InstanceId) -> Instance | None:
         """The instance as it is now, deleted or not."""
         rows = self._db.run("instance", instance_id=instance_id)
-        return instance_of(rows[0]) if rows else None
+        return _instance_of(rows[0]) if rows else None
 
     def create_instance(self, instance: Instance) -> Instance:
+        """Add an instance; ``id=0`` chooses the next free one.
+
+        Raises InvalidRequest if the id is in use.
+        """
         # The version comes first: it makes other creators wait, so that numbers are safe.
-        """Add an instance; ``id=0`` chooses the next free one. Taken: InvalidRequest."""
         version = self._take_numbers(OPERATOR, "version")
         instance_id = instance.id or self._free_instance_id()
         created = msgspec.structs.replace(instance, id=instance_id, version=version)
-        if not self._db.run("add_instance", **columns_of_instance(created)):
+        if not self._db.run("add_instance", **_columns_of(created)):
             raise InvalidRequest("'idInstance' is already in use")
         self._db.run("advance_cursor", instance_id=instance_id, seq=0)
         return created
@@ -60,7 +71,7 @@ class Instances(Part):
         """Replace an instance's row; returns it with its new version."""
         version = self._take_numbers(OPERATOR, "version")
         saved = msgspec.structs.replace(instance, version=version)
-        if not self._db.run("save_instance", **columns_of_instance(saved)):
+        if not self._db.run("save_instance", **_columns_of(saved)):
             raise InstanceUnknown(f"no instance {instance.id}")
         return saved
 
@@ -70,7 +81,7 @@ class Instances(Part):
         self._db.run(
             "add_state_change",
             instance_id=saved.id,
-            state=str(saved.state),
+            state=saved.state,
             at_ms=at_ms,
             phone=saved.phone,
         )
@@ -80,12 +91,11 @@ class Instances(Part):
     def state_history(self, instance_id: InstanceId, limit: int) -> list[StateChange]:
         """Newest first."""
         rows = self._db.run("state_history", instance_id=instance_id, limit=limit)
-        return [state_change_of(row) for row in rows]
+        return [struct_of(StateChange, row) for row in rows]
 
     def cursor(self, instance_id: InstanceId) -> int:
         """The last engine sequence number that is recorded; 0 at first."""
-        rows = self._db.run("cursor", instance_id=instance_id)
-        return int(rows[0][0]) if rows else 0
+        return self._counter(instance_id, "cursor")
 
     def advance_cursor(self, instance_id: InstanceId, seq: int) -> None:
         self._db.run("advance_cursor", instance_id=instance_id, seq=seq)
@@ -94,5 +104,24 @@ class Instances(Part):
         while True:
             number = self._take_numbers(OPERATOR, "instance_no")
             chosen = InstanceId(FIRST_INSTANCE_ID + number - 1)
-            if not self._db.run("instance_exists", instance_id=chosen):
+            if self.instance(chosen) is None:
                 return chosen
+
+
+def _instance_of(row: Any) -> Instance:
+    return struct_of(
+        Instance,
+        row,
+        id=InstanceId(row.instance_id),
+        engine_options=_OPTIONS.decode(row.engine_options),
+        status_methods=row.status_methods == 1,
+        settings=_SETTINGS.decode(row.settings),
+    )
+
+
+def _columns_of(instance: Instance) -> dict[str, Value]:
+    return msgspec.structs.asdict(instance) | {
+        "instance_id": instance.id,
+        "engine_options": msgspec.json.encode(instance.engine_options).decode(),
+        "settings": msgspec.json.encode(instance.settings).decode(),
+    }

@@ -1,10 +1,14 @@
 """Files of statuses, uploads, and what still has to be fetched."""
 
+from typing import Any
+
+import msgspec
+
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media import Download, MediaRef, StoredFile
 from statusgate.domain.status import Status
 
-from .rows import download_of, file_of
+from .rows import file_of, struct_of
 from .statuses import Statuses
 
 
@@ -12,23 +16,14 @@ class Media(Statuses):
     def file(self, instance_id: InstanceId, key: str, now_ms: int) -> StoredFile | None:
         """A stored file that is alive."""
         rows = self._db.run("file", instance_id=instance_id, key=key)
-        if not rows:
+        file = file_of(rows[0]) if rows else None
+        if file is None or (file.expires_ms is not None and file.expires_ms <= now_ms):
             return None
-        file = file_of(rows[0])
-        return file if file.expires_ms is None or file.expires_ms > now_ms else None
+        return file
 
     def add_file(self, instance_id: InstanceId, file: StoredFile) -> None:
         """Record a stored file that belongs to no status (an upload)."""
-        self._db.run(
-            "add_file",
-            instance_id=instance_id,
-            key=file.key,
-            extension=file.extension,
-            mimetype=file.mimetype,
-            size=file.size,
-            created_ms=file.created_ms,
-            expires_ms=file.expires_ms,
-        )
+        self._db.run("add_file", instance_id=instance_id, **msgspec.structs.asdict(file))
 
     def attach_file(
         self,
@@ -42,7 +37,7 @@ class Media(Statuses):
         found = self._db.run("file_of_status", **key)
         if not found:
             return None
-        former = found[0][0]
+        former = found[0].file_key
         if former is not None and former != file.key:
             self._db.run("end_file", instance_id=instance_id, key=former)
         self.add_file(instance_id, file)
@@ -53,7 +48,7 @@ class Media(Statuses):
     def due_downloads(self, now_ms: int, limit: int) -> list[Download]:
         """Files to fetch now, oldest first."""
         rows = self._db.run("due_downloads", now_ms=now_ms, limit=limit)
-        return [download_of(row) for row in rows]
+        return [_download_of(row) for row in rows]
 
     def want_download(
         self, instance_id: InstanceId, status_no: int, ref: MediaRef, due_ms: int
@@ -63,10 +58,7 @@ class Media(Statuses):
             instance_id=instance_id,
             status_no=status_no,
             due_ms=due_ms,
-            mimetype=ref.mimetype,
-            size=ref.size,
-            sha256=ref.sha256,
-            handle=ref.handle,
+            **msgspec.structs.asdict(ref),
         )
 
     def postpone_download(self, instance_id: InstanceId, status_no: int, due_ms: int) -> None:
@@ -77,3 +69,7 @@ class Media(Statuses):
 
     def drop_download(self, instance_id: InstanceId, status_no: int) -> None:
         self._db.run("drop_download", instance_id=instance_id, status_no=status_no)
+
+
+def _download_of(row: Any) -> Download:
+    return struct_of(Download, row, ref=struct_of(MediaRef, row))

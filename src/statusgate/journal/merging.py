@@ -5,6 +5,7 @@ import msgspec
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.receipt import Row
 
+from .receipts import times_of
 from .statuses import Statuses
 
 
@@ -32,8 +33,7 @@ class Merging(Statuses):
     def _join_receipts(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:
         self._db.run("adopt_rows", instance_id=instance_id, into_no=into_no, from_no=from_no)
         rows = self._db.run("take_rows_of_person", instance_id=instance_id, person_no=from_no)
-        told = {status_no: Row(*times) for status_no, *times in rows}
-        moved = {no: row for no, row in told.items() if row != Row()}
+        moved = {row.status_no: times_of(row) for row in rows if times_of(row) != Row()}
         self._raise_rows(instance_id, {(no, into_no): row for no, row in moved.items()})
         for status_no, (_, last_ms) in self._tallies(instance_id, moved).items():
             if last_ms == moved[status_no].newest_ms():
@@ -41,20 +41,19 @@ class Merging(Statuses):
 
     def _join_early(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:
         rows = self._db.run("take_early_of_person", instance_id=instance_id, person_no=from_no)
-        for wire_id, delivered_ms, read_ms, held_ms in rows:
-            row = Row(delivered_ms, read_ms)
-            self._hold(instance_id, {(wire_id, into_no): row}, held_ms)
+        for row in rows:
+            self._hold(instance_id, {(row.wire_id, into_no): times_of(row)}, row.held_ms)
 
     def _join_statuses(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:
         both = {"instance_id": instance_id, "into_no": into_no, "from_no": from_no}
-        for (status_no,) in self._db.run("statuses_in_two_copies", **both):
-            self._remove_status(instance_id, status_no)
+        for row in self._db.run("statuses_in_two_copies", **both):
+            self._remove_status(instance_id, row.status_no)
         for name in ("give_statuses", "give_deletions", "give_gaps"):
             self._db.run(name, **both)
         of_gone = {"instance_id": instance_id, "author_no": from_no}
         self._db.run("forget_deletions_of_author", **of_gone)
         self._db.run("forget_gaps_of_author", **of_gone)
         of_joined = {"instance_id": instance_id, "author_no": into_no}
-        for (status_no,) in self._db.run("withdrawn_statuses", **of_joined):
-            self._remove_status(instance_id, status_no)
+        for row in self._db.run("withdrawn_statuses", **of_joined):
+            self._remove_status(instance_id, row.status_no)
         self._db.run("fill_gaps", **of_joined)

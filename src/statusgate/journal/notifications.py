@@ -3,6 +3,9 @@
 import secrets
 import zlib
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.notification import (
@@ -16,9 +19,10 @@ from statusgate.domain.notification import (
 )
 
 from .instances import Part
-from .rows import delivery_of, notification_of, streak_of
+from .rows import struct_of
 
 _SHORT = 512
+_END_OF_TIME = 2**62
 _ZLIB = 0x78
 """A stream of zlib begins with it; the name of an event never does."""
 
@@ -27,32 +31,31 @@ class Notifications(Part):
     def backlogs(self) -> list[Backlog]:
         """The operator's: instances with waiting notifications, by id."""
         rows = self._db.run("waiting_instances")
-        return [Backlog(InstanceId(row[0]), row[1], row[2]) for row in rows]
+        return [struct_of(Backlog, row) for row in rows]
 
     def first_notification(self, instance_id: InstanceId) -> Notification | None:
         """The head of the queue, however old."""
-        rows = self._db.run("first_notification", instance_id=instance_id)
-        return notification_of(rows[0]) if rows else None
+        return next(iter(self.notifications(instance_id, waiting=True, limit=1)), None)
 
     def notification(self, instance_id: InstanceId, receipt_id: int) -> Notification | None:
         """A notification, waiting or ended."""
         rows = self._db.run("one_notification", instance_id=instance_id, receipt_id=receipt_id)
-        return notification_of(rows[0]) if rows else None
+        return _notification_of(rows[0]) if rows else None
 
     def notifications(
         self, instance_id: InstanceId, *, waiting: bool, after: int = 0, limit: int
     ) -> list[Notification]:
         """Waiting or ended ones with a receipt id above *after*, in order."""
-        key = {"instance_id": instance_id, "after": after, "limit": limit}
+        range_ = {"instance_id": instance_id, "after": after, "limit": limit}
         if waiting:
-            rows = self._db.run("notifications_from", **key)
+            rows = self._db.run("waiting_notifications", **range_)
         else:
-            rows = self._db.run("ended_notifications_from", **key)
-        return [notification_of(row) for row in rows]
+            rows = self._db.run("ended_notifications", **range_)
+        return [_notification_of(row) for row in rows]
 
     def count_notifications(self, instance_id: InstanceId) -> int:
         """How many wait."""
-        return int(self._db.run("count_notifications", instance_id=instance_id)[0][0])
+        return int(self._db.run("count_notifications", instance_id=instance_id)[0].count)
 
     def add_notifications(
         self, instance_id: InstanceId, bodies: Sequence[bytes], now_ms: int
@@ -69,34 +72,20 @@ class Notifications(Part):
                 "end_notification",
                 instance_id=instance_id,
                 receipt_id=receipt_id,
-                outcome=str(outcome),
+                outcome=outcome,
                 ended_ms=now_ms,
             )
         )
 
     def end_notifications(self, instance_id: InstanceId, outcome: End, now_ms: int) -> int:
         """Take all out of the queue; returns how many."""
-        ended = self._db.run(
-            "end_notifications",
-            instance_id=instance_id,
-            outcome=str(outcome),
-            ended_ms=now_ms,
-        )
-        return len(ended)
+        return self._end(instance_id, outcome, _END_OF_TIME, now_ms, _END_OF_TIME)
 
     def expire_notifications(
         self, instance_id: InstanceId, before_ms: int, now_ms: int, limit: int
     ) -> int:
         """Take out about *limit* of those that wait since *before_ms* or longer."""
-        ended = self._db.run(
-            "end_old_notifications",
-            instance_id=instance_id,
-            outcome=str(End.EXPIRED),
-            before_ms=before_ms,
-            ended_ms=now_ms,
-            limit=limit,
-        )
-        return len(ended)
+        return self._end(instance_id, End.EXPIRED, before_ms, now_ms, limit)
 
     def replay_notification(
         self, instance_id: InstanceId, receipt_id: int, now_ms: int
@@ -108,33 +97,25 @@ class Notifications(Part):
         return self._queue(instance_id, [(found.webhook_id, found.body)], now_ms)
 
     def record_delivery(self, instance_id: InstanceId, delivery: Delivery) -> None:
-        """Keep what came of an attempt; its number follows from those before."""
+        """Keep the outcome of an attempt; its number follows from those before."""
         counted = self._db.run(
             "count_attempt", instance_id=instance_id, receipt_id=delivery.receipt_id
         )
         if not counted:
             return
-        self._db.run(
-            "add_delivery",
-            instance_id=instance_id,
-            receipt_id=delivery.receipt_id,
-            attempt=counted[0][0],
-            at_ms=delivery.at_ms,
-            duration_ms=delivery.duration_ms,
-            outcome=delivery.outcome,
-            code=delivery.code,
-            reason=delivery.reason,
-        )
+        numbered = msgspec.structs.replace(delivery, attempt=counted[0].attempts)
+        columns = msgspec.structs.asdict(numbered)
+        self._db.run("add_delivery", instance_id=instance_id, **columns)
 
     def deliveries(self, instance_id: InstanceId, receipt_id: int) -> list[Delivery]:
         """Attempts to push a notification, in order."""
         rows = self._db.run("deliveries", instance_id=instance_id, receipt_id=receipt_id)
-        return [delivery_of(row) for row in rows]
+        return [struct_of(Delivery, row) for row in rows]
 
     def push_streak(self, instance_id: InstanceId) -> Streak | None:
         """The streak of failures, None while pushes succeed."""
         rows = self._db.run("push_streak", instance_id=instance_id)
-        return streak_of(rows[0]) if rows else None
+        return _streak_of(rows[0]) if rows else None
 
     def set_push_streak(self, instance_id: InstanceId, streak: Streak | None) -> None:
         """Begin or go on with a streak of failures; None ends it."""
@@ -170,15 +151,30 @@ class Notifications(Part):
         """Transactions whose last event is above number *after*, in order; whole ones, so the
         first may begin at or below it."""
         rows = self._db.run("logged_events", instance_id=instance_id, after=after, limit=limit)
-        return [
-            LoggedEvents(first_no=row[0], last_no=row[1], lines=_lines(row[2])) for row in rows
-        ]
+        return [struct_of(LoggedEvents, row, lines=_lines(row.lines)) for row in rows]
 
     def log_range(self, instance_id: InstanceId) -> LogRange:
-        counted = self._db.run("event_count", instance_id=instance_id)
+        newest_no = self._counter(instance_id, "event_no")
         oldest = self._db.run("oldest_event", instance_id=instance_id)
-        newest_no = counted[0][0] if counted else 0
-        return LogRange(oldest[0][0] if oldest else newest_no + 1, newest_no)
+        return LogRange(oldest[0].first_no if oldest else newest_no + 1, newest_no)
+
+    def _end(
+        self,
+        instance_id: InstanceId,
+        outcome: End,
+        before_ms: int,
+        now_ms: int,
+        limit: int,
+    ) -> int:
+        ended = self._db.run(
+            "end_notifications",
+            instance_id=instance_id,
+            outcome=outcome,
+            before_ms=before_ms,
+            ended_ms=now_ms,
+            limit=limit,
+        )
+        return len(ended)
 
     def _queue(
         self, instance_id: InstanceId, entries: Sequence[tuple[str, bytes]], now_ms: int
@@ -196,6 +192,14 @@ class Notifications(Part):
             ],
         )
         return last
+
+
+def _notification_of(row: Any) -> Notification:
+    return struct_of(Notification, row, outcome=row.outcome or None, body=row.body.encode())
+
+
+def _streak_of(row: Any) -> Streak:
+    return struct_of(Streak, row, told=frozenset(filter(None, row.told.split(","))))
 
 
 def _new_webhook_id() -> str:

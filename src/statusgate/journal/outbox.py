@@ -11,18 +11,18 @@ from statusgate.domain.ids import InstanceId
 from statusgate.domain.outbox import (
     Draft,
     LeftOut,
-    Method,
     Outgoing,
     Phase,
     Prepared,
     Publication,
 )
-from statusgate.domain.status import Kind, Status
+from statusgate.domain.status import Status
 
 from .media import Media
-from .rows import CHAT_IDS, chat_ids_json, file_of
+from .rows import CHAT_IDS, chat_ids_json, file_of, struct_of
 
 _SKIPPED = msgspec.json.Decoder(tuple[LeftOut, ...])
+_ALL = 2**31 - 1
 
 
 class Outbox(Media):
@@ -31,38 +31,30 @@ class Outbox(Media):
     def outgoing(self, instance_id: InstanceId) -> list[Outgoing]:
         """The queue in its order, then what is scheduled, the earliest first."""
         rows = [
-            *self._db.run("queued", instance_id=instance_id),
+            *self._db.run("queued", instance_id=instance_id, limit=_ALL),
             *self._db.run("scheduled", instance_id=instance_id),
         ]
-        return [outgoing_of(row) for row in rows]
+        return [_outgoing_of(row) for row in rows]
 
     def outgoing_one(self, instance_id: InstanceId, status_id: str) -> Outgoing | None:
         rows = self._db.run("outgoing_by_id", instance_id=instance_id, status_id=status_id)
-        return outgoing_of(rows[0]) if rows else None
+        return _outgoing_of(rows[0]) if rows else None
 
     def next_outgoing(self, instance_id: InstanceId) -> Outgoing | None:
         """The head of the queue."""
-        rows = self._db.run("next_outgoing", instance_id=instance_id)
-        return outgoing_of(rows[0]) if rows else None
+        rows = self._db.run("queued", instance_id=instance_id, limit=1)
+        return _outgoing_of(rows[0]) if rows else None
 
     def count_outgoing(self, instance_id: InstanceId) -> int:
         """How many wait or are scheduled; what the engine has is not counted."""
-        return int(self._db.run("count_outgoing", instance_id=instance_id)[0][0])
+        return int(self._db.run("count_outgoing", instance_id=instance_id)[0].count)
 
     def publication(self, instance_id: InstanceId, status_no: int) -> Publication | None:
         """What is remembered of a status that the API accepted; None for others."""
         rows = self._db.run("publication", instance_id=instance_id, status_no=status_no)
         if not rows:
             return None
-        accepted_ms, send_at_ms, file_name, requested, resolved, skipped = rows[0]
-        return Publication(
-            accepted_ms=accepted_ms,
-            send_at_ms=send_at_ms,
-            file_name=file_name,
-            requested=requested,
-            resolved=resolved,
-            skipped=_SKIPPED.decode(skipped),
-        )
+        return struct_of(Publication, rows[0], skipped=_SKIPPED.decode(rows[0].skipped))
 
     def known_people(
         self, instance_id: InstanceId, addresses: Sequence[Address]
@@ -77,43 +69,37 @@ class Outbox(Media):
 
     def instances_with_outgoing(self) -> list[InstanceId]:
         """Instances that have anything to publish, now or later."""
-        return [InstanceId(row[0]) for row in self._db.run("instances_with_outgoing")]
+        return [row.instance_id for row in self._db.run("instances_with_outgoing")]
 
     def outgoing_to_prepare(self, now_ms: int, limit: int) -> list[Outgoing]:
         """Statuses whose files have to be fetched now, the longest due first."""
         rows = self._db.run("outgoing_to_prepare", now_ms=now_ms, limit=limit)
-        return [outgoing_of(row) for row in rows]
+        return [_outgoing_of(row) for row in rows]
 
     def outgoing_due(self, now_ms: int, limit: int) -> list[tuple[InstanceId, str]]:
         """Scheduled statuses whose time has come, the earliest first."""
         rows = self._db.run("outgoing_due", now_ms=now_ms, limit=limit)
-        return [(InstanceId(row[0]), row[1]) for row in rows]
+        return [(row.instance_id, row.status_id) for row in rows]
 
     def next_send_at_ms(self) -> int | None:
         """When the next scheduled status is due; None if there is none."""
-        found: int | None = self._db.run("next_send_at")[0][0]
+        found: int | None = self._db.run("next_send_at")[0].send_at_ms
         return found
 
     # -- changes
 
     def add_outgoing(self, outgoing: Outgoing) -> None:
         """Keep an accepted status; it has no place in the queue yet."""
-        draft = outgoing.draft
+        draft = msgspec.structs.asdict(outgoing.draft)
+        draft["participants"] = chat_ids_json(outgoing.draft.participants)
         self._db.run(
             "add_outgoing",
             instance_id=outgoing.instance_id,
             status_id=outgoing.status_id,
             phase=outgoing.phase,
             accepted_ms=outgoing.accepted_ms,
-            send_at_ms=draft.send_at_ms,
-            method=str(draft.method),
-            kind=draft.kind,
-            background=draft.background,
-            font=draft.font,
-            text=draft.text,
-            participants=chat_ids_json(draft.participants),
-            url=draft.url,
-            file_name=draft.file_name,
+            due_ms=outgoing.accepted_ms,
+            **draft,
         )
 
     def enqueue(
@@ -158,19 +144,18 @@ class Outbox(Media):
         )
         if not found:
             return False, None
-        if found[0][0] is None:
+        status_no = found[0].status_no
+        if status_no is None:
             self.add_file(instance_id, prepared.file)
             return True, None
-        return True, self.attach_file(
-            instance_id, found[0][0], prepared.file, prepared.thumbnail
-        )
+        return True, self.attach_file(instance_id, status_no, prepared.file, prepared.thumbnail)
 
     def forget_outgoing(self, instance_id: InstanceId, status_id: str) -> bool:
         """Its outcome is recorded, or it is cancelled; the file of a scheduled one ends."""
         found = self._db.run("forget_outgoing", instance_id=instance_id, status_id=status_id)
-        for status_no, file_key in found:
-            if status_no is None and file_key is not None:
-                self._db.run("end_file", instance_id=instance_id, key=file_key)
+        for row in found:
+            if row.status_no is None and row.file_key is not None:
+                self._db.run("end_file", instance_id=instance_id, key=row.file_key)
         return bool(found)
 
     def record_publication(
@@ -181,12 +166,8 @@ class Outbox(Media):
             "record_publication",
             instance_id=instance_id,
             status_no=status_no,
-            accepted_ms=publication.accepted_ms,
-            send_at_ms=publication.send_at_ms,
-            file_name=publication.file_name,
-            requested=publication.requested,
-            resolved=publication.resolved,
-            skipped=msgspec.json.encode(publication.skipped).decode(),
+            **msgspec.structs.asdict(publication)
+            | {"skipped": msgspec.json.encode(publication.skipped).decode()},
         )
 
     def add_rows(
@@ -239,39 +220,20 @@ class Outbox(Media):
         return self.status_by_no(instance_id, status_no)
 
 
-def outgoing_of(row: Any) -> Outgoing:
+def _outgoing_of(row: Any) -> Outgoing:
     """Make an outgoing status of a row of the part ``outgoing_item``."""
-    return Outgoing(
-        instance_id=InstanceId(row[0]),
-        status_id=row[1],
-        queue_no=row[2],
-        status_no=row[3],
-        phase=Phase(row[4]),
-        accepted_ms=row[5],
-        expires_ms=row[7],
-        draft=Draft(
-            method=Method(row[8]),
-            kind=Kind(row[9]),
-            background=row[10],
-            font=row[11],
-            text=row[12],
-            participants=CHAT_IDS.decode(row[13]),
-            url=row[14],
-            file_name=row[15],
-            send_at_ms=row[6],
-        ),
-        prepared=_prepared_of(row),
-    )
+    draft = struct_of(Draft, row, participants=CHAT_IDS.decode(row.participants))
+    return struct_of(Outgoing, row, draft=draft, prepared=_prepared_of(row))
 
 
 def _prepared_of(row: Any) -> Prepared | None:
-    if row[21] is None:
+    file = file_of(row)
+    if file is None:
         return None
-    return Prepared(
-        file=file_of(row[21:27]),
-        seconds=row[16],
-        width=row[17],
-        height=row[18],
-        thumbnail=row[19] or b"",
-        waveform=row[20] or b"",
+    return struct_of(
+        Prepared,
+        row,
+        file=file,
+        thumbnail=row.thumbnail or b"",
+        waveform=row.waveform or b"",
     )

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -10,8 +11,39 @@ from statusgate.domain.contact import Contact, KnownContact
 from statusgate.domain.ids import InstanceId
 
 from .instances import Part
-from .rows import Person
 from .session import clean
+
+
+class Person(msgspec.Struct, frozen=True):
+    """One row of people; *phone* and *lid* are None while unknown."""
+
+    no: int
+    phone: str | None
+    lid: str | None
+    name: str = ""
+    contact_name: str = ""
+    book_name: str | None = None
+    known_no: int | None = None
+
+    @property
+    def address(self) -> Address:
+        return Address(self.phone or "", self.lid or "")
+
+    @property
+    def shown_name(self) -> str:
+        """The contact name in force: the account's own book wins over the synced one."""
+        return self.contact_name if self.book_name is None else self.book_name
+
+    @property
+    def contact(self) -> KnownContact:
+        """The person as others see them."""
+        return KnownContact(
+            no=self.no,
+            address=self.address,
+            name=self.name,
+            contact_name=self.shown_name,
+            rank=self.known_no,
+        )
 
 
 class Directory:
@@ -40,7 +72,7 @@ class Directory:
         return self._by_phone.get(address.phone) or self._by_lid.get(address.lid)
 
     def agrees(self, address: Address) -> bool:
-        """Tell whether the directory knows all that *address* tells."""
+        """Whether the directory knows that both halves of *address* are one person."""
         return not (address.phone and address.lid) or (
             self.by_phone(address) is not None
             and self.by_phone(address) is self.by_lid(address)
@@ -51,7 +83,7 @@ class People(Part):
     def contacts(self, instance_id: InstanceId) -> list[KnownContact]:
         """In the order in which they became known, then by id (contract 7.4)."""
         rows = self._db.run("contacts", instance_id=instance_id)
-        return [Person(*row).contact for row in rows]
+        return [_person_of(row).contact for row in rows]
 
     def contact(self, instance_id: InstanceId, address: Address) -> KnownContact | None:
         """A known person, a contact or a mere viewer; None if never met."""
@@ -61,14 +93,14 @@ class People(Part):
     def record_contacts(
         self, instance_id: InstanceId, contacts: Sequence[Contact]
     ) -> list[KnownContact]:
-        """Take over what WhatsApp tells; returns contacts that are new or shown otherwise."""
+        """Update people from WhatsApp's contacts; returns those new or shown differently."""
         numbers = self._numbers(instance_id, [contact.address for contact in contacts])
         people = self._people(instance_id, set(numbers.values()))
         before = dict(people)
         for contact in contacts:
             number = numbers.get(contact.address)
             if number is not None:
-                people[number] = _told(people[number], contact)
+                people[number] = _updated(people[number], contact)
         return self._save_contacts(instance_id, before, people)
 
     def record_name(self, instance_id: InstanceId, address: Address, name: str) -> bool:
@@ -88,7 +120,7 @@ class People(Part):
         """Name a contact in the instance's own book; it wins over the synced name (7.4)."""
         number = self._number(instance_id, address)
         if number is None:
-            # The account itself is nobody's contact; it is answered as asked, and not kept.
+            # The account is not its own contact: answer as asked, keep nothing.
             return KnownContact(no=0, address=address, name="", contact_name=contact_name)
         before = self._person(instance_id, number)
         named = msgspec.structs.replace(before, book_name=clean(contact_name))
@@ -96,7 +128,7 @@ class People(Part):
         return named.contact
 
     def learn_identity(self, instance_id: InstanceId, address: Address) -> bool:
-        """Join phone and LID to one person; rows and statuses merge. True if news."""
+        """Join phone and LID to one person; rows and statuses merge. False if known."""
         if not (address.phone and address.lid) or address.meets(self._account(instance_id)):
             return False
         known = self._look_up(instance_id, [address])
@@ -117,16 +149,13 @@ class People(Part):
     def _persons(
         self, instance_id: InstanceId, addresses: Iterable[Address]
     ) -> dict[Address, Person]:
-        """Say who everybody is, names aside; the unknown become known.
-
-        The account itself is left out.
-        """
+        """Find people without their names; the unknown are added, the account left out."""
         own = self._account(instance_id)
         wanted = [one for one in dict.fromkeys(addresses) if one and not one.meets(own)]
         known = self._look_up(instance_id, wanted)
         self._meet(instance_id, wanted, known)
-        if news := [address for address in wanted if not known.agrees(address)]:
-            for address in news:
+        if unknown := [address for address in wanted if not known.agrees(address)]:
+            for address in unknown:
                 self._learn(instance_id, address, self._look_up(instance_id, [address]))
             known = self._look_up(instance_id, wanted)
         return {one: person for one in wanted if (person := known.person(one))}
@@ -138,12 +167,12 @@ class People(Part):
             phones=[[address.phone] for address in addresses if address.phone],
             lids=[[address.lid] for address in addresses if address.lid],
         )
-        return Directory(Person(*row) for row in rows)
+        return Directory(Person(row.person_no, row.phone, row.lid) for row in rows)
 
     def _meet(
         self, instance_id: InstanceId, wanted: Sequence[Address], known: Directory
     ) -> None:
-        """Make a person of everybody of whom nothing is known."""
+        """Add a person for every address of which neither half is known."""
         strangers: list[Address] = []
         met = Directory()
         for address in sorted(wanted, key=lambda one: not (one.phone and one.lid)):
@@ -153,18 +182,19 @@ class People(Part):
         if not strangers:
             return
         last = self._take_numbers(instance_id, "person_no", len(strangers))
-        for number, address in enumerate(strangers, last - len(strangers) + 1):
-            known.add(Person(number, address.phone or None, address.lid or None))
-        rows = [
-            [number, address.phone or None, address.lid or None]
+        people = [
+            Person(number, address.phone or None, address.lid or None)
             for number, address in enumerate(strangers, last - len(strangers) + 1)
         ]
+        for person in people:
+            known.add(person)
+        rows = [[person.no, person.phone, person.lid] for person in people]
         self._db.run("add_people", instance_id=instance_id, people=rows)
 
     def _learn(self, instance_id: InstanceId, address: Address, known: Directory) -> bool:
-        """Take over that both halves of *address* are one person; True if that is news.
+        """Record that both halves of *address* are one person; False if nothing changed.
 
-        Halves that already belong to other people stay theirs: not merged.
+        Halves that already belong to other people stay theirs.
         """
         by_phone, by_lid = known.by_phone(address), known.by_lid(address)
         if by_phone is None and (by_lid is None or by_lid.phone is not None):
@@ -202,7 +232,7 @@ class People(Part):
             instance_id=instance_id,
             numbers=[[number] for number in sorted(numbers)],
         )
-        return {row[0]: Person(*row) for row in rows}
+        return {row.person_no: _person_of(row) for row in rows}
 
     def _save_contacts(
         self,
@@ -210,7 +240,7 @@ class People(Part):
         before: dict[int, Person],
         people: dict[int, Person],
     ) -> list[KnownContact]:
-        """Save people as contacts; return those who are new ones or are shown otherwise."""
+        """Save people as contacts; returns those that are new or shown differently."""
         changed = {
             number: person
             for number, person in people.items()
@@ -218,7 +248,7 @@ class People(Part):
         }
         if not changed:
             return []
-        rank = int(self._db.run("last_known_no", instance_id=instance_id)[0][0])
+        rank = int(self._db.run("last_known_no", instance_id=instance_id)[0].known_no)
         for number, person in changed.items():
             if person.known_no is None:
                 rank += 1
@@ -237,8 +267,20 @@ class People(Part):
         self._db.run("save_people", instance_id=instance_id, people=rows)
 
 
-def _told(person: Person, contact: Contact) -> Person:
-    """What an engine tells; None leaves what is known as it is."""
+def _person_of(row: Any) -> Person:
+    return Person(
+        no=row.person_no,
+        phone=row.phone,
+        lid=row.lid,
+        name=row.name,
+        contact_name=row.contact_name,
+        book_name=row.book_name,
+        known_no=row.known_no,
+    )
+
+
+def _updated(person: Person, contact: Contact) -> Person:
+    """The person with what an engine reports; None leaves a name as it is."""
     return msgspec.structs.replace(
         person,
         name=person.name if contact.name is None else clean(contact.name),

@@ -1,6 +1,7 @@
 """PostgreSQL through psycopg: a connection that comes back by itself."""
 
 import time
+from itertools import starmap
 from typing import Any
 
 import psycopg
@@ -9,6 +10,7 @@ from psycopg import errors
 from statusgate.domain.errors import JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
+from .rows import row_type
 from .session import Collision, JournalRefused, Lost, Value, bound
 from .sql import statements
 
@@ -37,11 +39,16 @@ class PostgresSession:
         self._owned: set[InstanceId] = set()
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
-        return self._execute(_STATEMENTS[name].sql, bound(parameters))
+        cursor = self._execute(_STATEMENTS[name].sql, bound(parameters))
+        if cursor.description is None:
+            return []
+        row = row_type(tuple(column.name for column in cursor.description))
+        return [*starmap(row, cursor.fetchall())]
 
     def run_script(self, text: str) -> list[Any]:
         """Run any SQL (migrations, settings)."""
-        return self._execute(text)
+        cursor = self._execute(text)
+        return cursor.fetchall() if cursor.description is not None else []
 
     def own(self, instance_id: InstanceId) -> None:
         if instance_id not in self._owned:
@@ -78,12 +85,13 @@ class PostgresSession:
     def close(self) -> None:
         self._drop()
 
-    def _execute(self, text: str, parameters: dict[str, Any] | None = None) -> list[Any]:
+    def _execute(
+        self, text: str, parameters: dict[str, Any] | None = None
+    ) -> psycopg.Cursor[Any]:
         if self._db is None:
             raise Lost("the connection to the database is lost")
         try:
-            cursor = self._db.execute(text, parameters)
-            return cursor.fetchall() if cursor.description is not None else []
+            return self._db.execute(text, parameters)
         except psycopg.Error as error:
             raise self._translated(error) from error
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,8 +18,7 @@ from statusgate.domain.receipt import (
 )
 from statusgate.domain.status import Status
 
-from .people import People
-from .rows import Person, recipient_of
+from .people import People, Person
 from .session import clean, in_range
 
 K = TypeVar("K")
@@ -47,7 +46,7 @@ class Change(msgspec.Struct, frozen=True):
         return self.new.progress if self.new.progress > self.old.progress else None
 
     def lowers(self, at_ms: int | None) -> bool:
-        """Tell whether a time that was *at_ms* is an earlier one now."""
+        """Whether a time that was *at_ms* became an earlier one."""
         old, new = self.old, self.new
         return at_ms is not None and (
             (old.delivered_ms == at_ms != new.delivered_ms)
@@ -63,9 +62,9 @@ class Receipts(People):
         rows = self._db.run("recipients", instance_id=status.instance_id, status_no=status.no)
         own = self._account(status.instance_id)
         base, base_ms = status.base, status.base_ms
-        told = (recipient_of(row, base, base_ms) for row in rows)
+        recipients = (_recipient_of(row, base, base_ms) for row in rows)
         return sorted(
-            (one for one in told if not one.address.meets(own)),
+            (one for one in recipients if not one.address.meets(own)),
             key=lambda one: (-one.at_ms, one.address.chat_id),
         )
 
@@ -93,7 +92,7 @@ class Receipts(People):
         """
         persons = self._persons(instance_id, [receipt.viewer for receipt in receipts])
         sent = self._sent(instance_id, {clean(receipt.wire_id) for receipt in receipts})
-        told: dict[Pair, Row] = {}
+        raised: dict[Pair, Row] = {}
         early: dict[tuple[str, int], Row] = {}
         viewers: dict[int, Person] = {}
         for receipt in receipts:
@@ -106,7 +105,7 @@ class Receipts(People):
             if status is None:
                 _join(early, (wire_id, viewer.no), row)
             else:
-                _join(told, (status.no, viewer.no), row)
+                _join(raised, (status.no, viewer.no), row)
                 viewers[viewer.no] = viewer
         if early:
             self._hold(instance_id, early, now_ms)
@@ -121,7 +120,7 @@ class Receipts(People):
                 raised_to=change.raised_to,
                 raised_status=(change.raised_to or Progress.PENDING) > by_no[status_no].reached,
             )
-            for (status_no, number), change in self._raise_rows(instance_id, told).items()
+            for (status_no, number), change in self._raise_rows(instance_id, raised).items()
         ]
 
     # -- for the other parts of the record
@@ -130,23 +129,19 @@ class Receipts(People):
         """Give a status the receipts that came before it."""
         rows = self._db.run("take_early", instance_id=instance_id, wire_id=wire_id)
         self._raise_rows(
-            instance_id, {(status_no, number): Row(*times) for number, *times in rows}
+            instance_id, {(status_no, row.person_no): times_of(row) for row in rows}
         )
 
     def _raise_rows(
-        self, instance_id: InstanceId, told: Mapping[Pair, Row]
+        self, instance_id: InstanceId, receipts: Mapping[Pair, Row]
     ) -> dict[Pair, Change]:
-        """Join *told* into the rows there are; returns what changed by it."""
-        if not told:
+        """Join *receipts* into the rows there are; returns what that changed."""
+        if not receipts:
             return {}
-        known = {
-            (status_no, number): Row(delivered_ms, read_ms)
-            for status_no, number, delivered_ms, read_ms in self._db.run(
-                "rows_of_pairs", instance_id=instance_id, pairs=list(told)
-            )
-        }
+        rows = self._db.run("rows_of_pairs", instance_id=instance_id, pairs=list(receipts))
+        known = {(row.status_no, row.person_no): times_of(row) for row in rows}
         changes: dict[Pair, Change] = {}
-        for pair, row in told.items():
+        for pair, row in receipts.items():
             old = known.get(pair)
             new = row if old is None else old.joined(row)
             if old is None or new != old:
@@ -187,7 +182,7 @@ class Receipts(People):
 
     def _newest_receipt(self, instance_id: InstanceId, status_no: int) -> int | None:
         rows = self._db.run("newest_receipt", instance_id=instance_id, status_no=status_no)
-        return _newest(rows[0])
+        return times_of(rows[0]).newest_ms()
 
     def _set_tally(
         self, instance_id: InstanceId, status_no: int, reached: int, last_ms: int | None
@@ -207,7 +202,7 @@ class Receipts(People):
         rows = self._db.run(
             "tallies", instance_id=instance_id, status_nos=[[no] for no in status_nos]
         )
-        return {no: (reached, last_ms) for no, reached, last_ms in rows}
+        return {row.status_no: (row.reached, row.last_receipt_ms) for row in rows}
 
     def _sent(self, instance_id: InstanceId, wire_ids: Iterable[str]) -> dict[str, Sent]:
         rows = self._db.run(
@@ -216,30 +211,50 @@ class Receipts(People):
             wire_ids=[[wire_id] for wire_id in sorted(wire_ids)],
         )
         return {
-            wire_id: Sent(no, key, by_api == 1, Progress(reached))
-            for wire_id, no, key, by_api, reached in rows
+            row.wire_id: Sent(
+                row.status_no, row.status_id, row.by_api == 1, Progress(row.reached)
+            )
+            for row in rows
         }
 
     def _hold(
         self, instance_id: InstanceId, early: Mapping[tuple[str, int], Row], now_ms: int
     ) -> None:
         """Keep receipts until their status comes."""
-        held = {
-            (wire_id, number): Row(*times)
-            for wire_id, number, *times in self._db.run(
-                "early_by_wire_id",
-                instance_id=instance_id,
-                wire_ids=[[wire_id] for wire_id in {wire_id for wire_id, _ in early}],
-            )
-        }
+        wire_ids = [[wire_id] for wire_id in {wire_id for wire_id, _ in early}]
+        rows = self._db.run("early_by_wire_id", instance_id=instance_id, wire_ids=wire_ids)
+        held = {(row.wire_id, row.person_no): times_of(row) for row in rows}
         joined = {key: row.joined(held.get(key, row)) for key, row in early.items()}
-        news = {key: row for key, row in joined.items() if row != held.get(key)}
+        changed = {key: row for key, row in joined.items() if row != held.get(key)}
         self._db.run(
             "hold_early",
             instance_id=instance_id,
             held_ms=now_ms,
-            rows=[(*key, row.delivered_ms, row.read_ms) for key, row in news.items()],
+            rows=[(*key, row.delivered_ms, row.read_ms) for key, row in changed.items()],
         )
+
+
+def times_of(row: Any) -> Row:
+    return Row(row.delivered_ms, row.read_ms)
+
+
+def _recipient_of(row: Any, base: Progress, base_ms: int) -> Recipient:
+    """*base* is what the status itself makes of every row, since *base_ms*."""
+    times = times_of(row)
+    if times.read_ms is not None:
+        progress, at_ms = Progress.READ, times.read_ms
+    elif times.delivered_ms is not None:
+        progress, at_ms = Progress.DELIVERED, times.delivered_ms
+    else:
+        progress, at_ms = base if row.refused is None else Progress.FAILED, base_ms
+    return Recipient(
+        address=Address(row.phone or "", row.lid or ""),
+        contact_name=row.contact_name,
+        progress=progress,
+        at_ms=at_ms,
+        row=times,
+        refused=row.refused,
+    )
 
 
 def _join(rows: dict[K, Row], key: K, row: Row) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from statusgate.domain.ids import InstanceId
 
+from .instances import Instances
 from .statuses import Statuses
 
 EARLY_RECEIPTS_MS = 24 * 3600 * 1000
@@ -29,9 +30,8 @@ class Step:
         return max(0, self._limit - self.gone)
 
 
-class Retention(Statuses):
+class Retention(Instances, Statuses):
     def expire(self, now_ms: int, keep_ms: int, limit: int) -> tuple[int, list[str]]:
-        # One instance a step: a transaction that owns several could wait for itself.
         """Delete about *limit* of what is older than *keep_ms*: statuses with rows and files,
         tombstones, early receipts (24 h), expired uploads, instances deleted long ago.
         A status goes with all its rows, so a step may end a little over the limit.
@@ -39,6 +39,7 @@ class Retention(Statuses):
         Returns how many records went (0: nothing left to do) and the store paths
         (``instance/name``) of files to remove.
         """
+        # One instance a step: transactions that each own several could wait for each other.
         before_ms = now_ms - keep_ms
         held_before_ms = now_ms - EARLY_RECEIPTS_MS
         found = self._db.run(
@@ -51,7 +52,7 @@ class Retention(Statuses):
         )
         if not found:
             return 0, []
-        instance_id, is_dead = InstanceId(found[0][0]), found[0][1] == 1
+        instance_id, is_dead = InstanceId(found[0].instance_id), found[0].is_dead == 1
         if is_dead:
             return self.purge_instance(instance_id, limit)
         self._db.own(instance_id)
@@ -59,14 +60,14 @@ class Retention(Statuses):
         self._expire_statuses(step, before_ms)
         self._expire_notes(step, before_ms, held_before_ms)
         self._expire_files(step, now_ms)
-        self._expire_told(step, before_ms, now_ms - LOGGED_MS)
+        self._expire_notifications(step, before_ms, now_ms - LOGGED_MS)
         return step.gone, step.paths
 
     def purge_instance(self, instance_id: InstanceId, limit: int) -> tuple[int, list[str]]:
         """Delete about *limit* records of a deleted instance; as ``expire``."""
         self._db.own(instance_id)
-        found = self._db.run("instance_exists", instance_id=instance_id)
-        if not found or found[0][0] is None:
+        instance = self.instance(instance_id)
+        if instance is None or instance.deleted_ms is None:
             return 0, []
         step = Step(instance_id, limit)
         self._remove_statuses(step, self._some(step, "any_statuses"))
@@ -97,8 +98,8 @@ class Retention(Statuses):
         step.gone += len(self._some(step, "expire_gaps", before_ms=before_ms))
         step.gone += len(self._some(step, "expire_early", before_ms=held_before_ms))
 
-    def _expire_told(self, step: Step, before_ms: int, logged_before_ms: int) -> None:
-        """What was told: ended notifications, attempts, the log behind the live stream."""
+    def _expire_notifications(self, step: Step, before_ms: int, logged_before_ms: int) -> None:
+        """Ended notifications, attempts to push them, the log behind the live stream."""
         step.gone += len(self._some(step, "expire_ended_notifications", before_ms=before_ms))
         step.gone += len(self._some(step, "expire_deliveries", before_ms=before_ms))
         logged = {"logged_before_ms": logged_before_ms, "most_logged": MOST_LOGGED}
@@ -114,15 +115,15 @@ class Retention(Statuses):
 
     def _remove_statuses(self, step: Step, found: list[Any]) -> None:
         """A status goes with all its rows, so the last one may go over the limit."""
-        for (status_no,) in found:
+        for row in found:
             if not step.left:
                 return
-            key = {"instance_id": step.instance_id, "status_no": status_no}
-            step.gone += 1 + int(self._db.run("count_rows", **key)[0][0])
-            self._remove_status(step.instance_id, status_no)
+            key = {"instance_id": step.instance_id, "status_no": row.status_no}
+            step.gone += 1 + int(self._db.run("count_rows", **key)[0].count)
+            self._remove_status(step.instance_id, row.status_no)
 
     def _take_paths(self, step: Step, files: list[Any]) -> None:
         step.gone += len(files)
         step.paths += [
-            f"{step.instance_id}/{key}.{extension}" for key, extension in sorted(files)
+            f"{step.instance_id}/{file.key}.{file.extension}" for file in sorted(files)
         ]

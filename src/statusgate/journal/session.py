@@ -35,7 +35,7 @@ class Session(Protocol):
     """
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
-        """Run a statement; its rows are sequences of columns."""
+        """Run a statement; each of its rows has its columns as attributes."""
         ...
 
     def own(self, instance_id: InstanceId) -> None:
@@ -76,7 +76,7 @@ def _bound(value: Value) -> Scalar:
     if isinstance(value, int):
         return in_range(int(value))
     if isinstance(value, str):
-        return clean(value)
+        return clean(str(value))
     if value is None or isinstance(value, bytes):
         return value
     return _json(value)

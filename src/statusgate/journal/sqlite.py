@@ -3,6 +3,7 @@
 import fcntl
 import os
 from contextlib import suppress
+from itertools import starmap
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 from statusgate.domain.errors import JournalBroken, JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
+from .rows import row_type
 from .session import JournalRefused, Value, bound
 from .sql import statements
 
@@ -27,7 +29,13 @@ BUSY_MS = 5_000
 RESTART_BUSY_MS = 100
 
 _STATEMENTS = statements("sqlite")
-_JSON = msgspec.json.Decoder(list[Any])
+_AT_ONCE: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(list[row_type(statement.at_once)])  # type: ignore[misc]
+    for name, statement in _STATEMENTS.items()
+    if statement.at_once
+}
+_ROWS: dict[str, type[Any]] = {}
+"""classes of rows by statement, once it has returned one"""
 
 
 class Health:
@@ -83,8 +91,18 @@ class SqliteSession:
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
         statement = _STATEMENTS[name]
         with Translated(self._health):
-            rows: list[Any] = self._db.execute(statement.sql, bound(parameters)).fetchall()
-        return _JSON.decode(rows[0][0]) if statement.at_once else rows
+            cursor = self._db.execute(statement.sql, bound(parameters))
+            first = cursor.fetchone()
+            if first is None:
+                return []
+            if statement.at_once:
+                rows: list[Any] = _AT_ONCE[name].decode(first[0])
+                return rows
+            row = _ROWS.get(name)
+            if row is None:
+                columns = tuple(column for column, _ in cursor.get_description())
+                row = _ROWS[name] = row_type(columns)
+            return [row(*first), *starmap(row, cursor)]
 
     def run_script(self, sql: str) -> list[Any]:
         """Run any SQL (migrations, upkeep)."""

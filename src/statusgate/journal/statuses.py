@@ -1,16 +1,23 @@
 """Statuses: what was posted, by whom, and what became of it."""
 
+from typing import Any
+
+import msgspec
+
 from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
-from statusgate.domain.receipt import Progress, Row
-from statusgate.domain.status import Failure, NewStatus, Status
+from statusgate.domain.receipt import Progress
+from statusgate.domain.status import Failure, FailureReason, Kind, NewStatus, Status
 
-from .receipts import Receipts
-from .rows import chat_ids_json, status_of
+from .receipts import Receipts, times_of
+from .rows import CHAT_IDS, chat_ids_json, file_of
 
 ACCOUNT = 0
 """The author number of the account itself."""
 _END_OF_TIME = 2**62
+# By number; calling an enum costs a microsecond a row.
+_KINDS = {kind.value: kind for kind in Kind}
+_PROGRESSES = {progress.value: progress for progress in Progress}
 
 
 class Statuses(Receipts):
@@ -37,7 +44,7 @@ class Statuses(Receipts):
         )
         # The databases order what two authors gave the same id and time as they please.
         return sorted(
-            (status_of(row) for row in rows),
+            (_status_of(row) for row in rows),
             key=lambda status: (-status.posted_ms, status.status_id, status.no),
         )
 
@@ -46,14 +53,14 @@ class Statuses(Receipts):
     ) -> Status | None:
         """The status of that id: outgoing wins, then the newest; *author* selects (12.3)."""
         rows = self._db.run("statuses_by_id", instance_id=instance_id, status_id=status_id)
-        found = [status_of(row) for row in rows]
+        found = [_status_of(row) for row in rows]
         if author is not None:
             found = [status for status in found if status.author.meets(author)]
         return max(found, key=lambda one: (one.outgoing, one.posted_ms, one.no), default=None)
 
     def status_by_no(self, instance_id: InstanceId, no: int) -> Status | None:
         rows = self._db.run("status_by_no", instance_id=instance_id, status_no=no)
-        return status_of(rows[0]) if rows else None
+        return _status_of(rows[0]) if rows else None
 
     def record_status(self, instance_id: InstanceId, new: NewStatus) -> Status | None:
         """Journal a status, with the receipts that came before it.
@@ -111,7 +118,7 @@ class Statuses(Receipts):
             instance_id=instance_id,
             status_no=status_no,
             at_ms=at_ms,
-            failure_reason=str(failure.reason),
+            failure_reason=failure.reason,
             failure_text=failure.description,
         )
         return self.status_by_no(instance_id, status_no)
@@ -135,8 +142,9 @@ class Statuses(Receipts):
         found = self._db.run("status_to_delete", **key)
         if not found:
             return None
-        status = self.status_by_no(instance_id, found[0][0])
-        self._remove_status(instance_id, found[0][0])
+        status_no = found[0].status_no
+        status = self.status_by_no(instance_id, status_no)
+        self._remove_status(instance_id, status_no)
         return status
 
     def record_gap(
@@ -168,9 +176,9 @@ class Statuses(Receipts):
         self._db.run("drop_download", **key)
         self._db.run("forget_outgoing_of_status", **key)
         self._db.run("forget_publication", **key)
-        for (file_key,) in self._db.run("forget_status", **key):
-            if file_key is not None:
-                self._db.run("end_file", instance_id=instance_id, key=file_key)
+        for row in self._db.run("forget_status", **key):
+            if row.file_key is not None:
+                self._db.run("end_file", instance_id=instance_id, key=row.file_key)
 
     def _author_no(self, instance_id: InstanceId, author: Address | None) -> int:
         number = None if author is None else self._number(instance_id, author)
@@ -180,37 +188,29 @@ class Statuses(Receipts):
         self, instance_id: InstanceId, status_no: int, author_no: int, new: NewStatus
     ) -> None:
         outgoing = author_no == ACCOUNT
+        columns = msgspec.structs.asdict(new)
+        del columns["author"]
+        columns["participants"] = chat_ids_json(new.participants)
         self._db.run(
             "add_status",
             instance_id=instance_id,
             status_no=status_no,
             author_no=author_no,
             outgoing=outgoing,
-            by_api=new.by_api,
-            kind=new.kind,
-            posted_ms=new.posted_ms,
-            sent_ms=new.sent_ms,
-            background=new.background,
-            font=new.font,
-            status_id=new.status_id,
-            wire_id=new.wire_id,
+            reached=Progress.PENDING,
             sender_phone=self._account(instance_id).phone if outgoing else "",
-            mimetype=new.mimetype,
-            participants=chat_ids_json(new.participants),
-            text=new.text,
-            thumbnail=new.thumbnail,
+            **columns,
         )
 
     def _absorb_echo(self, instance_id: InstanceId, status_no: int, wire_id: str) -> None:
-        """Our own status may have come back from WhatsApp before its acknowledgement did:
-        then its receipts are ours."""
+        """Take over the receipts of an own status that came back before its acknowledgement."""
         echo = self._sent(instance_id, [wire_id]).get(wire_id)
         if echo is None or echo.no == status_no or echo.by_api:
             return
         rows = self._db.run("take_rows_of_status", instance_id=instance_id, status_no=echo.no)
         self._remove_status(instance_id, echo.no)
         self._raise_rows(
-            instance_id, {(status_no, number): Row(*times) for number, *times in rows}
+            instance_id, {(status_no, row.person_no): times_of(row) for row in rows}
         )
 
     def _is_deleted(self, instance_id: InstanceId, wire_id: str) -> bool:
@@ -224,3 +224,49 @@ class Statuses(Receipts):
         self._db.run(
             "forget_gap", instance_id=instance_id, author_no=author_no, wire_id=wire_id
         )
+
+
+def _status_of(row: Any) -> Status:
+    """Make a status of a row of the part ``status_item``."""
+    outgoing = row.outgoing == 1
+    return Status(
+        instance_id=row.instance_id,
+        no=row.status_no,
+        status_id=row.status_id,
+        wire_id=row.wire_id,
+        outgoing=outgoing,
+        by_api=row.by_api == 1,
+        kind=_KINDS[row.kind],
+        text=row.text,
+        background=row.background,
+        font=row.font,
+        participants=CHAT_IDS.decode(row.participants),
+        posted_ms=row.posted_ms,
+        sent_ms=row.sent_ms,
+        failed_ms=row.failed_ms,
+        failure=_failure_of(row),
+        reached=_PROGRESSES[row.reached],
+        last_receipt_ms=row.last_receipt_ms,
+        mimetype=row.mimetype,
+        thumbnail=row.thumbnail,
+        viewed_ms=row.viewed_ms,
+        author=_sender_of(row) if outgoing else _author_of(row),
+        author_name=(row.push_name if outgoing else row.author_name) or "",
+        author_contact_name="" if outgoing else row.author_contact_name or "",
+        file=file_of(row),
+    )
+
+
+def _sender_of(row: Any) -> Address:
+    """The account that sent it; the present one if it was sent before any was linked."""
+    return Address(row.sender_phone or row.account_phone or "", row.account_lid or "")
+
+
+def _author_of(row: Any) -> Address:
+    return Address(row.author_phone or "", row.author_lid or "")
+
+
+def _failure_of(row: Any) -> Failure | None:
+    if row.failure_reason is None:
+        return None
+    return Failure(FailureReason(row.failure_reason), row.failure_text)

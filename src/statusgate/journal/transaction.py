@@ -1,13 +1,12 @@
 """A transaction: everything that can be asked of the record and done to it."""
 
-from .instances import Instances
 from .merging import Merging
 from .notifications import Notifications
 from .outbox import Outbox
 from .retention import Retention
 
 
-class Transaction(Instances, Outbox, Retention, Merging, Notifications):
+class Transaction(Outbox, Retention, Merging, Notifications):
     """One view of the record, over one session of either database.
 
     Given to ``Journal.read`` it is a consistent view of what is committed; given to

@@ -100,7 +100,7 @@ async def test_a_commit_in_doubt_is_reported(url: str, postgres_server: str) -> 
     assert not isinstance(caught.value, Lost)
     session.rollback()
     session.begin()
-    assert session.run("cursor", instance_id=1) == []
+    assert session.run("counter", instance_id=1, name="cursor") == []
     session.close()
 
 
@@ -110,12 +110,12 @@ async def test_a_connection_lost_before_the_commit_is_distinguished(
     await open_journal(url).close()
     session = PostgresSession(url)
     session.begin()
-    session.run("cursor", instance_id=1)
+    session.run("counter", instance_id=1, name="cursor")
     terminate_all(postgres_server)
     with pytest.raises(Lost):
-        session.run("cursor", instance_id=1)
+        session.run("counter", instance_id=1, name="cursor")
     with pytest.raises(Lost):
-        session.run("cursor", instance_id=1)
+        session.run("counter", instance_id=1, name="cursor")
     with pytest.raises(Lost):
         session.commit()
     session.close()

@@ -81,32 +81,59 @@ def test_every_table_leads_with_its_instance(dialect: Dialect) -> None:
 def test_one_text_is_read_for_two_databases() -> None:
     text = """
 -- part: columns
-SELECT a, b FROM t
+t.a, coalesce(t.b, t.c) AS b
 
 -- name: one
 -- A why.
+SELECT
 -- use: columns
+FROM t
 WHERE a = :a AND b LIKE '50%' -- only: sqlite
 WHERE a = :a::bigint -- only: postgres
 ;
 
 -- name: many
--- at once: a, b
-SELECT t.a, t.b FROM json_each(:rows) AS told
+-- at once
+SELECT
+-- use: columns
+FROM json_each(:rows) AS item
 CROSS JOIN t t ON (
-    t.a = told.value ->> 0
+    t.a = item.value ->> 0
 );
 """
     sqlite, postgres = load_statements(text, "sqlite"), load_statements(text, "postgres")
     assert sqlite.keys() == {"one", "many"}
-    assert sqlite["one"].sql.rstrip() == "SELECT a, b FROM t\nWHERE a = :a AND b LIKE '50%'"
-    assert postgres["one"].sql.rstrip() == "SELECT a, b FROM t\nWHERE a = %(a)s::bigint"
-    assert sqlite["many"].at_once
+    selected = "SELECT\nt.a, coalesce(t.b, t.c) AS b\nFROM t\n"
+    assert sqlite["one"].sql.rstrip() == f"{selected}WHERE a = :a AND b LIKE '50%'"
+    assert postgres["one"].sql.rstrip() == f"{selected}WHERE a = %(a)s::bigint"
+    assert sqlite["many"].at_once == ("a", "b")
     assert sqlite["many"].sql.startswith(
         "SELECT json_group_array(json_array(a, b)) FROM (SELECT"
     )
-    assert "json_array_elements(%(rows)s::json) AS told (value)" in postgres["many"].sql
+    assert "json_array_elements(%(rows)s::json) AS item (value)" in postgres["many"].sql
     assert "LATERAL (SELECT * FROM t t WHERE" in postgres["many"].sql
+
+
+def test_columns_take_the_parameters_of_their_names() -> None:
+    text = """
+-- part: columns
+a,
+b
+
+-- name: add
+INSERT INTO t (
+-- use: columns
+) VALUES (:*);
+
+-- name: save
+UPDATE t SET (a, b) = (:*) WHERE c = :c
+"""
+    found = load_statements(text, "sqlite")
+    assert found["add"].sql == "INSERT INTO t (\na,\nb\n) VALUES (:a, :b)"
+    assert found["save"].sql == "UPDATE t SET (a, b) = (:a, :b) WHERE c = :c"
+    assert load_statements(text, "postgres")["save"].sql.startswith(
+        "UPDATE t SET (a, b) = (%(a)s, %(b)s)"
+    )
 
 
 def test_text_is_cleaned_on_its_way_in() -> None:

@@ -1,11 +1,16 @@
+-- part: file
+f.key AS file_key, f.extension AS file_extension, f.mimetype AS file_mimetype,
+f.size AS file_size, f.created_ms AS file_created_ms, f.expires_ms AS file_expires_ms
+
 -- name: file
-SELECT key, extension, mimetype, size, created_ms, expires_ms
-FROM files
-WHERE instance_id = :instance_id AND key = :key;
+SELECT
+-- use: file
+FROM files f
+WHERE f.instance_id = :instance_id AND f.key = :key;
 
 -- name: add_file
 INSERT INTO files (instance_id, key, extension, mimetype, size, created_ms, expires_ms)
-VALUES (:instance_id, :key, :extension, :mimetype, :size, :created_ms, :expires_ms)
+VALUES (:*)
 ON CONFLICT (instance_id, key) DO NOTHING;
 
 -- name: end_file

@@ -1,43 +1,34 @@
 -- part: instance
-SELECT instance_id, name, engine, engine_options, token_digest, status_methods, settings, state,
-       phone, lid, device, push_name, suspended_until_ms, created_ms, deleted_ms, version
-FROM instances
+instance_id, name, engine, engine_options, token_digest, status_methods, settings, state, phone,
+lid, device, push_name, suspended_until_ms, created_ms, deleted_ms, version
 
 -- name: instances
 -- The operator's: every instance, so that other processes notice what changed.
+SELECT
 -- use: instance
+FROM instances
 WHERE version > :since_version
 ORDER BY instance_id;
 
 -- name: instance
+SELECT
 -- use: instance
-WHERE instance_id = :instance_id;
-
--- name: instance_exists
-SELECT deleted_ms FROM instances WHERE instance_id = :instance_id;
+FROM instances WHERE instance_id = :instance_id;
 
 -- name: account
 SELECT phone, lid FROM instances WHERE instance_id = :instance_id;
 
 -- name: add_instance
 INSERT INTO instances (
-    instance_id, name, engine, engine_options, token_digest, status_methods, settings, state,
-    phone, lid, device, push_name, suspended_until_ms, created_ms, deleted_ms, version
-) VALUES (
-    :instance_id, :name, :engine, :engine_options, :token_digest, :status_methods, :settings,
-    :state, :phone, :lid, :device, :push_name, :suspended_until_ms, :created_ms, :deleted_ms,
-    :version
-)
+-- use: instance
+) VALUES (:*)
 ON CONFLICT (instance_id) DO NOTHING
 RETURNING instance_id;
 
 -- name: save_instance
-UPDATE instances SET
-    name = :name, engine = :engine, engine_options = :engine_options,
-    token_digest = :token_digest, status_methods = :status_methods, settings = :settings,
-    state = :state, phone = :phone, lid = :lid, device = :device, push_name = :push_name,
-    suspended_until_ms = :suspended_until_ms, created_ms = :created_ms,
-    deleted_ms = :deleted_ms, version = :version
+UPDATE instances SET (
+-- use: instance
+) = (:*)
 WHERE instance_id = :instance_id
 RETURNING instance_id;
 
@@ -52,8 +43,8 @@ INSERT INTO counters (instance_id, name, value) VALUES (:instance_id, :name, :co
 ON CONFLICT (instance_id, name) DO UPDATE SET value = counters.value + :count
 RETURNING value;
 
--- name: cursor
-SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'cursor';
+-- name: counter
+SELECT value FROM counters WHERE instance_id = :instance_id AND name = :name;
 
 -- name: advance_cursor
 -- It only rises: engines repeat what was not acknowledged.

@@ -27,7 +27,7 @@ RETURNING wire_id, delivered_ms, read_ms, held_ms;
 -- The later copy of each status that both people seem to have posted.
 SELECT CASE
     WHEN a.posted_ms < b.posted_ms OR (a.posted_ms = b.posted_ms AND a.status_no < b.status_no)
-    THEN b.status_no ELSE a.status_no END
+    THEN b.status_no ELSE a.status_no END AS status_no
 FROM statuses a
 JOIN statuses b ON b.instance_id = a.instance_id AND b.author_no = :from_no
     AND b.author_no <> 0 AND (b.status_id = a.status_id OR b.wire_id = a.wire_id)

@@ -1,53 +1,48 @@
 -- part: notification
-SELECT instance_id, receipt_id, created_ms, ended_ms, outcome, attempts, webhook_id, body
-FROM notifications
-
--- part: waiting_notification
--- By the key, SQLite would walk over everything that has ended.
-SELECT instance_id, receipt_id, created_ms, ended_ms, outcome, attempts, webhook_id, body
-FROM notifications -- only: postgres
-FROM notifications INDEXED BY notifications_waiting -- only: sqlite
+instance_id, receipt_id, created_ms, ended_ms, outcome, attempts, webhook_id, body
 
 -- name: waiting_instances
 -- The operator's: where something waits, how much, and since when.
-SELECT instance_id, count(*), min(created_ms)
+SELECT instance_id, count(*) AS count, min(created_ms) AS oldest_ms
 FROM notifications
 WHERE ended_ms IS NULL
 GROUP BY instance_id
 ORDER BY instance_id;
 
--- name: first_notification
--- use: waiting_notification
-WHERE instance_id = :instance_id AND ended_ms IS NULL
-ORDER BY receipt_id
-LIMIT 1;
-
 -- name: one_notification
+SELECT
 -- use: notification
+FROM notifications
 WHERE instance_id = :instance_id AND receipt_id = :receipt_id;
 
--- name: notifications_from
--- use: waiting_notification
+-- name: waiting_notifications
+-- By the key, SQLite would walk over everything that has ended.
+SELECT
+-- use: notification
+FROM notifications -- only: postgres
+FROM notifications INDEXED BY notifications_waiting -- only: sqlite
 WHERE instance_id = :instance_id AND receipt_id > :after AND ended_ms IS NULL
 ORDER BY receipt_id
 LIMIT :limit;
 
--- name: ended_notifications_from
+-- name: ended_notifications
+SELECT
 -- use: notification
+FROM notifications
 WHERE instance_id = :instance_id AND receipt_id > :after AND ended_ms IS NOT NULL
 ORDER BY receipt_id
 LIMIT :limit;
 
 -- name: count_notifications
-SELECT count(*) FROM notifications WHERE instance_id = :instance_id AND ended_ms IS NULL;
+SELECT count(*) AS count FROM notifications WHERE instance_id = :instance_id AND ended_ms IS NULL;
 
 -- name: add_notifications
 INSERT INTO notifications (
     instance_id, receipt_id, created_ms, outcome, attempts, webhook_id, body
 )
-SELECT :instance_id, CAST(told.value ->> 0 AS INTEGER), :created_ms, '', 0,
-       told.value ->> 1, told.value ->> 2
-FROM json_each(:rows) AS told;
+SELECT :instance_id, CAST(item.value ->> 0 AS INTEGER), :created_ms, '', 0,
+       item.value ->> 1, item.value ->> 2
+FROM json_each(:rows) AS item;
 
 -- name: end_notification
 UPDATE notifications SET ended_ms = :ended_ms, outcome = :outcome
@@ -56,16 +51,14 @@ RETURNING receipt_id;
 
 -- name: end_notifications
 UPDATE notifications SET ended_ms = :ended_ms, outcome = :outcome
-WHERE instance_id = :instance_id AND ended_ms IS NULL
-RETURNING receipt_id;
-
--- name: end_old_notifications
-UPDATE notifications SET ended_ms = :ended_ms, outcome = :outcome
-WHERE instance_id = :instance_id AND ended_ms IS NULL AND receipt_id IN (
-    SELECT receipt_id FROM notifications
-    WHERE instance_id = :instance_id AND ended_ms IS NULL AND created_ms <= :before_ms
-    ORDER BY receipt_id LIMIT :limit
-)
+WHERE instance_id = :instance_id AND ended_ms IS NULL AND created_ms <= :before_ms
+    AND receipt_id <= (
+        SELECT max(receipt_id) FROM (
+            SELECT receipt_id FROM notifications
+            WHERE instance_id = :instance_id AND ended_ms IS NULL AND created_ms <= :before_ms
+            ORDER BY receipt_id LIMIT :limit
+        ) AS oldest
+    )
 RETURNING receipt_id;
 
 -- name: count_attempt
@@ -76,9 +69,7 @@ RETURNING attempts;
 -- name: add_delivery
 INSERT INTO deliveries (
     instance_id, receipt_id, attempt, at_ms, duration_ms, outcome, code, reason
-) VALUES (
-    :instance_id, :receipt_id, :attempt, :at_ms, :duration_ms, :outcome, :code, :reason
-);
+) VALUES (:*);
 
 -- name: deliveries
 SELECT receipt_id, attempt, at_ms, duration_ms, outcome, code, reason
@@ -90,8 +81,7 @@ ORDER BY attempt;
 SELECT until_ms, since_ms, url, told FROM push_streaks WHERE instance_id = :instance_id;
 
 -- name: set_push_streak
-INSERT INTO push_streaks (instance_id, until_ms, since_ms, url, told)
-VALUES (:instance_id, :until_ms, :since_ms, :url, :told)
+INSERT INTO push_streaks (instance_id, until_ms, since_ms, url, told) VALUES (:*)
 ON CONFLICT (instance_id) DO UPDATE SET
     until_ms = excluded.until_ms, since_ms = excluded.since_ms, url = excluded.url,
     told = excluded.told;
@@ -99,15 +89,12 @@ ON CONFLICT (instance_id) DO UPDATE SET
 -- name: end_push_streak
 DELETE FROM push_streaks WHERE instance_id = :instance_id;
 
--- name: event_count
-SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'event_no';
-
 -- name: oldest_event
 SELECT first_no FROM event_log WHERE instance_id = :instance_id ORDER BY last_no LIMIT 1;
 
 -- name: log_events
 INSERT INTO event_log (instance_id, last_no, first_no, at_ms, lines)
-VALUES (:instance_id, :last_no, :first_no, :at_ms, :lines);
+VALUES (:*);
 
 -- name: logged_events
 SELECT first_no, last_no, lines FROM event_log

@@ -2,7 +2,8 @@
 SELECT o.instance_id, o.status_id, o.queue_no, o.status_no, o.phase, o.accepted_ms,
        o.send_at_ms, o.expires_ms, o.method, o.kind, o.background, o.font, o.text,
        o.participants, o.url, o.file_name, o.seconds, o.width, o.height, o.thumbnail,
-       o.waveform, f.key, f.extension, f.mimetype, f.size, f.created_ms, f.expires_ms
+       o.waveform,
+-- use: file
 FROM outbox o
 LEFT JOIN files f ON (
     f.instance_id = o.instance_id AND f.key = o.file_key
@@ -12,26 +13,18 @@ LEFT JOIN files f ON (
 INSERT INTO outbox (
     instance_id, status_id, phase, accepted_ms, send_at_ms, due_ms, method, kind, background,
     font, text, participants, url, file_name
-) VALUES (
-    :instance_id, :status_id, :phase, :accepted_ms, :send_at_ms, :accepted_ms, :method, :kind,
-    :background, :font, :text, :participants, :url, :file_name
-);
+) VALUES (:*);
 
 -- name: queued
 -- use: outgoing_item
 WHERE o.instance_id = :instance_id AND o.queue_no IS NOT NULL
-ORDER BY o.queue_no;
+ORDER BY o.queue_no
+LIMIT :limit;
 
 -- name: scheduled
 -- use: outgoing_item
 WHERE o.instance_id = :instance_id AND o.queue_no IS NULL
 ORDER BY o.send_at_ms, o.accepted_ms, o.status_id;
-
--- name: next_outgoing
--- use: outgoing_item
-WHERE o.instance_id = :instance_id AND o.queue_no IS NOT NULL
-ORDER BY o.queue_no
-LIMIT 1;
 
 -- name: outgoing_by_id
 -- use: outgoing_item
@@ -39,7 +32,7 @@ WHERE o.instance_id = :instance_id AND o.status_id = :status_id;
 
 -- name: count_outgoing
 -- What the engine has already is not counted.
-SELECT count(*) FROM outbox WHERE instance_id = :instance_id AND phase <> 3;
+SELECT count(*) AS count FROM outbox WHERE instance_id = :instance_id AND phase <> 3;
 
 -- name: instances_with_outgoing
 -- The operator's: whose queues have to be worked on.
@@ -61,7 +54,7 @@ LIMIT :limit;
 
 -- name: next_send_at
 -- The operator's: when the next status has its time.
-SELECT min(send_at_ms) FROM outbox WHERE queue_no IS NULL;
+SELECT min(send_at_ms) AS send_at_ms FROM outbox WHERE queue_no IS NULL;
 
 -- name: enqueue
 UPDATE outbox SET queue_no = :queue_no, status_no = :status_no, expires_ms = :expires_ms
@@ -70,7 +63,7 @@ WHERE instance_id = :instance_id AND status_id = :status_id;
 -- name: set_phase
 UPDATE outbox SET phase = :phase
 WHERE instance_id = :instance_id AND status_id = :status_id
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: postpone_outgoing
 UPDATE outbox SET due_ms = :due_ms
@@ -95,7 +88,7 @@ DELETE FROM outbox WHERE instance_id = :instance_id AND status_no = :status_no;
 DELETE FROM outbox WHERE instance_id = :instance_id AND status_id IN (
     SELECT status_id FROM outbox WHERE instance_id = :instance_id LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: publication
 SELECT accepted_ms, send_at_ms, file_name, requested, resolved, skipped
@@ -105,10 +98,7 @@ WHERE instance_id = :instance_id AND status_no = :status_no;
 -- name: record_publication
 INSERT INTO publications (
     instance_id, status_no, accepted_ms, send_at_ms, file_name, requested, resolved, skipped
-) VALUES (
-    :instance_id, :status_no, :accepted_ms, :send_at_ms, :file_name, :requested, :resolved,
-    :skipped
-)
+) VALUES (:*)
 ON CONFLICT (instance_id, status_no) DO UPDATE SET
     resolved = excluded.resolved, skipped = excluded.skipped;
 
@@ -120,13 +110,13 @@ DELETE FROM publications WHERE instance_id = :instance_id AND status_no = :statu
 DELETE FROM receipts
 WHERE instance_id = :instance_id AND status_no = :status_no
     AND delivered_ms IS NULL AND read_ms IS NULL
-    AND person_no IN (SELECT CAST(told.value ->> 0 AS INTEGER) FROM json_each(:numbers) AS told);
+    AND person_no IN (SELECT CAST(item.value ->> 0 AS INTEGER) FROM json_each(:numbers) AS item);
 
 -- name: refuse_rows
 INSERT INTO receipts (instance_id, status_no, person_no, refused)
-SELECT :instance_id, :status_no, CAST(told.value ->> 0 AS INTEGER),
-       CAST(told.value ->> 1 AS SMALLINT)
-FROM json_each(:refusals) AS told
+SELECT :instance_id, :status_no, CAST(item.value ->> 0 AS INTEGER),
+       CAST(item.value ->> 1 AS SMALLINT)
+FROM json_each(:refusals) AS item
 WHERE true
 ON CONFLICT (instance_id, status_no, person_no) DO UPDATE SET refused = excluded.refused;
 

@@ -1,33 +1,33 @@
 -- name: outgoing_by_wire_id
 SELECT s.wire_id, s.status_no, s.status_id, s.by_api, s.reached
-FROM json_each(:wire_ids) AS told
+FROM json_each(:wire_ids) AS item
 CROSS JOIN statuses s ON (
-    s.instance_id = :instance_id AND s.wire_id = told.value ->> 0 AND s.author_no = 0
+    s.instance_id = :instance_id AND s.wire_id = item.value ->> 0 AND s.author_no = 0
 );
 
 -- name: tallies
 SELECT s.status_no, s.reached, s.last_receipt_ms
-FROM json_each(:status_nos) AS told
+FROM json_each(:status_nos) AS item
 CROSS JOIN statuses s ON (
-    s.instance_id = :instance_id AND s.status_no = CAST(told.value ->> 0 AS INTEGER)
+    s.instance_id = :instance_id AND s.status_no = CAST(item.value ->> 0 AS INTEGER)
     AND s.outgoing = 1
 );
 
 -- name: rows_of_pairs
--- at once: status_no, person_no, delivered_ms, read_ms
+-- at once
 SELECT r.status_no, r.person_no, r.delivered_ms, r.read_ms
-FROM json_each(:pairs) AS told
+FROM json_each(:pairs) AS item
 CROSS JOIN receipts r ON (
     r.instance_id = :instance_id
-    AND r.status_no = CAST(told.value ->> 0 AS INTEGER)
-    AND r.person_no = CAST(told.value ->> 1 AS INTEGER)
+    AND r.status_no = CAST(item.value ->> 0 AS INTEGER)
+    AND r.person_no = CAST(item.value ->> 1 AS INTEGER)
 );
 
 -- name: write_rows
 INSERT INTO receipts (instance_id, status_no, person_no, delivered_ms, read_ms)
-SELECT :instance_id, CAST(told.value ->> 0 AS INTEGER), CAST(told.value ->> 1 AS INTEGER),
-       CAST(told.value ->> 2 AS BIGINT), CAST(told.value ->> 3 AS BIGINT)
-FROM json_each(:rows) AS told
+SELECT :instance_id, CAST(item.value ->> 0 AS INTEGER), CAST(item.value ->> 1 AS INTEGER),
+       CAST(item.value ->> 2 AS BIGINT), CAST(item.value ->> 3 AS BIGINT)
+FROM json_each(:rows) AS item
 WHERE true
 ON CONFLICT (instance_id, status_no, person_no) DO UPDATE SET
     delivered_ms = excluded.delivered_ms, read_ms = excluded.read_ms;
@@ -35,13 +35,13 @@ ON CONFLICT (instance_id, status_no, person_no) DO UPDATE SET
 -- name: add_rows
 -- Recipients without a receipt yet; those that have a row keep it.
 INSERT INTO receipts (instance_id, status_no, person_no)
-SELECT :instance_id, :status_no, CAST(told.value ->> 0 AS INTEGER)
-FROM json_each(:person_nos) AS told
+SELECT :instance_id, :status_no, CAST(item.value ->> 0 AS INTEGER)
+FROM json_each(:person_nos) AS item
 WHERE true
 ON CONFLICT (instance_id, status_no, person_no) DO NOTHING;
 
 -- name: newest_receipt
-SELECT max(delivered_ms), max(read_ms)
+SELECT max(delivered_ms) AS delivered_ms, max(read_ms) AS read_ms
 FROM receipts
 WHERE instance_id = :instance_id AND status_no = :status_no;
 
@@ -50,7 +50,7 @@ UPDATE statuses SET reached = :reached, last_receipt_ms = :last_receipt_ms
 WHERE instance_id = :instance_id AND status_no = :status_no;
 
 -- name: recipients
--- at once: phone, lid, contact_name, delivered_ms, read_ms, refused
+-- at once
 SELECT p.phone, p.lid, coalesce(p.book_name, p.contact_name) AS contact_name,
        r.delivered_ms, r.read_ms, r.refused
 FROM receipts r
@@ -63,13 +63,13 @@ WHERE r.instance_id = :instance_id AND r.status_no = :status_no;
 SELECT wire_id, person_no, delivered_ms, read_ms
 FROM early_receipts
 WHERE instance_id = :instance_id
-    AND wire_id IN (SELECT told.value ->> 0 FROM json_each(:wire_ids) AS told);
+    AND wire_id IN (SELECT item.value ->> 0 FROM json_each(:wire_ids) AS item);
 
 -- name: hold_early
 INSERT INTO early_receipts (instance_id, wire_id, person_no, delivered_ms, read_ms, held_ms)
-SELECT :instance_id, told.value ->> 0, CAST(told.value ->> 1 AS INTEGER),
-       CAST(told.value ->> 2 AS BIGINT), CAST(told.value ->> 3 AS BIGINT), :held_ms
-FROM json_each(:rows) AS told
+SELECT :instance_id, item.value ->> 0, CAST(item.value ->> 1 AS INTEGER),
+       CAST(item.value ->> 2 AS BIGINT), CAST(item.value ->> 3 AS BIGINT), :held_ms
+FROM json_each(:rows) AS item
 WHERE true
 ON CONFLICT (instance_id, wire_id, person_no) DO UPDATE SET
     delivered_ms = excluded.delivered_ms, read_ms = excluded.read_ms,
@@ -89,4 +89,4 @@ RETURNING person_no, delivered_ms, read_ms;
 DELETE FROM receipts WHERE instance_id = :instance_id AND status_no = :status_no;
 
 -- name: count_rows
-SELECT count(*) FROM receipts WHERE instance_id = :instance_id AND status_no = :status_no;
+SELECT count(*) AS count FROM receipts WHERE instance_id = :instance_id AND status_no = :status_no;

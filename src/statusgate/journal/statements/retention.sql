@@ -1,6 +1,6 @@
 -- name: instance_with_expired
 -- The operator's: one instance that keeps something beyond its time.
-SELECT i.instance_id, CASE WHEN i.deleted_ms < :before_ms THEN 1 ELSE 0 END
+SELECT i.instance_id, CASE WHEN i.deleted_ms < :before_ms THEN 1 ELSE 0 END AS is_dead
 FROM instances i
 WHERE i.deleted_ms < :before_ms
     OR EXISTS (
@@ -53,7 +53,7 @@ DELETE FROM deletions WHERE instance_id = :instance_id AND (author_no, wire_id) 
     WHERE instance_id = :instance_id AND at_ms < :before_ms
     ORDER BY at_ms, author_no, wire_id LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: expire_gaps
 DELETE FROM gaps WHERE instance_id = :instance_id AND (author_no, wire_id) IN (
@@ -61,7 +61,7 @@ DELETE FROM gaps WHERE instance_id = :instance_id AND (author_no, wire_id) IN (
     WHERE instance_id = :instance_id AND at_ms < :before_ms
     ORDER BY at_ms, author_no, wire_id LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: expire_early
 DELETE FROM early_receipts WHERE instance_id = :instance_id AND (wire_id, person_no) IN (
@@ -69,7 +69,7 @@ DELETE FROM early_receipts WHERE instance_id = :instance_id AND (wire_id, person
     WHERE instance_id = :instance_id AND held_ms < :before_ms
     ORDER BY held_ms, wire_id, person_no LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: expire_files
 DELETE FROM files WHERE instance_id = :instance_id AND key IN (
@@ -85,7 +85,7 @@ DELETE FROM notifications WHERE instance_id = :instance_id AND receipt_id IN (
     WHERE instance_id = :instance_id AND ended_ms < :before_ms
     ORDER BY ended_ms, receipt_id LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: expire_deliveries
 DELETE FROM deliveries WHERE instance_id = :instance_id AND (receipt_id, attempt) IN (
@@ -93,7 +93,7 @@ DELETE FROM deliveries WHERE instance_id = :instance_id AND (receipt_id, attempt
     WHERE instance_id = :instance_id AND at_ms < :before_ms
     ORDER BY at_ms, receipt_id, attempt LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: expire_events
 -- The newest are kept whatever their age.
@@ -104,7 +104,7 @@ DELETE FROM event_log WHERE instance_id = :instance_id AND last_no IN (
     ) - :most_logged
     ORDER BY at_ms, last_no LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: any_statuses
 SELECT status_no FROM statuses WHERE instance_id = :instance_id LIMIT :limit;
@@ -113,7 +113,7 @@ SELECT status_no FROM statuses WHERE instance_id = :instance_id LIMIT :limit;
 DELETE FROM people WHERE instance_id = :instance_id AND person_no IN (
     SELECT person_no FROM people WHERE instance_id = :instance_id LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: purge_files
 DELETE FROM files WHERE instance_id = :instance_id AND key IN (
@@ -125,13 +125,13 @@ RETURNING key, extension;
 DELETE FROM notifications WHERE instance_id = :instance_id AND receipt_id IN (
     SELECT receipt_id FROM notifications WHERE instance_id = :instance_id LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: purge_events
 DELETE FROM event_log WHERE instance_id = :instance_id AND last_no IN (
     SELECT last_no FROM event_log WHERE instance_id = :instance_id LIMIT :limit
 )
-RETURNING 1;
+RETURNING instance_id;
 
 -- name: purge_state_history
 DELETE FROM state_history WHERE instance_id = :instance_id;
@@ -140,4 +140,4 @@ DELETE FROM state_history WHERE instance_id = :instance_id;
 DELETE FROM counters WHERE instance_id = :instance_id;
 
 -- name: purge_instance
-DELETE FROM instances WHERE instance_id = :instance_id RETURNING 1;
+DELETE FROM instances WHERE instance_id = :instance_id RETURNING instance_id;

@@ -2,9 +2,10 @@
 SELECT s.instance_id, s.status_no, s.status_id, s.wire_id, s.outgoing, s.by_api, s.kind,
        s.text, s.background, s.font, s.participants, s.posted_ms, s.sent_ms, s.failed_ms,
        s.failure_reason, s.failure_text, s.reached, s.last_receipt_ms, s.mimetype, s.thumbnail,
-       s.viewed_ms, s.sender_phone, i.phone, i.lid, i.push_name,
-       p.phone, p.lid, p.name, coalesce(p.book_name, p.contact_name),
-       f.key, f.extension, f.mimetype, f.size, f.created_ms, f.expires_ms
+       s.viewed_ms, s.sender_phone, i.phone AS account_phone, i.lid AS account_lid,
+       i.push_name, p.phone AS author_phone, p.lid AS author_lid, p.name AS author_name,
+       coalesce(p.book_name, p.contact_name) AS author_contact_name,
+-- use: file
 FROM statuses s
 LEFT JOIN instances i ON (
     i.instance_id = s.instance_id
@@ -32,24 +33,20 @@ WHERE s.instance_id = :instance_id AND s.status_id = :status_id;
 WHERE s.instance_id = :instance_id AND s.status_no = :status_no;
 
 -- name: known_or_deleted
-SELECT 1 FROM statuses
+SELECT instance_id FROM statuses
 WHERE instance_id = :instance_id AND status_id = :status_id AND author_no = :author_no
 UNION ALL
-SELECT 1 FROM statuses
+SELECT instance_id FROM statuses
 WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no
 UNION ALL
-SELECT 1 FROM deletions
+SELECT instance_id FROM deletions
 WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no;
 
 -- name: add_status
 INSERT INTO statuses (
     instance_id, status_no, author_no, outgoing, by_api, kind, reached, posted_ms, sent_ms,
     background, font, status_id, wire_id, sender_phone, mimetype, participants, text, thumbnail
-) VALUES (
-    :instance_id, :status_no, :author_no, :outgoing, :by_api, :kind, 0, :posted_ms, :sent_ms,
-    :background, :font, :status_id, :wire_id, :sender_phone, :mimetype, :participants, :text,
-    :thumbnail
-);
+) VALUES (:*);
 
 -- name: set_sent
 UPDATE statuses SET
@@ -73,12 +70,11 @@ WHERE instance_id = :instance_id AND status_id = :wire_id AND author_no = :autho
     AND author_no = 0 AND wire_id IS NULL;
 
 -- name: is_deleted
-SELECT 1 FROM deletions
+SELECT instance_id FROM deletions
 WHERE instance_id = :instance_id AND author_no = :author_no AND wire_id = :wire_id;
 
 -- name: add_deletion
-INSERT INTO deletions (instance_id, author_no, wire_id, at_ms)
-VALUES (:instance_id, :author_no, :wire_id, :at_ms)
+INSERT INTO deletions (instance_id, author_no, wire_id, at_ms) VALUES (:*)
 ON CONFLICT (instance_id, author_no, wire_id) DO NOTHING;
 
 -- name: forget_status
@@ -87,8 +83,7 @@ WHERE instance_id = :instance_id AND status_no = :status_no
 RETURNING file_key;
 
 -- name: add_gap
-INSERT INTO gaps (instance_id, author_no, wire_id, at_ms)
-VALUES (:instance_id, :author_no, :wire_id, :at_ms)
+INSERT INTO gaps (instance_id, author_no, wire_id, at_ms) VALUES (:*)
 ON CONFLICT (instance_id, author_no, wire_id) DO NOTHING;
 
 -- name: forget_gap
