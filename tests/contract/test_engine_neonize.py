@@ -44,6 +44,8 @@ pytestmark = [
     pytest.mark.timeout(60),
 ]
 
+PREVIEW = b"\xff\xd8\xff\xe0 a small picture"
+
 
 @pytest.fixture(scope="module")
 def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
@@ -253,7 +255,7 @@ async def test_files_arrive_byte_for_byte(
         seconds=7,
         width=64,
         height=48,
-        thumbnail=b"thumbnail",
+        thumbnail=PREVIEW,
         waveform=bytes(64),
     )
     sent = await anna.engine.post_status(post, None)
@@ -261,7 +263,7 @@ async def test_files_arrive_byte_for_byte(
     assert got.kind is kind
     assert got.text == post.text
     assert got.background == post.background
-    assert got.thumbnail == (b"" if kind is Kind.AUDIO else b"thumbnail")
+    assert got.thumbnail == (b"" if kind is Kind.AUDIO else PREVIEW)
     assert got.media is not None
     assert got.media.mimetype == mimetype
     assert got.media.size == len(content)

@@ -43,13 +43,16 @@ else:
         ImageMessage,
         Message,
         ProtocolMessage,
+        ReactionMessage,
         SenderKeyDistributionMessage,
+        VideoMessage,
     )
     from neonize.proto.waHistorySync.WAWebProtobufsHistorySync_pb2 import HistorySync
     from neonize.utils.jid import build_jid
 
     from statusgate.domain.address import Address
     from statusgate.domain.events import (
+        GapClosed,
         IdentityLearned,
         StatusDeleted,
         StatusReceipt,
@@ -62,6 +65,7 @@ else:
 
     OWN = Address(phone="100", lid="900")
     STATUSES = build_jid("status", "broadcast")
+    PREVIEW = b"\xff\xd8\xff\xe0" + bytes(96)
     NOW = time.time_ns() // 1_000_000
 
     def jid(user: str, server: str = "s.whatsapp.net", device: int = 0) -> Any:
@@ -96,6 +100,10 @@ else:
     def only(events: list[Any]) -> Any:
         (found,) = events
         return found
+
+    def shown(events: list[Any]) -> list[Any]:
+        """What concerns a status; a gap may close for whatever was read."""
+        return [event for event in events if not isinstance(event, GapClosed)]
 
     # -- statuses
 
@@ -145,10 +153,10 @@ else:
             fileLength=1234,
             mimetype="image/jpeg",
             caption="look",
-            JPEGThumbnail=b"t" * 100,
+            JPEGThumbnail=PREVIEW,
         )
         got = only(Converter(OWN).message(message(Message(imageMessage=image))))
-        assert (got.kind, got.text, got.thumbnail) == (Kind.IMAGE, "look", b"t" * 100)
+        assert (got.kind, got.text, got.thumbnail) == (Kind.IMAGE, "look", PREVIEW)
         assert (got.media.size, got.media.sha256) == (1234, b"s" * 32)
         kept = Message.FromString(got.media.handle).imageMessage
         assert (kept.directPath, kept.mediaKey) == ("/x?y", bytes(32))
@@ -184,6 +192,11 @@ else:
         assert first.address == second.author == both
         assert only(convert.message(message(Message(conversation="y"), of))).author == both
 
+    def test_a_round_video_note_is_a_video() -> None:
+        note = VideoMessage(caption="round", seconds=3)
+        got = only(Converter(OWN).message(message(Message(ptvMessage=note))))
+        assert (got.kind, got.text) == (Kind.VIDEO, "round")
+
     # -- deletions
 
     def revoke(wire_id: str = "ID1", mine: bool = True, participant: str = "") -> Any:
@@ -196,15 +209,17 @@ else:
         return message(Message(protocolMessage=body), wire_id="ID2")
 
     def test_an_author_withdraws_a_status() -> None:
-        got = only(Converter(OWN).message(revoke()))
+        got = only(shown(Converter(OWN).message(revoke())))
         assert got == StatusDeleted(wire_id="ID1", author=Address(phone="101"), at_ms=NOW)
 
     def test_nobody_withdraws_another_s_status() -> None:
         convert = Converter(OWN)
-        assert convert.message(revoke(mine=False, participant="102@s.whatsapp.net")) == []
-        assert convert.message(revoke(mine=False)) == []
+        assert (
+            shown(convert.message(revoke(mine=False, participant="102@s.whatsapp.net"))) == []
+        )
+        assert shown(convert.message(revoke(mine=False))) == []
         own_named = revoke(mine=False, participant="101:4@s.whatsapp.net")
-        assert only(convert.message(own_named)).author == Address(phone="101")
+        assert only(shown(convert.message(own_named))).author == Address(phone="101")
 
     @pytest.mark.parametrize(
         "kind",
@@ -217,7 +232,7 @@ else:
     def test_no_other_protocol_message_does_anything(kind: int) -> None:
         event = revoke()
         event.Message.protocolMessage.type = kind
-        assert Converter(OWN).message(event) == []
+        assert shown(Converter(OWN).message(event)) == []
 
     # -- receipts
 
@@ -272,12 +287,25 @@ else:
 
     # -- the rest
 
-    def test_an_unreadable_status_is_a_gap() -> None:
-        event = wire.UndecryptableMessage(
-            Info=message(Message()).Info, IsUnavailable=False, DecryptFailMode=1
+    def unreadable(mode: int) -> Any:
+        return wire.UndecryptableMessage(
+            Info=message(Message()).Info, IsUnavailable=False, DecryptFailMode=mode
         )
+
+    def test_an_unreadable_status_is_a_gap() -> None:
+        event = unreadable(wire.UndecryptableMessage.DECRYPT_FAIL_SHOW)
         got = only(Converter(OWN).undecryptable(event))
         assert got == StatusUndecryptable(wire_id="ID1", author=Address(phone="101"), at_ms=NOW)
+
+    def test_what_a_client_hides_when_it_cannot_read_it_is_no_gap() -> None:
+        event = unreadable(wire.UndecryptableMessage.DECRYPT_FAIL_HIDE)
+        assert Converter(OWN).undecryptable(event) == []
+
+    def test_reading_what_is_no_status_closes_its_gap() -> None:
+        closed = GapClosed(wire_id="ID2", author=Address(phone="101"), at_ms=NOW)
+        assert closed in Converter(OWN).message(revoke())
+        like = Message(reactionMessage=ReactionMessage(text="+"))
+        assert Converter(OWN).message(message(like, wire_id="ID2")) == [closed]
 
     def test_history_brings_the_statuses_of_the_last_day() -> None:
         data = HistorySync(syncType=HistorySync.INITIAL_STATUS_V3)
@@ -316,15 +344,16 @@ else:
         convert = Converter(OWN)
         assert convert.message(message(Message(conversation="x"), wire_id=wire_id)) == []
         assert convert.receipt(receipt(wire.Receipt.READ, ids=(wire_id,))) == []
-        assert convert.message(revoke(wire_id)) == []
+        assert shown(convert.message(revoke(wire_id))) == []
 
     @pytest.mark.parametrize("at", [0, -5, NOW + 2 * DAY_MS, 2**62])
     def test_impossible_times_become_now(at: int) -> None:
         got = only(Converter(OWN).message(message(Message(conversation="x"), at=at)))
         assert abs(got.at_ms - NOW) < 60_000
 
-    def test_a_large_thumbnail_is_left_out() -> None:
-        image = ImageMessage(JPEGThumbnail=bytes(100_000), caption="c" * 10_000)
+    @pytest.mark.parametrize("preview", [PREVIEW + bytes(70_000), b"<svg>", b"\xff\xd8"])
+    def test_a_preview_that_is_large_or_no_jpeg_is_left_out(preview: bytes) -> None:
+        image = ImageMessage(JPEGThumbnail=preview, caption="c" * 10_000)
         got = only(Converter(OWN).message(message(Message(imageMessage=image))))
         assert got.thumbnail == b""
         assert len(got.text) == 4096

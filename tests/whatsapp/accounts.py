@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.whatsapp.appstate import AddressBook
 from tests.whatsapp.jids import LIDS, PHONES, Jid
 from tests.whatsapp.nodes import Node, node
 from tests.whatsapp.queues import DeliveryQueue
@@ -77,6 +78,7 @@ class Account:
     privacy_list: list[Jid] = field(default_factory=list)
     read_receipts: str = "all"
     devices: dict[int, Device] = field(default_factory=dict)
+    address_book: AddressBook = field(default_factory=AddressBook)
     # who has asked for the list of devices, and for which form of the address
     watchers: set[tuple[Jid, str]] = field(default_factory=set)
 

@@ -134,6 +134,14 @@ class FakeWhatsApp:
             read_receipts=read_receipts,
         )
 
+    def rename(self, person: Person, contacts: Iterable[tuple[str, str | None, str]]) -> None:
+        """Have the person's phone name contacts: (address, hidden number's address, name)."""
+        self._call("rename", phone=person.phone, contacts=[list(each) for each in contacts])
+
+    def app_state_key(self, person: Person) -> Record:
+        """`{"id", "key"}` in hex: what an engine as the phone shares with companions."""
+        return self._record("app_state_key", phone=person.phone)
+
     def generate_contacts(self, first: int, count: int) -> list[Person]:
         """Contacts without engines, each a phone with keys: `people(first, count)`."""
         made = people(first, count)
@@ -196,8 +204,13 @@ class FakeWhatsApp:
         *,
         kind: Literal["random", "no_sender_key"] = "random",
         front: bool = False,
+        hide: bool = False,
     ) -> None:
-        """Queue a status that cannot be read; `front` puts it before all that waits."""
+        """Queue a message to statuses that cannot be read.
+
+        `front` puts it before all that waits; `hide` marks it as not worth a placeholder (a
+        like, say).
+        """
         self._call(
             "undecryptable",
             device=device,
@@ -205,6 +218,7 @@ class FakeWhatsApp:
             kind=kind,
             message_id=message_id,
             front=front,
+            hide=hide,
         )
 
     # ------------------------------------------------------------ stanzas

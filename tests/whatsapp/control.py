@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from tests.whatsapp import delivery, keys, pairing
+from tests.whatsapp import appstate, delivery, keys, pairing
 from tests.whatsapp import viewers as viewer_stanzas
 from tests.whatsapp.chat import Connection, conflict
 from tests.whatsapp.devices import remove_device
 from tests.whatsapp.history import Record
 from tests.whatsapp.jids import SERVER, STATUS, Jid
-from tests.whatsapp.nodes import Node, node
+from tests.whatsapp.nodes import Attrs, Node, node
 from tests.whatsapp.queues import Entry, key_of
 from tests.whatsapp.websocket import ClosedError
 
@@ -59,6 +59,22 @@ class Operations:
         if read_receipts is not None:
             account.read_receipts = read_receipts
         return {"phone": phone, "lid": lid, "key": account.key.public.hex()}
+
+    def rename(self, phone: str, contacts: list[list[str | None]]) -> Record:
+        """The phone has named contacts, each `[address, hidden number or null, name]`."""
+        account = self._account(phone)
+        named = [
+            (Jid.parse(jid), Jid.parse(lid) if lid else None, name or "")
+            for jid, lid, name in contacts
+            if jid is not None
+        ]
+        appstate.rename(self._world, account, named)
+        return {"version": len(account.address_book.patches)}
+
+    def app_state_key(self, phone: str) -> Record:
+        """The key of the account's application state, for whoever plays its phone."""
+        book = self._account(phone).address_book
+        return {"id": book.key_id.hex(), "key": book.key.hex()}
 
     def generate_contacts(self, first_phone: int, first_lid: int, count: int) -> Record:
         """Contacts with consecutive numbers, of whom only the phone exists."""
@@ -131,10 +147,11 @@ class Operations:
         self._connection(device).send(node("stream:error", {"code": code}, inner))
 
     def undecryptable(
-        self, device: str, author: str, kind: str, message_id: str, front: bool
+        self, device: str, author: str, kind: str, message_id: str, front: bool, hide: bool
     ) -> None:
-        """A status which cannot be read: `random` bytes, or an unknown sender key."""
-        enc = node("enc", {"v": 2, "type": "skmsg"}, _unreadable(kind))
+        """A message which cannot be read: `random` bytes, or an unknown sender key."""
+        attrs: Attrs = {"v": 2, "type": "skmsg", "decrypt-fail": "hide" if hide else None}
+        enc = node("enc", attrs, _unreadable(kind))
         stanza = node(
             "message",
             {
@@ -216,6 +233,12 @@ class Operations:
         self._world.ack_deadline = seconds
 
     # ------------------------------------------------------------ helpers
+
+    def _account(self, phone: str) -> Account:
+        found = self._world.accounts.person(Jid(phone))
+        if found is None:
+            raise ValueError(f"no account {phone}")
+        return found
 
     def _device(self, device: str) -> Device:
         found = self._world.accounts.device(Jid.parse(device))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tests.whatsapp import keys, pairing
+from tests.whatsapp import appstate, keys, pairing
 from tests.whatsapp.accounts import Device
 from tests.whatsapp.certificates import MEDIA_HOSTS
 from tests.whatsapp.devices import remove_device
@@ -132,4 +132,5 @@ _HANDLERS: dict[tuple[str, str, str], Handler] = {
     ("usync", "get", "usync"): _usync,
     ("w:m", "set", "media_conn"): _media_hosts,
     ("md", "set", "remove-companion-device"): _nothing,
+    ("w:sync:app:state", "set", "sync"): appstate.answer,
 }

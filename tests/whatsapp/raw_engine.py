@@ -164,6 +164,44 @@ class Engine:
         own = self._utils.build_jid(user)
         return self._send(own, self._e2e.Message(protocolMessage=protocol))
 
+    def share_app_state_key(self, user: str, key_id: str, key: str) -> Any:
+        """As the phone: give the own companions the key of the application state."""
+        share = self._e2e.AppStateSyncKeyShare()
+        shared = share.keys.add()
+        shared.keyID.keyID = bytes.fromhex(key_id)
+        shared.keyData.keyData = bytes.fromhex(key)
+        shared.keyData.fingerprint.rawID = 1
+        shared.keyData.timestamp = 1_700_000_000_000
+        protocol = self._e2e.ProtocolMessage(
+            type=self._e2e.ProtocolMessage.Type.APP_STATE_SYNC_KEY_SHARE,
+            appStateSyncKeyShare=share,
+        )
+        own = self._utils.build_jid(user)
+        return self._send(own, self._e2e.Message(protocolMessage=protocol))
+
+    def react(self, user: str, message_id: str, emoji: str) -> Any:
+        """Like a status of this person: a message to statuses that is none itself."""
+        reaction = self._e2e.ReactionMessage(text=emoji, senderTimestampMS=1_700_000_000_000)
+        reaction.key.remoteJID = "status@broadcast"
+        reaction.key.ID = message_id
+        reaction.key.participant = f"{user}@s.whatsapp.net"
+        return self._send(self._status, self._e2e.Message(reactionMessage=reaction))
+
+    def post_video_note(self, data: str, seconds: int) -> Any:
+        """A round video, as recorded with the camera button."""
+        fields = self._upload(base64.b64decode(data), 1)
+        video = self._e2e.VideoMessage(**fields, mimetype="video/mp4", seconds=seconds)
+        return self._send(self._status, self._e2e.Message(ptvMessage=video))
+
+    def post_bare_image(self, data: str, thumbnail: str) -> Any:
+        """An image that does not tell its length, with any preview."""
+        fields = self._upload(base64.b64decode(data), 0)
+        del fields["fileLength"]
+        image = self._e2e.ImageMessage(
+            **fields, mimetype="image/jpeg", JPEGThumbnail=base64.b64decode(thumbnail)
+        )
+        return self._send(self._status, self._e2e.Message(imageMessage=image))
+
     def _upload(self, data: bytes, kind: int) -> dict[str, Any]:
         from neonize.utils.enum import MediaType
 

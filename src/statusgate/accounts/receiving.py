@@ -11,6 +11,7 @@ from statusgate.domain.events import (
     EngineDied,
     EngineEvent,
     EngineState,
+    GapClosed,
     IdentityLearned,
     LinkingEnded,
     Paired,
@@ -94,7 +95,7 @@ class _Recording:
                 self._collect(event)
             case StatusDeleted():
                 self._deletion(event)
-            case StatusUndecryptable():
+            case StatusUndecryptable() | GapClosed():
                 self._gap(event)
             case ContactsChanged():
                 self._contacts(event)
@@ -172,7 +173,10 @@ class _Recording:
             self._changes.statuses.pop(gone.no, None)
             self._changes.removed.append(gone)
 
-    def _gap(self, event: StatusUndecryptable) -> None:
+    def _gap(self, event: StatusUndecryptable | GapClosed) -> None:
+        if isinstance(event, GapClosed):
+            self._tx.close_gap(self._instance.id, event.wire_id, event.author)
+            return
         self._tx.record_gap(self._instance.id, event.wire_id, event.author, event.at_ms)
         self._changes.gaps += 1
 

@@ -114,6 +114,14 @@ class StatusUndecryptable(Event, frozen=True, kw_only=True):
     at_ms: int
 
 
+class GapClosed(Event, frozen=True, kw_only=True):
+    """What could not be read at first was read now, and is no status."""
+
+    wire_id: str
+    author: Address
+    at_ms: int
+
+
 class ContactsChanged(Event, frozen=True, kw_only=True):
     """Contacts that are new or changed; may be a part of all."""
 
@@ -147,6 +155,7 @@ EngineEvent = (
     | StatusDeleted
     | StatusReceipt
     | StatusUndecryptable
+    | GapClosed
     | ContactsChanged
     | IdentityLearned
     | EngineDied

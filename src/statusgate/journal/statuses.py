@@ -167,6 +167,10 @@ class Statuses(Receipts):
                 at_ms=at_ms,
             )
 
+    def close_gap(self, instance_id: InstanceId, wire_id: str, author: Address) -> None:
+        """What left the gap has been read after all, and was no status."""
+        self._forget_gap(instance_id, self._author_no(instance_id, author), wire_id)
+
     # -- for the other parts of the record
 
     def _remove_status(self, instance_id: InstanceId, status_no: int) -> None:

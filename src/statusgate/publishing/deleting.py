@@ -114,11 +114,9 @@ class Deleting:
 
 
 def _audience(tx: Transaction, status: Status) -> list[Address]:
-    """Who has a status. For one posted on the phone only those who sent a receipt are known,
-    so it is revoked for all contacts as well."""
+    """Who has a status. Of one posted on the phone that is whoever sent a receipt, and while
+    nobody has, every contact."""
     people = [row.address for row in tx.recipients(status)]
-    if not status.by_api:
-        known = set(people)
-        contacts = (one.address for one in tx.contacts(status.instance_id) if one.contact_name)
-        people += [address for address in contacts if address not in known]
-    return people
+    if people or status.by_api:
+        return people
+    return [one.address for one in tx.contacts(status.instance_id) if one.contact_name]

@@ -291,6 +291,18 @@ async def test_a_gap_is_remembered_once_and_not_beside_its_status(account: Accou
     assert await account.write(lambda tx: tx.expire(NOON_MS + 1, 0, 10)) == (0, [])
 
 
+async def test_a_gap_is_closed_when_it_held_no_status(account: Account) -> None:
+    def work(tx: Transaction) -> None:
+        tx.record_gap(INSTANCE, "LIKE", person(1), NOON_MS)
+        tx.close_gap(INSTANCE, "LIKE", person(2))
+        tx.record_gap(INSTANCE, "OTHER", person(1), NOON_MS)
+
+    await account.write(work)
+    await account.write(lambda tx: tx.close_gap(INSTANCE, "LIKE", person(1)))
+    gone, _ = await account.write(lambda tx: tx.expire(NOON_MS + 1, 0, 10))
+    assert gone == 1
+
+
 @pytest.mark.parametrize("text", ["a\x00b", "a\ud800b", "\udfff", "\\u0000"])
 async def test_what_databases_cannot_keep_is_replaced(account: Account, text: str) -> None:
     clean = (

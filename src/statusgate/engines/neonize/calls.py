@@ -55,7 +55,7 @@ def download(client: Any, ref: MediaRef, to: Path, limit: int) -> None:
     message = Message.FromString(ref.handle)
     kinds = (message.imageMessage, message.videoMessage, message.audioMessage)
     told = max(media.fileLength for media in kinds)
-    if not 0 < told <= limit:
+    if told > limit:
         raise MediaUnavailable(f"the file has {told} bytes", final=True)
     try:
         data = client.download_any(message)

@@ -1,6 +1,7 @@
-"""Watching the library's contact store, which tells nothing of its changes."""
+"""Watching the library's contact store, which raises no event when it changes."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,12 +19,17 @@ log = logging.getLogger(__name__)
 
 PER_EVENT = 200
 
+_ADDRESS_BOOK_ARRIVED = re.compile(
+    r"(Full sync of|Synced) app state critical_unblock_low (completed|from version)"
+)
+
 
 class ContactStore:
     """The library's contacts and its knowledge of who has which LID; all local, no network."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._asked: set[str] = set()
 
     def entries(self) -> list[Entry]:
         """Return the rows of persons. Raises NeonizeError."""
@@ -62,6 +68,22 @@ class ContactStore:
             return person
         return Address(phone=person.phone or other.phone, lid=person.lid or other.lid)
 
+    def ask_lids(self, people: Iterable[Address], *, again: bool = True) -> None:
+        """Ask WhatsApp for the LIDs that the library does not know; it then remembers them.
+
+        With *again* false, whoever was asked about before is left out. Raises NeonizeError.
+        """
+        unknown = [
+            one.phone
+            for one in people
+            if one.phone
+            and (again or one.phone not in self._asked)
+            and not self.complete(one).lid
+        ]
+        if unknown:
+            self._client.get_user_info(*(build_jid(phone) for phone in unknown))
+            self._asked.update(unknown)
+
     def contacts(self) -> dict[str, Contact]:
         """Return all persons with a name, by phone, or by LID while the phone is unknown.
 
@@ -86,6 +108,31 @@ class ContactStore:
         return found
 
 
+class AddressBookListener(logging.Handler):
+    """Calls *arrived* when the phone has sent contacts or new names for them.
+
+    The library raises no event for that, but writes a line to its log. Its warnings go on to
+    the log of the process, everything else ends here: it names people.
+    """
+
+    def __init__(self, arrived: Callable[[], None]) -> None:
+        super().__init__()
+        self._arrived = arrived
+
+    def install(self) -> None:
+        """Take over the library's log."""
+        client = logging.getLogger("whatsmeow.Client")
+        client.setLevel(logging.DEBUG)
+        client.propagate = False
+        client.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            logging.getLogger().handle(record)
+        elif _ADDRESS_BOOK_ARRIVED.match(record.getMessage()):
+            self._arrived()
+
+
 class ContactWatch:
     """Compares the store with what was told last; everything is news at first."""
 
@@ -103,8 +150,11 @@ class ContactWatch:
         self._tell = tell
         self._told: dict[str, Contact] = {}
 
-    def look(self) -> None:
-        """Tell what has changed. Raises NeonizeError; then it is told the next time."""
+    def look(self) -> list[Address]:
+        """Tell what has changed; return everybody who has a name.
+
+        Raises NeonizeError; what changed is then told the next time.
+        """
         with self._names_in_place:
             present = self._store.contacts()
         changed = {key: one for key, one in present.items() if self._told.get(key) != one}
@@ -122,3 +172,4 @@ class ContactWatch:
         for start in range(0, len(news), PER_EVENT):
             self._tell(news[start : start + PER_EVENT])
         self._told = present
+        return [contact.address for contact in present.values()]

@@ -22,6 +22,7 @@ from neonize.proto.waHistorySync.WAWebProtobufsHistorySync_pb2 import HistorySyn
 from statusgate.domain.address import Address
 from statusgate.domain.events import (
     EngineEvent,
+    GapClosed,
     IdentityLearned,
     StatusDeleted,
     StatusReceipt,
@@ -39,6 +40,7 @@ MAX_THUMBNAIL = 64 * 1024
 MAX_IDS = 500
 _MAX_KNOWN = 100_000
 _FONT_FIELD = 9
+_JPEG = b"\xff\xd8\xff"
 
 _ID = re.compile(r"[!-~]{1,128}")
 _USER = re.compile(r"[0-9]{1,20}")
@@ -78,7 +80,13 @@ class Converter:
         else:
             name = clean(info.Pushname, MAX_NAME)
             found = status_of(event.Message, info.ID, author, from_me, name, at_ms)
-        return [] if found is None else [*self._identity(author, at_ms), found]
+        events: list[EngineEvent] = []
+        if found is not None:
+            events = [*self._identity(author, at_ms), found]
+        if not isinstance(found, StatusReceived) and _content(event.Message):
+            # A first attempt may have failed: the gap it left held no status.
+            events.append(GapClosed(wire_id=info.ID, author=author, at_ms=at_ms))
+        return events
 
     def receipt(self, event: Any) -> list[EngineEvent]:
         """Somebody got or saw statuses of the account."""
@@ -103,7 +111,9 @@ class Converter:
         return [*self._identity(viewer, at_ms), *found] if found else []
 
     def undecryptable(self, event: Any) -> list[EngineEvent]:
-        """A status that cannot be read."""
+        """A status that cannot be read; what a client would hide then (a like) is no status."""
+        if event.DecryptFailMode == wire.UndecryptableMessage.DECRYPT_FAIL_HIDE:
+            return []
         info = event.Info
         author = _person(info.MessageSource)
         if not _is_status(info.MessageSource) or author is None or not _ID.fullmatch(info.ID):
@@ -157,7 +167,7 @@ def status_of(
         "push_name": name,
         "at_ms": at_ms,
     }
-    fields = {field.name for field, _ in message.ListFields()} - _WITHOUT_CONTENT
+    fields = _content(message)
     if "conversation" in fields:
         return StatusReceived(kind=Kind.TEXT, text=clean(message.conversation), **common)
     if "extendedTextMessage" in fields:
@@ -173,9 +183,16 @@ def status_of(
         return _media(Kind.IMAGE, message.imageMessage, ImageMessage, common)
     if "videoMessage" in fields:
         return _media(Kind.VIDEO, message.videoMessage, VideoMessage, common)
+    if "ptvMessage" in fields:  # a round video note
+        return _media(Kind.VIDEO, message.ptvMessage, VideoMessage, common)
     if "audioMessage" in fields:
         return _media(Kind.AUDIO, message.audioMessage, AudioMessage, common)
     return None
+
+
+def _content(message: Any) -> set[str]:
+    """Return the names of the fields that say something to a person."""
+    return {field.name for field, _ in message.ListFields()} - _WITHOUT_CONTENT
 
 
 def font_of(text: Any) -> int | None:
@@ -248,9 +265,14 @@ def _media(kind: Kind, media: Any, made: Any, common: dict[str, Any]) -> StatusR
         text="" if kind is Kind.AUDIO else clean(media.caption),
         background=_colour(media) if kind is Kind.AUDIO else None,
         media=_reference(kind, media, made),
-        thumbnail=thumbnail if len(thumbnail) <= MAX_THUMBNAIL else b"",
+        thumbnail=thumbnail if _is_preview(thumbnail) else b"",
         **common,
     )
+
+
+def _is_preview(thumbnail: bytes) -> bool:
+    """Tell whether a preview is what it is said to be, a small JPEG."""
+    return thumbnail.startswith(_JPEG) and len(thumbnail) <= MAX_THUMBNAIL
 
 
 def _reference(kind: Kind, media: Any, made: Any) -> MediaRef | None:

@@ -23,7 +23,7 @@ from statusgate.domain.errors import (
     EngineUncertain,
     MediaUnavailable,
 )
-from statusgate.domain.events import ContactsChanged, EngineState
+from statusgate.domain.events import ContactsChanged, EngineEvent, EngineState
 from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.ipc import (
     NOT_BEGUN,
@@ -51,6 +51,7 @@ _FIRST_LOOKS = (5.0, 15.0, 60.0)
 """seconds between the looks after linking, while the phone still sends its contacts"""
 
 _GATHERING = 0.05
+_PAIRS_AT_ONCE = 200
 _LAST_ANSWERS = 1.0
 """seconds that a draining worker grants to requests other than posts"""
 _POSTING = frozenset({"post_status", "delete_status"})
@@ -228,7 +229,9 @@ class Operations:
 
     def _post_status(self, parameters: msgspec.Raw) -> Any:
         call = msgspec.json.decode(parameters, type=PostCall)
-        return self._open_poster().post(call.post, call.audience)
+        sent = self._open_poster().post(call.post, call.audience)
+        self._session().look_up_later(sent.recipients)
+        return sent
 
     def _outcome(self, parameters: msgspec.Raw) -> Any:
         """Tell what became of an earlier post; needs no connection."""
@@ -268,7 +271,7 @@ class Operations:
     # -- in the background
 
     def _look_after(self, session: "Session", watch: Any) -> None:
-        """Look at contacts after connecting and now and again, and for people's phones."""
+        """Look at contacts when there is news of them and now and again, and pair addresses."""
         pauses = itertools.chain(_FIRST_LOOKS, itertools.repeat(None))
         next_look = 0.0
         while not self._draining:
@@ -283,9 +286,9 @@ class Operations:
                     session.contacts_due = False
                     next_look = time.monotonic() + self._until_next_look(next(pauses))
                     self._present(self._poster).repair()
-                    watch.look()
+                    session.look_up_later(watch.look())
                     self._store.note_changes()
-                self._learn_phones(session)
+                self._learn_pairs(session)
             except OSError as error:
                 self._outlet.spool_failed(error)
             except Exception:
@@ -295,14 +298,18 @@ class Operations:
         every = self._setup.timing.contacts_every
         return every if early is None else min(early, every)
 
-    def _learn_phones(self, session: "Session") -> None:
-        """Look for the phones of people who were only told by LID."""
+    def _learn_pairs(self, session: "Session") -> None:
+        """Record which phone and LID are one person; WhatsApp is asked once about each."""
         contacts = self._present(self._contacts)
-        for lid in list(session.lids):
-            session.lids.discard(lid)
-            events = session.converter.identity(contacts.complete(Address(lid=lid)))
-            if events:
-                self._outlet.record(events)
+        while session.half_known:
+            some = min(len(session.half_known), _PAIRS_AT_ONCE)
+            people = [session.half_known.pop() for _ in range(some)]
+            contacts.ask_lids(people, again=False)
+            learned: list[EngineEvent] = []
+            for person in people:
+                learned.extend(session.converter.identity(contacts.complete(person)))
+            if learned:
+                self._outlet.record(learned)
 
     def _tell_contacts(self, contacts: list[Contact]) -> None:
         at_ms = time.time_ns() // 1_000_000

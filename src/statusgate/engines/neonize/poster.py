@@ -1,8 +1,10 @@
 """Publishing statuses, and taking them back."""
 
 import logging
+import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (
     ExtendedTextMessage,
     ImageMessage,
     Message,
+    MessageContextInfo,
     VideoMessage,
 )
 from neonize.utils.enum import MediaType
@@ -94,6 +97,9 @@ class Poster:
             if (before := self._book.outcome(post.key)) is not None:
                 return before
             message = self._compose(post)
+            message.messageContextInfo.CopyFrom(
+                MessageContextInfo(messageSecret=os.urandom(32))
+            )
             form: Form = self._form()
             try:
                 return self._publish(post.key, message, audience, form)
@@ -159,10 +165,10 @@ class Poster:
         try:
             privacy = self.privacy()
             if form == "lid" and audience is not None:
-                self._learn_lids(audience)
+                self._contacts.ask_lids(audience)
             entries = self._contacts.entries()
             if form == "lid" and audience is None:
-                self._learn_lids([entry.address for entry in entries if entry.full])
+                self._contacts.ask_lids([entry.address for entry in entries if entry.full])
         except NeonizeError as error:
             raise EngineUnavailable(f"the audience is unknown: {error}") from None
         complete = self._contacts.complete
@@ -183,14 +189,6 @@ class Poster:
             return AudiencePrivacy()
         people = filter(None, map(jid_address, settings[0].List))
         return AudiencePrivacy(_KINDS[settings[0].Type], tuple(people))  # type: ignore[arg-type]
-
-    def _learn_lids(self, people: Sequence[Address]) -> None:
-        """Ask WhatsApp for the LIDs that the library does not know; it then remembers them."""
-        unknown = [
-            one.phone for one in people if one.phone and not self._contacts.complete(one).lid
-        ]
-        if unknown:
-            self._client.get_user_info(*(build_jid(phone) for phone in unknown))
 
     @contextmanager
     def _names(self, key: str, plan: Plan, *, begin: bool) -> Iterator[None]:
@@ -316,4 +314,5 @@ class Poster:
             "fileSHA256": done.FileSHA256,
             "fileLength": len(data),
             "mimetype": post.mimetype,
+            "mediaKeyTimestamp": int(time.time()),
         }

@@ -9,7 +9,7 @@ it.
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, Protocol
 
@@ -31,11 +31,13 @@ from statusgate.domain.events import (
     StateChanged,
 )
 from statusgate.engines.neonize.config import Exit, Setup
+from statusgate.engines.neonize.contacts import AddressBookListener
 from statusgate.engines.neonize.convert import MAX_NAME, Converter, clean, jid_address
 from statusgate.engines.neonize.store import Linked, SessionStore
 
 log = logging.getLogger(__name__)
-logging.getLogger("whatsmeow").setLevel(logging.WARNING)  # below, it tells whole numbers
+for _name in ("whatsmeow", "Whatsmeow.Database"):
+    logging.getLogger(_name).setLevel(logging.WARNING)  # below, it names people
 
 _FIRST_QR, _LATER_QR = 60.0, 20.0
 """seconds for which WhatsApp honours the first code and each of the others"""
@@ -93,10 +95,10 @@ class Session:
         self._state_since = time.monotonic()
         self.qr_shown = threading.Event()
         self.attention = threading.Event()
-        """set when there is something to look after: contacts, or *lids*"""
+        """set when there is something to look after: contacts, or *half_known*"""
         self.contacts_due = False
-        self.lids: set[str] = set()
-        """viewers and authors of whom only the LID is known so far"""
+        self.half_known: set[Address] = set()
+        """people met under one form of their address, whose other form is to be looked up"""
         props = DeviceProps(os=setup.display_name, platformType=DeviceProps.CHROME)
         self.client = NewClient(store.path.name, props=props, uuid="account")
         self._listen()
@@ -178,6 +180,7 @@ class Session:
 
     def _listen(self) -> None:
         """Register all handlers; the library only learns of those that exist at connecting."""
+        AddressBookListener(self._look_at_contacts).install()
         self.client.qr(self._guarded(self._show_code))
         handlers: dict[Any, Callable[[Any], None]] = {
             library.PairStatusEv: self._on_pair_status,
@@ -224,9 +227,14 @@ class Session:
         self._outlet.record(events)
         for event in events:
             person = getattr(event, "viewer", None) or getattr(event, "author", None)
-            if person is not None and not person.phone and len(self.lids) < 10_000:
-                self.lids.add(person.lid)
+            if person is not None and not person.phone and len(self.half_known) < 10_000:
+                self.half_known.add(person)
                 self.attention.set()
+
+    def look_up_later(self, people: Iterable[Address]) -> None:
+        """Have the other form of these people's addresses looked up soon."""
+        self.half_known.update(one for one in people if not (one.phone and one.lid))
+        self.attention.set()
 
     def _look_at_contacts(self) -> None:
         self.contacts_due = True

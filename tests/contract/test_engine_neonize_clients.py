@@ -1,0 +1,223 @@
+"""The real engine among clients that do things differently, on our own WhatsApp server."""
+
+import asyncio
+import base64
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from statusgate.domain.events import (
+    ContactsChanged,
+    GapClosed,
+    IdentityLearned,
+    StatusReceipt,
+    StatusReceived,
+    StatusUndecryptable,
+)
+from statusgate.domain.post import StatusPost
+from statusgate.domain.status import Kind
+from tests.contract.test_engine_neonize_support import (
+    Account,
+    account,
+    by_phone,
+    strangers,
+    text,
+    whole,
+)
+from tests.waiting import eventually
+from tests.whatsapp.client import FakeWhatsApp
+from tests.whatsapp.engines import RawEngine
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(90),
+]
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
+    with FakeWhatsApp(tmp_path_factory.mktemp("whatsapp")) as server:
+        server.quick_pairing()
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def lawful(fake: FakeWhatsApp) -> Iterator[None]:
+    """Whatever a test does, the engine keeps to the protocol's rules."""
+    yield
+    fake.clear_faults()
+    assert fake.violations(take=True) == []
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def mine(
+    fake: FakeWhatsApp, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Account]:
+    async with account(fake, tmp_path_factory.mktemp("mine"), strangers(1)[0]) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def friend(
+    fake: FakeWhatsApp, mine: Account, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RawEngine]:
+    """A contact with a bare client, which can send whatever the protocol allows."""
+    made = await _client(fake, tmp_path_factory.mktemp("friend"), strangers(1)[0], 1)
+    await asyncio.to_thread(made.know, mine.person)
+    yield made
+    await asyncio.to_thread(made.stop)
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def phone(
+    fake: FakeWhatsApp, mine: Account, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[RawEngine]:
+    """The phone of the account under test."""
+    made = await _client(fake, tmp_path_factory.mktemp("phone"), mine.person, 2)
+    yield made
+    await asyncio.to_thread(made.stop)
+
+
+async def _client(fake: FakeWhatsApp, folder: Path, person: Any, device: int) -> RawEngine:
+    made = RawEngine(fake, folder)
+    await asyncio.to_thread(made.pair, person, device)
+    return made
+
+
+async def call(client: RawEngine, operation: str, **params: Any) -> str:
+    """Have a client do something; the id of what it sent, if anything."""
+    answer = await asyncio.to_thread(client.call, operation, **params)
+    return str(answer["id"]) if answer else ""
+
+
+# -- contacts
+
+
+async def test_names_from_the_phone_s_address_book_come_and_change_at_once(
+    fake: FakeWhatsApp, mine: Account, phone: RawEngine
+) -> None:
+    saved = strangers(1)[0]
+    fake.account(saved)
+    key = fake.app_state_key(mine.person)
+    fake.rename(mine.person, [(saved.address(), saved.address("lid"), "Saved")])
+    await call(
+        phone,
+        "share_app_state_key",
+        user=mine.person.phone,
+        key_id=key["id"],
+        key=key["key"],
+    )
+    await _named(mine, saved.phone, "Saved")
+    await mine.expect(IdentityLearned, address=whole(saved))
+    fake.rename(mine.person, [(saved.address(), saved.address("lid"), "Renamed")])
+    await _named(mine, saved.phone, "Renamed")
+
+
+async def _named(mine: Account, phone: str, name: str) -> None:
+    await eventually(
+        lambda: any(
+            contact.contact_name == name and contact.address.phone == phone
+            for news in mine.all_of(ContactsChanged)
+            for contact in news.contacts
+        ),
+        f"the contact {name}",
+        10,
+    )
+
+
+async def test_a_viewer_named_by_lid_is_known_as_the_recipient_named_by_phone(
+    fake: FakeWhatsApp, mine: Account
+) -> None:
+    (viewer,) = fake.generate_contacts(int(strangers(1)[0].phone) - 79_000_000_000, 1)
+    sent = await mine.engine.post_status(text("seen"), [by_phone(viewer)])
+    await mine.expect(IdentityLearned, address=whole(viewer))
+    fake.receipts(mine.device, sent.wire_id, [viewer], "read", by="lid", both=False)
+    await mine.expect(StatusReceipt)
+
+
+# -- what cannot be read
+
+
+async def test_what_a_client_would_hide_is_no_gap(
+    fake: FakeWhatsApp, mine: Account, friend: RawEngine
+) -> None:
+    mine.heard.clear()
+    fake.undecryptable(mine.device, friend.jid, "3EB0HIDDEN", hide=True)
+    fake.undecryptable(mine.device, friend.jid, "3EB0SHOWN")
+    shown = await mine.expect(StatusUndecryptable)
+    assert shown.wire_id == "3EB0SHOWN"
+
+
+async def test_a_retry_that_succeeds_closes_its_gap_whatever_it_contains(
+    fake: FakeWhatsApp, mine: Account, friend: RawEngine
+) -> None:
+    sent = await mine.engine.post_status(text("likeable"), [by_phone(friend.person)])
+    mine.heard.clear()
+    fake.fault("corrupt", mine.device, times=1)
+    like = await call(
+        friend, "react", user=mine.person.phone, message_id=sent.wire_id, emoji="+"
+    )
+    gap = await mine.expect(StatusUndecryptable, wire_id=like)
+    closed = await mine.expect(GapClosed, wire_id=like)
+    assert closed.author.meets(gap.author)
+
+
+# -- what is posted
+
+
+@pytest.mark.parametrize("kind", [Kind.TEXT, Kind.IMAGE])
+async def test_our_statuses_carry_what_other_clients_give_theirs(
+    mine: Account, friend: RawEngine, kind: Kind, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(os.urandom(1000))
+    post = StatusPost(
+        key=f"FIELDS{kind}",
+        kind=kind,
+        text="words",
+        media_path=str(tmp_path / "file"),
+        mimetype="image/jpeg",
+    )
+    sent = await mine.engine.post_status(post, [by_phone(friend.person)])
+    event = await asyncio.to_thread(friend.message, sent.wire_id)
+    message = event["Message"]
+    secret = base64.b64decode(message["messageContextInfo"]["messageSecret"])
+    assert len(secret) == 32
+    if kind is Kind.IMAGE:
+        stamped = int(message["imageMessage"]["mediaKeyTimestamp"])
+        assert sent.sent_ms is not None
+        assert abs(stamped - sent.sent_ms // 1000) < 300
+
+
+# -- what comes
+
+
+async def test_a_round_video_note_is_a_video(
+    mine: Account, friend: RawEngine, tmp_path: Path
+) -> None:
+    content = os.urandom(2000)
+    encoded = base64.b64encode(content).decode()
+    sent = await call(friend, "post_video_note", data=encoded, seconds=3)
+    got = await mine.expect(StatusReceived, wire_id=sent)
+    assert got.kind is Kind.VIDEO
+    assert got.media is not None
+    await mine.engine.download(got.media, tmp_path / "note", 2000)
+    assert (tmp_path / "note").read_bytes() == content
+
+
+async def test_an_image_that_does_not_tell_its_length_is_fetched(
+    mine: Account, friend: RawEngine, tmp_path: Path
+) -> None:
+    content = os.urandom(2000)
+    encoded = base64.b64encode(content).decode()
+    preview = base64.b64encode(b"<svg onload='alert(1)'>").decode()
+    sent = await call(friend, "post_bare_image", data=encoded, thumbnail=preview)
+    got = await mine.expect(StatusReceived, wire_id=sent)
+    assert got.thumbnail == b""
+    assert got.media is not None
+    await mine.engine.download(got.media, tmp_path / "image", 2000)
+    assert (tmp_path / "image").read_bytes() == content
