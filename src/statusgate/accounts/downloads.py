@@ -130,7 +130,7 @@ class Downloads:
         def work(tx: Transaction, changes: Changes) -> bool:
             status = tx.attach_file(download.instance_id, download.status_no, stored, thumbnail)
             if status is not None:
-                changes.settled(status)
+                changes.file_settled(status)
             return status is not None
 
         if not await self._publisher.record(download.instance_id, work):
@@ -167,7 +167,7 @@ class Downloads:
             tx.drop_download(instance_id, status_no)
             status = tx.status_by_no(instance_id, status_no)
             if status is not None:
-                changes.settled(status)
+                changes.file_settled(status)
 
         await self._publisher.record(instance_id, work)
 

@@ -348,7 +348,7 @@ class AccountManager:
             if instance is None or instance.state is state:
                 return
             moved = tx.record_state(msgspec.structs.replace(instance, state=state), at_ms)
-            changes.reached_state(moved, at_ms)
+            changes.state_changed(moved, at_ms)
 
         await self._publisher.record(instance_id, work)
 

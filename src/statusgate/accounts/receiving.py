@@ -116,7 +116,7 @@ class _Recording:
             return
         receipts, self._receipts = self._receipts, []
         changed = self._tx.record_receipts(self._instance.id, receipts, self._now_ms)
-        self._changes.viewed(changed)
+        self._changes.receipts_recorded(changed)
         for status_no in {change.status_no for change in changed}:
             self._look_again(status_no)
 
@@ -154,7 +154,7 @@ class _Recording:
         )
         if status is None:
             return
-        self._changes.appeared(status, awaits_file=event.media is not None)
+        self._changes.status_added(status, awaits_file=event.media is not None)
         if event.media is not None:
             self._tx.want_download(
                 self._instance.id, status.no, event.media, due_ms=self._now_ms
@@ -212,7 +212,7 @@ class _Recording:
             self._instance, state=state, suspended_until_ms=event.until_ms
         )
         self._instance = self._tx.record_state(changed, event.at_ms)
-        self._changes.reached_state(self._instance, event.at_ms)
+        self._changes.state_changed(self._instance, event.at_ms)
 
     def _save(self, *, phone: str, lid: str, device: int, push_name: str) -> None:
         changed = msgspec.structs.replace(

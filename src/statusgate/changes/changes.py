@@ -1,4 +1,4 @@
-"""What one transaction changed, for everyone who must follow after the commit."""
+"""What one transaction changed, for everything that follows commits."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from statusgate.domain.receipt import ReceiptChange
 from statusgate.domain.status import Status
 
 
-class Appeared(msgspec.Struct, frozen=True):
+class StatusAdded(msgspec.Struct, frozen=True):
     """A status is new in the journal."""
 
     status_no: int
@@ -24,30 +24,30 @@ class FileSettled(msgspec.Struct, frozen=True):
     status_no: int
 
 
-class Concluded(msgspec.Struct, frozen=True):
-    """A status of ours became sent or failed."""
+class OutcomeRecorded(msgspec.Struct, frozen=True):
+    """An outgoing status became sent or failed."""
 
     status_no: int
 
 
-class Viewed(msgspec.Struct, frozen=True):
+class ReceiptsRecorded(msgspec.Struct, frozen=True):
     """Receipts changed rows."""
 
     receipts: tuple[ReceiptChange, ...]
 
 
-class StateReached(msgspec.Struct, frozen=True):
-    """The instance came into another state."""
+class InstanceStateChanged(msgspec.Struct, frozen=True):
+    """The instance changed to another state."""
 
     instance: Instance
     at_ms: int
 
 
-Fact = Appeared | FileSettled | Concluded | Viewed | StateReached
+Fact = StatusAdded | FileSettled | OutcomeRecorded | ReceiptsRecorded | InstanceStateChanged
 
 
 class Changes(msgspec.Struct, kw_only=True):
-    """Collected while a transaction runs, told when it is committed."""
+    """Collected while a transaction runs, given to the followers once it is committed."""
 
     statuses: dict[int, Status] = {}
     """statuses that are new or changed, as they are now, by number"""
@@ -59,8 +59,9 @@ class Changes(msgspec.Struct, kw_only=True):
     instance: Instance | None = None
     """the instance, if its own row changed"""
     gaps: int = 0
+    """statuses that could not be read"""
     facts: list[Fact] = []
-    """what clients are to be told, in the order in which it happened"""
+    """what notifications and live events are made of, in the order in which it happened"""
     queued: int = 0
     """notifications that were put into the queue"""
     last_event_no: int = 0
@@ -68,33 +69,28 @@ class Changes(msgspec.Struct, kw_only=True):
     events: list[bytes] = []
     """lines that were put into the event log"""
 
-    @property
-    def state_changed(self) -> bool:
-        """Whether the instance came into another state."""
-        return any(isinstance(fact, StateReached) for fact in self.facts)
-
-    def appeared(self, status: Status, *, awaits_file: bool = False) -> None:
+    def status_added(self, status: Status, *, awaits_file: bool = False) -> None:
         """Note a status that is new."""
         self.statuses[status.no] = status
-        self.facts.append(Appeared(status.no, awaits_file))
+        self.facts.append(StatusAdded(status.no, awaits_file))
 
-    def settled(self, status: Status) -> None:
+    def file_settled(self, status: Status) -> None:
         """Note a status whose file is stored or given up."""
         self.statuses[status.no] = status
         self.facts.append(FileSettled(status.no))
 
-    def concluded(self, status: Status) -> None:
-        """Note a status of ours that became sent or failed just now."""
+    def outcome_recorded(self, status: Status) -> None:
+        """Note an outgoing status that became sent or failed."""
         self.statuses[status.no] = status
-        self.facts.append(Concluded(status.no))
+        self.facts.append(OutcomeRecorded(status.no))
 
-    def viewed(self, receipts: Sequence[ReceiptChange]) -> None:
+    def receipts_recorded(self, receipts: Sequence[ReceiptChange]) -> None:
         """Note rows that receipts changed."""
         self.receipts.extend(receipts)
         if receipts:
-            self.facts.append(Viewed(tuple(receipts)))
+            self.facts.append(ReceiptsRecorded(tuple(receipts)))
 
-    def reached_state(self, instance: Instance, at_ms: int) -> None:
-        """Note that the instance came into another state."""
+    def state_changed(self, instance: Instance, at_ms: int) -> None:
+        """Note that the instance changed to another state."""
         self.instance = instance
-        self.facts.append(StateReached(instance, at_ms))
+        self.facts.append(InstanceStateChanged(instance, at_ms))

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from statusgate.changes.changes import (
-    Appeared,
     Changes,
-    Concluded,
     Fact,
     FileSettled,
-    StateReached,
-    Viewed,
+    InstanceStateChanged,
+    OutcomeRecorded,
+    ReceiptsRecorded,
+    StatusAdded,
 )
 from statusgate.domain.clock import Clock
 from statusgate.domain.ids import InstanceId
@@ -85,20 +85,20 @@ class _Announcement:
 
     def _fact(self, fact: Fact) -> None:
         match fact:
-            case Appeared():
-                self._appeared(fact)
+            case StatusAdded():
+                self._status_added(fact)
             case FileSettled():
-                self._settled(fact)
-            case Concluded():
-                self._concluded(fact)
-            case Viewed():
-                self._viewed(fact)
-            case StateReached():
-                self._state(fact)
+                self._file_settled(fact)
+            case OutcomeRecorded():
+                self._outcome_recorded(fact)
+            case ReceiptsRecorded():
+                self._receipts_recorded(fact)
+            case InstanceStateChanged():
+                self._state_changed(fact)
             case _:
                 assert_never(fact)
 
-    def _appeared(self, fact: Appeared) -> None:
+    def _status_added(self, fact: StatusAdded) -> None:
         status = self._changes.statuses.get(fact.status_no)
         if status is None:
             return
@@ -111,7 +111,7 @@ class _Announcement:
         if status.outgoing:
             self._early(status)
 
-    def _settled(self, fact: FileSettled) -> None:
+    def _file_settled(self, fact: FileSettled) -> None:
         """Incoming statuses and those posted on the phone are announced with their file."""
         status = self._changes.statuses.get(fact.status_no)
         if status is not None and not (status.outgoing and status.by_api):
@@ -128,7 +128,7 @@ class _Announcement:
                 notifications.message_body(self._instance, status, self._public_url)
             )
 
-    def _concluded(self, fact: Concluded) -> None:
+    def _outcome_recorded(self, fact: OutcomeRecorded) -> None:
         status = self._changes.statuses.get(fact.status_no)
         if status is None:
             return
@@ -156,7 +156,7 @@ class _Announcement:
                     status.status_id, one.address.chat_id, one.row, by_api=status.by_api
                 )
 
-    def _viewed(self, fact: Viewed) -> None:
+    def _receipts_recorded(self, fact: ReceiptsRecorded) -> None:
         raised: list[int] = []
         for one in fact.receipts:
             if one.raised_to is None:
@@ -194,7 +194,7 @@ class _Announcement:
                 )
             )
 
-    def _state(self, fact: StateReached) -> None:
+    def _state_changed(self, fact: InstanceStateChanged) -> None:
         self.lines.append(events.state_line(fact.instance, fact.at_ms))
         if self._settings.state_webhook:
             self.bodies.append(notifications.state_body(fact.instance, fact.at_ms))

@@ -103,7 +103,7 @@ class Publishing:
         tx.add_rows(outgoing.instance_id, status.no, choice.people)
         tx.record_publication(outgoing.instance_id, status.no, publication_of(outgoing, choice))
         tx.enqueue(outgoing.instance_id, outgoing.status_id, status.no, joined_ms + KEPT_MS)
-        changes.appeared(status)
+        changes.status_added(status)
 
 
 def journal_status(tx: Transaction, outgoing: Outgoing, posted_ms: int) -> Status:

@@ -43,12 +43,12 @@ class Outcomes:
             status_no = present.status_no
             if status_no is None:
                 status = journal_status(tx, present, at_ms)
-                changes.appeared(status)
+                changes.status_added(status)
                 status_no = status.no
             tx.forget_outgoing(instance_id, outgoing.status_id)
             failed = tx.mark_failed(instance_id, status_no, failure, at_ms)
             if failed is not None and failed.failed_ms == at_ms:
-                changes.concluded(failed)
+                changes.outcome_recorded(failed)
 
         await self._publisher.record(instance_id, work)
 
@@ -81,7 +81,7 @@ class Outcomes:
             _leave_out(tx, changes, outgoing, sent.skipped, added=len(added))
             raised = tx.mark_sent(instance_id, status_no, sent.wire_id, at_ms)
             if raised is not None and raised.sent_ms == at_ms:
-                changes.concluded(raised)
+                changes.outcome_recorded(raised)
 
         await self._publisher.record(instance_id, work)
 

@@ -247,7 +247,7 @@ async def test_contacts_that_did_not_change_are_no_news(account: Account) -> Non
 
 async def test_a_state_that_does_not_change_is_no_news(account: Account) -> None:
     changes = await account.tell(StateChanged(state=EngineState.OPEN, at_ms=NOON_MS))
-    assert not changes.state_changed
+    assert changes.facts == []
 
 
 async def test_a_ban_says_until_when(account: Account) -> None:
