@@ -25,6 +25,7 @@ from PIL import Image
 
 from bench.figures import Figure
 from statusgate.domain.conversion import Converted, VideoWanted, VoiceWanted, Wanted
+from statusgate.domain.ids import InstanceId
 from statusgate.media.converter import Converter
 from statusgate.media.process import COMMAND, MediaChild
 
@@ -98,16 +99,16 @@ def _figures(name: str, source: Path, wanted: Wanted, runs: int) -> list[Figure]
 
 async def _convert(source: Path, wanted: Wanted) -> Run:
     child = MediaChild(command=COMMAND, takes_files=True)
-    converter = Converter(quick=child, films=child)
+    converter = Converter([child], [child])
     target = source.with_suffix(".converted")
     cpu_before = _cpu_seconds_of_children()
     async with _peak_of(child) as peaks:
         begun = time.perf_counter()
-        made = await converter.convert(source, wanted, target)
+        made = await converter.convert(InstanceId(1), source, wanted, target)
         taken = time.perf_counter() - begun
     await converter.close()
-    if not isinstance(made, Converted) or made.passed_through:
-        raise RuntimeError(f"not converted: {made}")
+    if not isinstance(made, Converted):
+        raise TypeError(f"not converted: {made}")
     size = target.stat().st_size / _MEBIBYTE
     target.unlink()
     cpu_seconds = _cpu_seconds_of_children() - cpu_before

@@ -32,7 +32,6 @@ class Converted(msgspec.Struct, frozen=True, kw_only=True):
     """A file that phones can show."""
 
     path: Path
-    """the target; the source itself if it was passed through"""
     mimetype: str
     extension: str
     """without dot"""
@@ -45,8 +44,6 @@ class Converted(msgspec.Struct, frozen=True, kw_only=True):
     """JPEG of at most 72 pixels either way; empty for voices"""
     waveform: bytes = b""
     """voices: 64 values of 0 to 100, the loudest 100 (all 0: silence)"""
-    passed_through: bool = False
-    """it was fine already; nothing has been written"""
 
 
 class ConversionFailed(msgspec.Struct, frozen=True):
@@ -61,6 +58,11 @@ class ConversionFailed(msgspec.Struct, frozen=True):
 def bad_media(detail: str) -> ConversionFailed:
     """The file is broken, of a wrong kind, or beyond the limits."""
     return ConversionFailed(FailureReason.BAD_MEDIA, BAD_MEDIA, detail)
+
+
+def too_many_pixels(description: str, detail: str) -> ConversionFailed:
+    """The picture or film is larger than we decode; *description* says how large it may be."""
+    return ConversionFailed(FailureReason.BAD_MEDIA, description, detail)
 
 
 def voice_too_long(max_seconds: int) -> ConversionFailed:

@@ -1,4 +1,4 @@
-"""The process that looks at foreign files: ``python -m statusgate.media.child [SOCKET]``.
+"""The process that decodes foreign files: ``python -m statusgate.media.child [SOCKET]``.
 
 It reads requests from stdin and answers on stdout, one at a time, until its parent hangs up.
 Before the first request it gives up all it does not need, so that a hostile file can cost no
@@ -26,7 +26,6 @@ from statusgate.media.frames import (
     Failed,
     Made,
     MakeThumbnail,
-    Probe,
     Progress,
     Ready,
     Reply,
@@ -37,6 +36,8 @@ from statusgate.media.frames import (
 
 _FILES_AT_ONCE = 2
 _NICENESS = 10
+_FILM_NICENESS = 9
+"""on top, so that pictures are quick while films are converted; a child ends after each film"""
 
 
 def main() -> None:
@@ -65,6 +66,8 @@ def _answer(request: Request, replies: BinaryIO, files: socket.socket | None) ->
         return _dispatch(request, replies, files)
     except voices.TooLong:
         return Failed("the voice is too long", Cause.LENGTH)
+    except pictures.TooManyPixels as error:
+        return Failed(str(error), Cause.PIXELS)
     except pictures.FAULTS as error:
         full = isinstance(error, OSError) and error.errno in limits.NO_ROOM
         reason = f"{type(error).__name__}: {str(error)[:200]}"
@@ -75,8 +78,6 @@ def _dispatch(request: Request, replies: BinaryIO, files: socket.socket | None) 
     match request:
         case MakeThumbnail():
             return Made(pictures.thumbnail(Path(request.source), request.edge))
-        case Probe():
-            return pictures.probe(Path(request.source))
         case Convert():
             with _files_of_request(files) as (source, target):
                 return _convert(request.wanted, source, target, replies)
@@ -93,6 +94,7 @@ def _convert(wanted: Wanted, source: BinaryIO, target: BinaryIO, replies: Binary
         case ImageWanted():
             return images.convert(source, target)
         case VideoWanted():
+            os.nice(_FILM_NICENESS)
             return films.convert(source, target, wanted.max_seconds, report)
         case VoiceWanted():
             return voices.convert(source, target, wanted.max_seconds, report)

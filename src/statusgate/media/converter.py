@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from statusgate.domain.conversion import (
@@ -12,12 +13,21 @@ from statusgate.domain.conversion import (
     VoiceWanted,
     Wanted,
     bad_media,
+    too_many_pixels,
     voice_too_long,
 )
 from statusgate.domain.errors import MediaFull, MediaUnavailable
+from statusgate.domain.fairness import FairShares
+from statusgate.domain.ids import InstanceId
 from statusgate.domain.media_types import HEAD_SIZE, MAX_FILE_BYTES, sniff
 from statusgate.media.frames import Cause, Convert, Done, Failed, Progress, Reply
-from statusgate.media.limits import NO_ROOM, allowed_seconds
+from statusgate.media.limits import (
+    MAX_FILM_PIXELS,
+    MAX_JPEG_PIXELS,
+    MAX_PICTURE_PIXELS,
+    NO_ROOM,
+    allowed_seconds,
+)
 from statusgate.media.process import COMMAND, MediaChild
 
 _PRIVATE_FILE = 0o600
@@ -30,35 +40,47 @@ _KINDS: dict[type[Wanted], tuple[str, ...]] = {
 }
 
 
+_MOST_PIXELS: dict[type[Wanted], str] = {
+    ImageWanted: f"Picture exceeds the limit of {MAX_PICTURE_PIXELS // 10**6} megapixels"
+    f" ({MAX_JPEG_PIXELS // 10**6} for JPEG)",
+    VideoWanted: f"Video exceeds the limit of {MAX_FILM_PIXELS // 10**6} megapixels a frame",
+}
+_CHILDREN = 2
+"""for films, and as many for the rest"""
+
+
 class Converter:
     """Converts files; this process never decodes anything itself.
 
-    Films and the rest have a child each, so that a picture never waits for a film. A child
-    converts one file at a time. No file is given up because of those before it: what a used
-    child fails at is tried once more by a fresh one.
+    Films have children of their own, so that a picture never waits for a film. Each instance
+    has one film and one other file in work, and those who wait are served in turn: behind any
+    number of files of one instance, another's is next. No file is given up because of those
+    before it: what a used child fails at is tried once more by a fresh one.
     """
 
     def __init__(
-        self, quick: MediaChild | None = None, films: MediaChild | None = None
+        self, quick: Sequence[MediaChild] = (), films: Sequence[MediaChild] = ()
     ) -> None:
-        self._quick = _Lane(quick or MediaChild(command=COMMAND, takes_files=True))
-        self._films = _Lane(films or MediaChild(command=COMMAND, takes_files=True))
+        """Two children for films and two for the rest, unless tests bring their own."""
+        self._quick = _Lane(quick or _new_children())
+        self._films = _Lane(films or _new_children())
 
     async def convert(
-        self, source: Path, wanted: Wanted, target: Path
+        self, instance_id: InstanceId, source: Path, wanted: Wanted, target: Path
     ) -> Converted | ConversionFailed:
         """Make what is *wanted* of *source*; only its bytes decide what it is.
 
-        *target* must not exist. It does afterwards only if the result says that it is the
-        path. Raises MediaFull if there is no room for it, MediaUnavailable (not final) if
-        the files cannot be opened or no child process can be started: not the file's fault.
+        *target* must not exist; it does afterwards if the result is Converted. If the caller
+        is cancelled, the child at work is ended at once. Raises MediaFull if there is no room
+        for the target, MediaUnavailable (not final) if the files cannot be opened or no child
+        process can be started: not the file's fault.
         """
         reading = _open(source, _READ)
         try:
             fault = await asyncio.to_thread(_fault_at_first_sight, reading, wanted)
             if fault:
                 return bad_media(fault)
-            return await self._convert(reading, source, wanted, target)
+            return await self._convert(instance_id, reading, wanted, target)
         finally:
             os.close(reading)
 
@@ -68,47 +90,63 @@ class Converter:
         await self._films.close()
 
     async def _convert(
-        self, reading: int, source: Path, wanted: Wanted, target: Path
+        self, instance_id: InstanceId, reading: int, wanted: Wanted, target: Path
     ) -> Converted | ConversionFailed:
         writing = _open(target, _WRITE)
-        written = False
+        reply: Reply | None = None
         try:
             lane = self._films if isinstance(wanted, VideoWanted) else self._quick
-            reply = await lane.convert(wanted, (reading, writing))
-            written = isinstance(reply, Done) and not reply.passed_through
-            return _outcome(reply, wanted, target if written else source)
+            reply = await lane.convert(instance_id, wanted, (reading, writing))
+            return _outcome(reply, wanted, target)
         finally:
             os.close(writing)
-            if not written:
+            if not isinstance(reply, Done):
                 _remove(target)
 
 
 class _Lane:
-    """A child and those who wait for it."""
+    """Children that convert one file each, shared fairly between instances."""
 
-    def __init__(self, child: MediaChild) -> None:
-        self._child = child
-        self._turn = asyncio.Lock()
+    def __init__(self, children: Sequence[MediaChild]) -> None:
+        self._children = children
+        self._idle = list(children)
+        self._shares: FairShares[InstanceId] = FairShares(total=len(children), each=1)
 
-    async def convert(self, wanted: Wanted, files: tuple[int, int]) -> Reply:
-        """Return the child's answer; a failure is always the verdict of a fresh child."""
-        async with self._turn:
-            reply = await self._ask(wanted, files)
-            if isinstance(reply, Failed) and reply.cause is Cause.FILE and self._child.used:
-                await self._child.close()
-                reply = await self._ask(wanted, files)
-            if isinstance(reply, Failed) or isinstance(wanted, VideoWanted):
-                await self._child.close()
-            return reply
+    async def convert(
+        self, instance_id: InstanceId, wanted: Wanted, files: tuple[int, int]
+    ) -> Reply:
+        """Return a child's answer; a failure is always the verdict of a fresh child."""
+        async with self._shares.place(instance_id):
+            child = self._idle.pop()
+            try:
+                return await _ask_twice(child, wanted, files)
+            finally:
+                self._idle.append(child)
 
     async def close(self) -> None:
-        await self._child.close()
+        for child in self._children:
+            await child.close()
 
-    async def _ask(self, wanted: Wanted, files: tuple[int, int]) -> Reply:
-        def allowance(progress: Progress) -> float:
-            return allowed_seconds(wanted, progress.seconds)
 
-        return await self._child.ask(Convert(wanted), files, allowance)
+def _new_children() -> list[MediaChild]:
+    return [MediaChild(command=COMMAND, takes_files=True) for _ in range(_CHILDREN)]
+
+
+async def _ask_twice(child: MediaChild, wanted: Wanted, files: tuple[int, int]) -> Reply:
+    reply = await _ask(child, wanted, files)
+    if isinstance(reply, Failed) and reply.cause is Cause.FILE and child.used:
+        await child.close()
+        reply = await _ask(child, wanted, files)
+    if isinstance(reply, Failed) or isinstance(wanted, VideoWanted):
+        await child.close()
+    return reply
+
+
+async def _ask(child: MediaChild, wanted: Wanted, files: tuple[int, int]) -> Reply:
+    def allowance(progress: Progress) -> float:
+        return allowed_seconds(wanted, progress.seconds)
+
+    return await child.ask(Convert(wanted), files, allowance)
 
 
 def _outcome(reply: Reply, wanted: Wanted, path: Path) -> Converted | ConversionFailed:
@@ -117,6 +155,8 @@ def _outcome(reply: Reply, wanted: Wanted, path: Path) -> Converted | Conversion
             return _converted(reply, path)
         case Failed(cause=Cause.LENGTH) if isinstance(wanted, VoiceWanted):
             return voice_too_long(wanted.max_seconds)
+        case Failed(cause=Cause.PIXELS):
+            return too_many_pixels(_MOST_PIXELS[type(wanted)], reply.reason)
         case Failed(cause=Cause.ROOM):
             raise MediaFull(reply.reason)
         case Failed(cause=Cause.CHILD):
@@ -137,7 +177,6 @@ def _converted(done: Done, path: Path) -> Converted:
         height=done.height,
         thumbnail=done.thumbnail,
         waveform=done.waveform,
-        passed_through=done.passed_through,
     )
 
 

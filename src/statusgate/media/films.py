@@ -1,31 +1,35 @@
 """Making the MP4 that phones show out of any film; runs in the child process alone."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import BinaryIO
 
 import av
-import av.error
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from statusgate.media.finefilms import copied_film, fine_film
+from statusgate.domain.media_types import MP4
 from statusgate.media.frames import Done
-from statusgate.media.limits import STEP_SECONDS
-from statusgate.media.mp4 import EXTENSION, MIMETYPE, Geometry, Mp4, geometry
+from statusgate.media.limits import MAX_FILM_PIXELS, STEP_SECONDS
+from statusgate.media.mp4 import Geometry, Mp4Writer, geometry
 from statusgate.media.pictures import (
     CONTAINERS,
-    MAX_FILM_PIXELS,
     UnfitFile,
     check_pixels,
     opened_container,
     type_of,
 )
-from statusgate.media.sources import check_whole, film_of, first_frame_of, forgiving
+from statusgate.media.remux import remuxed_film
+from statusgate.media.sources import (
+    check_whole,
+    film_of,
+    first_frame_of,
+    forgiving,
+    start_over,
+)
 
 _BELIEVED_SECONDS = 10
 
@@ -33,34 +37,20 @@ Report = Callable[[float], None]
 
 
 def convert(source: BinaryIO, target: BinaryIO, max_seconds: int, report: Report) -> Done:
-    """Write *source* to *target* as MP4, cut at *max_seconds*, unless it is fine already.
+    """Write *source* to *target* as MP4, cut at *max_seconds*; copied without loss if possible.
 
-    *report* hears how many seconds are done. Raises one of ``pictures.FAULTS``.
+    *report* is called with the seconds done so far. Raises one of ``pictures.FAULTS``.
     """
     mimetype = type_of(source)
     if not mimetype.startswith("video/") or mimetype not in CONTAINERS:
         raise UnfitFile(f"{mimetype} is no film")
     check_whole(source, mimetype)
-    return _as_it_is(source, mimetype, target, max_seconds, report) or _encode(
-        source, CONTAINERS[mimetype], target, max_seconds, report
-    )
-
-
-def _as_it_is(
-    source: BinaryIO, mimetype: str, target: BinaryIO, max_seconds: int, report: Report
-) -> Done | None:
-    """Keep a film that is fine, or copy one of which only the rest of the file is not."""
-    fine: Done | None = None
-    with contextlib.suppress(av.error.FFmpegError):  # decoding all of it is more forgiving
-        if mimetype == MIMETYPE:
-            fine = fine_film(source, max_seconds, report)
-        if fine is None and CONTAINERS[mimetype] == "mov":
-            fine = copied_film(source, target, max_seconds, report)
-    source.seek(0)
-    if fine is None:
-        target.seek(0)
-        target.truncate(0)
-    return fine
+    if CONTAINERS[mimetype] == "mov":
+        remuxed = remuxed_film(source, target, max_seconds, report)
+        if remuxed is not None:
+            return remuxed
+        start_over(source, target)
+    return _encode(source, CONTAINERS[mimetype], target, max_seconds, report)
 
 
 def _encode(
@@ -69,7 +59,7 @@ def _encode(
     picture, has_sound = _first_look(source, container)
     with (
         opened_container(source, container) as opened,
-        Mp4(target, picture, has_sound=has_sound, max_seconds=max_seconds) as made,
+        Mp4Writer(target, picture, has_sound=has_sound, max_seconds=max_seconds) as made,
     ):
         streams: list[VideoStream | AudioStream] = [film_of(opened)]
         streams += opened.streams.audio[:1] if has_sound else ()
@@ -80,8 +70,8 @@ def _encode(
             else:
                 made.play(frame, at)
     return Done(
-        mimetype=MIMETYPE,
-        extension=EXTENSION,
+        mimetype=MP4.mimetype,
+        extension=MP4.extension,
         seconds=float(made.seconds),
         width=picture.width,
         height=picture.height,

@@ -24,12 +24,6 @@ class MakeThumbnail(Frame, frozen=True):
     edge: int
 
 
-class Probe(Frame, frozen=True):
-    """Ask what a file is; answered Probed."""
-
-    source: str
-
-
 class Convert(Frame, frozen=True):
     """Make what is wanted of the file sent along; answered by some Progress, then Done.
 
@@ -39,7 +33,7 @@ class Convert(Frame, frozen=True):
     wanted: Wanted
 
 
-Request = MakeThumbnail | Probe | Convert
+Request = MakeThumbnail | Convert
 
 
 class Ready(Frame, frozen=True):
@@ -52,18 +46,6 @@ class Made(Frame, frozen=True):
     content: bytes
 
 
-class Probed(Frame, frozen=True, kw_only=True):
-    """What a file is, told by reading it."""
-
-    mimetype: str
-    width: int = 0
-    """pixels, as shown"""
-    height: int = 0
-    seconds: float = 0.0
-    """0 if it has no length in time"""
-    has_audio: bool = False
-
-
 class Progress(Frame, frozen=True):
     """Further frames will follow; so much of the content is converted."""
 
@@ -71,7 +53,7 @@ class Progress(Frame, frozen=True):
 
 
 class Done(Frame, frozen=True, kw_only=True):
-    """The target is written, or the source needs no conversion."""
+    """The target is written."""
 
     mimetype: str
     extension: str
@@ -80,7 +62,6 @@ class Done(Frame, frozen=True, kw_only=True):
     height: int = 0
     thumbnail: bytes = b""
     waveform: bytes = b""
-    passed_through: bool = False
 
 
 class Cause(StrEnum):
@@ -90,6 +71,8 @@ class Cause(StrEnum):
     """what is in it, or what it did to the child"""
     LENGTH = "length"
     """the voice is too long"""
+    PIXELS = "pixels"
+    """the picture or film is too large to be decoded"""
     ROOM = "room"
     """the disk of the target is full"""
     TIME = "time"
@@ -104,7 +87,7 @@ class Failed(Frame, frozen=True):
     cause: Cause = Cause.FILE
 
 
-Reply = Ready | Made | Probed | Progress | Done | Failed
+Reply = Ready | Made | Progress | Done | Failed
 
 requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)

@@ -7,11 +7,11 @@ from typing import BinaryIO
 
 from PIL import Image, ImageCms
 
-from statusgate.media import clean
+from statusgate.domain.media_types import JPEG
 from statusgate.media.frames import Done
-from statusgate.media.limits import THUMBNAIL_PIXELS
+from statusgate.media.jpegs import is_plain_jpeg
+from statusgate.media.limits import MAX_PICTURE_PIXELS, THUMBNAIL_PIXELS
 from statusgate.media.pictures import (
-    MAX_PICTURE_PIXELS,
     PICTURES,
     UnfitFile,
     check_pixels,
@@ -22,7 +22,7 @@ from statusgate.media.pictures import (
 
 LONGEST_EDGE = 1920
 """pixels; phones themselves post statuses of 1600 to 1920"""
-MOST_PASSED_BYTES = 5 * 1024 * 1024
+_MOST_COPIED_BYTES = 5 * 1024 * 1024
 """the size WhatsApp documents for images (Cloud API)"""
 _QUALITY = 85
 _SIXTEEN_BITS = 256
@@ -42,7 +42,7 @@ _TURNS = {
 
 
 def convert(source: BinaryIO, target: BinaryIO) -> Done:
-    """Write *source* to *target* as JPEG, unless it is one that needs no change.
+    """Write *source* to *target* as JPEG; one that needs no change is copied.
 
     Upright, in sRGB, on black where it was transparent, without metadata. Raises one of
     ``pictures.FAULTS``.
@@ -50,35 +50,45 @@ def convert(source: BinaryIO, target: BinaryIO) -> Done:
     mimetype = type_of(source)
     if mimetype not in PICTURES:
         raise UnfitFile(f"{mimetype} is no picture")
-    passed = mimetype == "image/jpeg" and _is_fine(source)
+    fine = _fine_jpeg(source) if mimetype == JPEG.mimetype else b""
     image = _decoded(source, PICTURES[mimetype])
-    if not passed:
+    if fine:
+        _write(target, fine)
+    else:
         image.save(target, "JPEG", quality=_QUALITY, optimize=True)
     width, height = image.size
     return Done(
-        mimetype="image/jpeg",
-        extension="jpg",
+        mimetype=JPEG.mimetype,
+        extension=JPEG.extension,
         width=width,
         height=height,
         thumbnail=_thumbnail(image),
-        passed_through=passed,
     )
 
 
-def _is_fine(source: BinaryIO) -> bool:
-    content = source.read(MOST_PASSED_BYTES + 1)
+def _fine_jpeg(source: BinaryIO) -> bytes:
+    """Return a JPEG that phones can be shown as it is; ``b""`` if it has to be encoded."""
+    content = source.read(_MOST_COPIED_BYTES + 1)
     source.seek(0)
-    if len(content) > MOST_PASSED_BYTES or not clean.is_plain_jpeg(content):
-        return False
+    if len(content) > _MOST_COPIED_BYTES or not is_plain_jpeg(content):
+        return b""
     with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
-        return image.mode == "RGB" and max(image.size) <= LONGEST_EDGE
+        is_fine = image.mode == "RGB" and max(image.size) <= LONGEST_EDGE
+    return content if is_fine else b""
+
+
+def _write(target: BinaryIO, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[target.write(left) :]
 
 
 def _decoded(source: BinaryIO, format_name: str) -> Image.Image:
     """Decode all of a picture, no larger than wanted, as RGB."""
     with opened_picture(source, format_name) as image:
         if format_name == "JPEG":
-            image.draft("RGB", (LONGEST_EDGE, LONGEST_EDGE))
+            image.draft("RGB", _scaled(image.size, LONGEST_EDGE))
+            check_pixels(*image.size, MAX_PICTURE_PIXELS)
         image.load()
         check_pixels(*image.size, MAX_PICTURE_PIXELS)
         profile, orientation = image.info.get("icc_profile"), image.getexif().get(_ORIENTATION)
@@ -87,6 +97,12 @@ def _decoded(source: BinaryIO, format_name: str) -> Image.Image:
         made = _in_srgb(_on_black(_upright(small, orientation)), profile)
         made.info.clear()  # or Pillow would write the source's comment into it
         return made
+
+
+def _scaled(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    width, height = size
+    scale = longest / max(size)
+    return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 def _reduced(image: Image.Image) -> Image.Image:

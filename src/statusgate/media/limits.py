@@ -7,20 +7,26 @@ import errno
 from typing import assert_never
 
 from statusgate.domain.conversion import ImageWanted, VideoWanted, VoiceWanted, Wanted
+from statusgate.domain.media_types import MAX_FILE_BYTES
 
 MEBIBYTE = 1024 * 1024
 LOOKING_MEMORY_BYTES = 176 * MEBIBYTE
-"""for thumbnails and probes, beyond what the libraries take; together below 256 MiB"""
+"""for thumbnails, beyond what the libraries take; together below 256 MiB"""
 CONVERTING_MEMORY_BYTES = 448 * MEBIBYTE
 """for conversions, likewise; the libraries' own part is about 40 MiB resident"""
 LOOKING_CPU_SECONDS = 3
 CONVERTING_CPU_SECONDS = 20
 """between two steps of progress; what stops a decoder that loops"""
-OUTPUT_BYTES = 100 * MEBIBYTE
+OUTPUT_BYTES = MAX_FILE_BYTES
 OPEN_FILES = 32
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 """errors that say that a disk is full"""
 
+MAX_PICTURE_PIXELS = 50_000_000
+MAX_JPEG_PIXELS = 200_000_000
+"""phones take such photos; a JPEG is made smaller while it is decoded"""
+MAX_FILM_PIXELS = 16_000_000
+"""of each frame"""
 THUMBNAIL_PIXELS = 72
 """longer edge of every thumbnail"""
 STEP_SECONDS = 2.0

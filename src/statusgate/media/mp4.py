@@ -21,8 +21,6 @@ from PIL import Image
 from statusgate.media.limits import OUTPUT_BYTES, THUMBNAIL_PIXELS
 from statusgate.media.pictures import UnfitFile, small_jpeg
 
-MIMETYPE = "video/mp4"
-EXTENSION = "mp4"
 LONGEST_EDGE = 1280
 """pixels"""
 WANTED_BYTES = 16 * 1024 * 1024
@@ -91,7 +89,7 @@ def _even(length: Fraction) -> int:
     return max(2, int(length / 2) * 2)
 
 
-class Mp4:
+class Mp4Writer:
     """An MP4 of H.264 and AAC being written, its index in front."""
 
     def __init__(
@@ -254,7 +252,7 @@ def opened_mp4(target: BinaryIO) -> OutputContainer:
         target,
         "w",
         format="mp4",
-        options={"movflags": "faststart"},
+        options={"movflags": "faststart", "fflags": "+bitexact"},
         io_open=lambda *_: _Reading(target.fileno()),
     )
 

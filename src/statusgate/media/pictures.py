@@ -17,17 +17,12 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
 
-from statusgate.domain.media_types import HEAD_SIZE, TABLE, sniff
-from statusgate.media.frames import Probed
+from statusgate.domain.media_types import HEAD_SIZE, JPEG, TABLE, sniff
+from statusgate.media.limits import MAX_FILM_PIXELS, MAX_JPEG_PIXELS, MAX_PICTURE_PIXELS
 
-MAX_PICTURE_PIXELS = 50_000_000
-MAX_FILM_PIXELS = 16_000_000
 _QUALITY = 50
 _MAX_PACKETS = 500
 _MAX_STREAMS = 8
-_ORIENTATION = 0x0112
-_LYING = (5, 6, 7, 8)
-"""EXIF orientations that exchange width and height"""
 PICTURES = {row.mimetype: row.decoder for row in TABLE if row.decoder and row.kind == "image"}
 CONTAINERS = {row.mimetype: row.decoder for row in TABLE if row.decoder and row.kind != "image"}
 _OPTIONS = {"probesize": "4000000", "analyzeduration": "2000000"}
@@ -35,6 +30,10 @@ _OPTIONS = {"probesize": "4000000", "analyzeduration": "2000000"}
 
 class UnfitFile(Exception):
     """Not a picture or film we read, or one beyond the limits."""
+
+
+class TooManyPixels(UnfitFile):
+    """A picture or film larger than we decode."""
 
 
 FAULTS = (
@@ -58,7 +57,7 @@ FAULTS = (
 def prepare() -> None:
     """Load what decoding needs later, and switch off what nobody reads."""
     Image.init()
-    Image.MAX_IMAGE_PIXELS = MAX_PICTURE_PIXELS
+    Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
     av.logging.set_level(None)
 
 
@@ -70,16 +69,6 @@ def thumbnail(source: Path, edge: int) -> bytes:
     if mimetype.startswith("video/") and mimetype in CONTAINERS:
         return small_jpeg(_small_frame(source, CONTAINERS[mimetype], edge))
     raise UnfitFile(f"no thumbnail of {mimetype}")
-
-
-def probe(source: Path) -> Probed:
-    """Return what a file is."""
-    mimetype = _type_of(source)
-    if mimetype in PICTURES:
-        return _probe_picture(source, mimetype)
-    if mimetype in CONTAINERS:
-        return _probe_container(source, mimetype)
-    return Probed(mimetype=mimetype)
 
 
 def type_of(file: BinaryIO) -> str:
@@ -99,7 +88,8 @@ def _type_of(source: Path) -> str:
 def opened_picture(source: Path | BinaryIO, format_name: str) -> Iterator[Image.Image]:
     """Open a picture by the decoder we chose. Raises UnfitFile if it has too many pixels."""
     with Image.open(source, formats=(format_name,)) as image:
-        check_pixels(*image.size, MAX_PICTURE_PIXELS)
+        is_jpeg = format_name == JPEG.decoder
+        check_pixels(*image.size, MAX_JPEG_PIXELS if is_jpeg else MAX_PICTURE_PIXELS)
         yield image
 
 
@@ -128,12 +118,6 @@ def small_jpeg(image: Image.Image) -> bytes:
 
 
 @contextlib.contextmanager
-def _container(source: Path, container: str) -> Iterator[InputContainer]:
-    with source.open("rb") as file, opened_container(file, container) as opened:
-        yield opened
-
-
-@contextlib.contextmanager
 def opened_container(file: BinaryIO, container: str) -> Iterator[InputContainer]:
     """Open a film by the demuxer we chose, from bytes: it can reach no other file or host."""
     with av.open(
@@ -149,8 +133,8 @@ def opened_container(file: BinaryIO, container: str) -> Iterator[InputContainer]
 
 
 def _small_frame(source: Path, container: str, edge: int) -> Image.Image:
-    with _container(source, container) as opened:
-        frame = first_frame(opened)
+    with source.open("rb") as file, opened_container(file, container) as opened:
+        frame = _first_frame(opened)
         check_pixels(frame.width, frame.height, MAX_FILM_PIXELS)
         scale = min(1.0, edge / max(frame.width, frame.height))
         small = frame.reformat(
@@ -162,7 +146,7 @@ def _small_frame(source: Path, container: str, edge: int) -> Image.Image:
         return image.rotate(frame.rotation, expand=True) if frame.rotation else image
 
 
-def first_frame(opened: InputContainer) -> VideoFrame:
+def _first_frame(opened: InputContainer) -> VideoFrame:
     if not opened.streams.video:
         raise UnfitFile("no pictures in it")
     stream = opened.streams.video[0]
@@ -177,32 +161,6 @@ def first_frame(opened: InputContainer) -> VideoFrame:
     raise UnfitFile("no frame can be decoded")
 
 
-def _probe_picture(source: Path, mimetype: str) -> Probed:
-    with opened_picture(source, PICTURES[mimetype]) as image:
-        lies_on_its_side = image.getexif().get(_ORIENTATION) in _LYING
-        width, height = reversed(image.size) if lies_on_its_side else image.size
-        image.verify()
-        return Probed(mimetype=mimetype, width=width, height=height)
-
-
-def _probe_container(source: Path, mimetype: str) -> Probed:
-    with _container(source, CONTAINERS[mimetype]) as opened:
-        width, height = _size_as_shown(opened) if mimetype.startswith("video/") else (0, 0)
-        return Probed(
-            mimetype=mimetype,
-            width=width,
-            height=height,
-            seconds=max(0, opened.duration or 0) / av.time_base,
-            has_audio=bool(opened.streams.audio),
-        )
-
-
-def _size_as_shown(opened: InputContainer) -> tuple[int, int]:
-    frame = first_frame(opened)
-    lies_on_its_side = frame.rotation % 180 != 0
-    return (frame.height, frame.width) if lies_on_its_side else (frame.width, frame.height)
-
-
 def check_pixels(width: int, height: int, limit: int) -> None:
     if width * height > limit:
-        raise UnfitFile(f"{width} x {height} pixels are over the limit")
+        raise TooManyPixels(f"{width} x {height} pixels are over the limit")

@@ -12,8 +12,8 @@ from av.packet import Packet
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from statusgate.media import clean
-from statusgate.media.pictures import CONTAINERS, MAX_FILM_PIXELS, UnfitFile, check_pixels
+from statusgate.media.limits import MAX_FILM_PIXELS
+from statusgate.media.pictures import CONTAINERS, UnfitFile, check_pixels
 
 _UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 """what recorders write that cannot go back"""
@@ -35,11 +35,21 @@ def check_whole(file: BinaryIO, mimetype: str) -> None:
 
 
 def _check_boxes(file: BinaryIO) -> None:
-    try:
-        clean.boxes(file)
-    except clean.BrokenBoxes as error:
-        if error.kind in _LONG_BOXES:
-            raise UnfitFile(f"cut off: {error}") from error
+    size = file.seek(0, os.SEEK_END)
+    at = 0
+    while at < size:
+        file.seek(at)
+        head = file.read(16)
+        length, kind, shortest = int.from_bytes(head[:4], "big"), head[4:8], 8
+        if length == 0:
+            return  # up to the end of the file
+        if length == 1:
+            length, shortest = int.from_bytes(head[8:16], "big"), 16
+        if length < shortest or at + length > size:
+            if kind in _LONG_BOXES:
+                raise UnfitFile(f"cut off: a box of {length} bytes at {at} of {size}")
+            return
+        at += length
 
 
 def _check_riff(file: BinaryIO) -> None:
@@ -48,6 +58,13 @@ def _check_riff(file: BinaryIO) -> None:
     size = file.seek(0, os.SEEK_END)
     if told not in _UNKNOWN_LENGTHS and told + 8 > size + 1:
         raise UnfitFile(f"cut off: {size} of {told + 8} bytes")
+
+
+def start_over(source: BinaryIO, target: BinaryIO) -> None:
+    """Have the source read, and the target written, from the start."""
+    source.seek(0)
+    target.seek(0)
+    target.truncate(0)
 
 
 def forgiving(packet: "Packet[Any]") -> Iterator[Frame]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from statusgate.media.frames import Failed, Made, MakeThumbnail, Probe, Probed
+from statusgate.media.frames import Made, MakeThumbnail
 from statusgate.media.limits import THUMBNAIL_PIXELS
 from statusgate.media.process import MediaChild
 
@@ -11,7 +11,7 @@ class Thumbnailer:
     """Makes previews; this process never decodes anything itself."""
 
     def __init__(self, child: MediaChild | None = None) -> None:
-        """*child* may be shared with others who have files looked at."""
+        """*child* may be given by tests."""
         self._child = child or MediaChild()
 
     async def thumbnail(self, source: Path, mimetype: str) -> bytes:
@@ -23,11 +23,6 @@ class Thumbnailer:
             return b""
         reply = await self._child.ask(MakeThumbnail(str(source), THUMBNAIL_PIXELS))
         return reply.content if isinstance(reply, Made) else b""
-
-    async def probe(self, source: Path) -> Probed | Failed:
-        """Return what a file is, or why that cannot be told."""
-        reply = await self._child.ask(Probe(str(source)))
-        return reply if isinstance(reply, Probed | Failed) else Failed("a wrong answer")
 
     async def close(self) -> None:
         """End the child process."""

@@ -1,27 +1,32 @@
 """Making a voice note out of any sound; runs in the child process alone."""
 
+from array import array
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
 import av
+import av.error
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
-from statusgate.media import clean
+from statusgate.domain.media_types import OGG, OPUS_MIMETYPE
 from statusgate.media.frames import Done
 from statusgate.media.limits import STEP_SECONDS
 from statusgate.media.pictures import CONTAINERS, UnfitFile, opened_container, type_of
-from statusgate.media.sources import check_whole, forgiving
+from statusgate.media.sources import check_whole, forgiving, start_over
 from statusgate.media.waveforms import RATE, Loudness
 
-MIMETYPE = "audio/ogg; codecs=opus"
-MOST_PASSED_BYTES = 16 * 1024 * 1024
-"""the size WhatsApp documents for sound (Cloud API)"""
 _OPUS_RATE = 48_000
 _BITS_PER_SECOND = 48_000
+_MOST_COPIED_BYTES = 16 * 1024 * 1024
+"""the size WhatsApp documents for sound (Cloud API)"""
+_PLAIN_HEAD_BYTES = 19
+"""of an OpusHead for one or two channels"""
+_LONGEST_PACKET = Fraction(120, 1000)
+"""seconds; Opus has no longer ones"""
 _ROUNDING_SECONDS = 0.5
 """what a phone's whole seconds hide is not counted as too long"""
 
@@ -33,35 +38,127 @@ class TooLong(Exception):
 
 
 def convert(source: BinaryIO, target: BinaryIO, max_seconds: int, report: Report) -> Done:
-    """Write the sound of *source* to *target* as Ogg/Opus, unless it is such a voice already.
+    """Write the sound of *source* to *target* as Ogg/Opus, mono.
 
-    *report* hears how many seconds are done. Raises TooLong, whatever the headers say, once
-    *max_seconds* are exceeded, or one of ``pictures.FAULTS``.
+    The packets of a voice note are copied, anything else is encoded. *report* is called with
+    the seconds done so far. Raises TooLong, whatever the headers say, once *max_seconds* are
+    exceeded, or one of ``pictures.FAULTS``.
     """
     mimetype = type_of(source)
     if mimetype not in CONTAINERS:
         raise UnfitFile(f"{mimetype} is no sound")
     check_whole(source, mimetype)
-    passed = mimetype == "audio/ogg" and _is_fine(source)
-    loudness = Loudness()
-    with opened_container(source, CONTAINERS[mimetype]) as opened:
-        sound = _heard(_frames(opened), loudness, max_seconds, report)
-        seconds = _count(sound) if passed else _encode(sound, target)
-    if not seconds:
+    heard = None
+    if mimetype == OGG.mimetype:
+        heard = _copy(source, target, _Listener(max_seconds, report))
+    if heard is None:
+        start_over(source, target)
+        heard = _encode(source, CONTAINERS[mimetype], target, _Listener(max_seconds, report))
+    if not heard.seconds:
         raise UnfitFile("no sound can be decoded")
     return Done(
-        mimetype=MIMETYPE,
-        extension="ogg",
-        seconds=seconds,
-        waveform=loudness.waveform(),
-        passed_through=passed,
+        mimetype=OPUS_MIMETYPE,
+        extension=OGG.extension,
+        seconds=heard.seconds,
+        waveform=heard.loudness.waveform(),
     )
 
 
-def _is_fine(source: BinaryIO) -> bool:
-    content = source.read(MOST_PASSED_BYTES + 1)
-    source.seek(0)
-    return len(content) <= MOST_PASSED_BYTES and clean.is_plain_opus(content)
+class _Listener:
+    """Turns frames into mono sound at 48 kHz, and remembers how long and how loud it was.
+
+    The times of frames are not trusted; samples are counted.
+    """
+
+    def __init__(self, max_seconds: int, report: Report) -> None:
+        self.seconds = 0.0
+        self.loudness = Loudness()
+        self._most_seconds = max_seconds + _ROUNDING_SECONDS
+        self._report = report
+        self._reported = 0.0
+        self._resampler = _Resampler()
+
+    def hear(self, frame: AudioFrame) -> list[AudioFrame]:
+        """Return what is ready after *frame*. Raises TooLong."""
+        if frame.sample_rate <= 0:
+            raise UnfitFile("sound without a rate")
+        self.seconds += frame.samples / frame.sample_rate
+        if self.seconds > self._most_seconds:
+            raise TooLong
+        if self.seconds - self._reported >= STEP_SECONDS:
+            self._reported = self.seconds
+            self._report(self.seconds)
+        return self._listen(self._resampler.resample(frame))
+
+    def rest(self) -> list[AudioFrame]:
+        """Return what was held back."""
+        return self._listen(self._resampler.rest())
+
+    def _listen(self, frames: list[AudioFrame]) -> list[AudioFrame]:
+        for frame in frames:
+            samples = array("h", bytes(frame.planes[0])[: frame.samples * 2])
+            self.loudness.listen(samples[:: _OPUS_RATE // RATE])
+        return frames
+
+
+def _copy(source: BinaryIO, target: BinaryIO, listener: _Listener) -> _Listener | None:
+    """Copy a voice note's packets into a file of our own; None if it is not plainly one."""
+    try:
+        with opened_container(source, "ogg") as opened, _opened_ogg(target) as made:
+            if not _is_voice_note(opened):
+                return None
+            return _copy_packets(opened, made, listener)
+    except av.error.FFmpegError:
+        return None  # encoding is more forgiving
+
+
+def _is_voice_note(opened: InputContainer) -> bool:
+    if len(opened.streams) != 1 or not opened.streams.audio:
+        return False
+    sound = opened.streams.audio[0].codec_context
+    return (
+        opened.size <= _MOST_COPIED_BYTES
+        and sound.name in ("opus", "libopus")
+        and sound.channels == 1
+        and len(sound.extradata or b"") == _PLAIN_HEAD_BYTES
+    )
+
+
+def _copy_packets(
+    opened: InputContainer, made: OutputContainer, listener: _Listener
+) -> _Listener | None:
+    """Copy packets one behind the other, each decoded for its sound."""
+    stream = opened.streams.audio[0]
+    copy = made.add_stream_from_template(stream)
+    at = 0
+    for packet in opened.demux(stream):
+        for frame in packet.decode():
+            listener.hear(frame)
+        if packet.size == 0:
+            continue
+        duration = packet.duration or 0
+        if not 0 < duration * packet.time_base <= _LONGEST_PACKET:
+            return None
+        packet.pts = packet.dts = at
+        at += duration
+        packet.stream = copy
+        made.mux(packet)
+    listener.rest()
+    return listener
+
+
+def _encode(
+    source: BinaryIO, container: str, target: BinaryIO, listener: _Listener
+) -> _Listener:
+    with opened_container(source, container) as opened, _opened_ogg(target) as made:
+        encoder = _opus_stream(made)
+        for frame in _frames(opened):
+            for piece in listener.hear(frame):
+                made.mux(encoder.encode(piece))
+        for piece in listener.rest():
+            made.mux(encoder.encode(piece))
+        made.mux(encoder.encode(None))
+    return listener
 
 
 def _frames(opened: InputContainer) -> Iterator[AudioFrame]:
@@ -74,46 +171,8 @@ def _frames(opened: InputContainer) -> Iterator[AudioFrame]:
                 yield frame
 
 
-def _heard(
-    frames: Iterator[AudioFrame], loudness: Loudness, max_seconds: int, report: Report
-) -> Iterator[AudioFrame]:
-    """Pass frames on while listening; their own times are not trusted, samples are counted."""
-    listener = Resampler("s16", RATE)
-    seconds, reported = 0.0, 0.0
-    for frame in frames:
-        if frame.sample_rate <= 0:
-            raise UnfitFile("sound without a rate")
-        seconds += frame.samples / frame.sample_rate
-        if seconds > max_seconds + _ROUNDING_SECONDS:
-            raise TooLong
-        if seconds - reported >= STEP_SECONDS:
-            reported = seconds
-            report(seconds)
-        for quiet in listener.resample(frame):
-            loudness.listen(bytes(quiet.planes[0])[: quiet.samples * 2])
-        yield frame
-    for quiet in listener.rest():
-        loudness.listen(bytes(quiet.planes[0])[: quiet.samples * 2])
-
-
-def _count(frames: Iterator[AudioFrame]) -> float:
-    return sum(frame.samples / frame.sample_rate for frame in frames)
-
-
-def _encode(frames: Iterator[AudioFrame], target: BinaryIO) -> float:
-    """Write frames as Opus; returns how many seconds they were."""
-    seconds = 0.0
-    with av.open(target, "w", format="ogg") as container:
-        stream = _opus_stream(container)
-        resampler = Resampler("s16", _OPUS_RATE)
-        for frame in frames:
-            seconds += frame.samples / frame.sample_rate
-            for piece in resampler.resample(frame):
-                container.mux(stream.encode(piece))
-        for piece in resampler.rest():
-            container.mux(stream.encode(piece))
-        container.mux(stream.encode(None))
-    return seconds
+def _opened_ogg(target: BinaryIO) -> OutputContainer:
+    return av.open(target, "w", format="ogg", options={"fflags": "+bitexact"})
 
 
 def _opus_stream(container: OutputContainer) -> AudioStream:
@@ -126,34 +185,36 @@ def _opus_stream(container: OutputContainer) -> AudioStream:
     return stream
 
 
-class Resampler:
-    """Mono sound of one rate out of frames that may change their form on the way."""
+class _Resampler:
+    """Mono 16-bit sound at 48 kHz out of frames that may change their form on the way."""
 
-    def __init__(self, sample_format: str, rate: int) -> None:
-        self._sample_format = sample_format
-        self._rate = rate
+    def __init__(self) -> None:
         self._form: tuple[str, str, int] | None = None
         self._inner: AudioResampler | None = None
         self._samples = 0
 
-    def resample(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """Yield what is ready after *frame*, numbered without gaps."""
+    def resample(self, frame: AudioFrame) -> list[AudioFrame]:
+        """Return what is ready after *frame*, numbered without gaps."""
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        before: list[AudioFrame] = []
         if self._inner is None or form != self._form:
-            yield from self.rest()
+            before = self.rest()
             self._form = form
-            self._inner = AudioResampler(self._sample_format, "mono", self._rate)
+            self._inner = AudioResampler("s16", "mono", _OPUS_RATE)
         frame.pts = None
-        yield from self._numbered(self._inner.resample(frame))
+        return before + self._numbered(self._inner.resample(frame))
 
-    def rest(self) -> Iterator[AudioFrame]:
-        """Yield what was held back."""
-        if self._inner is not None:
-            yield from self._numbered(self._inner.resample(None))
-            self._inner = None
+    def rest(self) -> list[AudioFrame]:
+        """Return what was held back."""
+        if self._inner is None:
+            return []
+        frames = self._numbered(self._inner.resample(None))
+        self._inner = None
+        return frames
 
-    def _numbered(self, frames: list[AudioFrame]) -> Iterator[AudioFrame]:
-        for frame in filter(None, frames):  # PyAV hands a flush through as it came
-            frame.pts, frame.time_base = self._samples, Fraction(1, self._rate)
+    def _numbered(self, frames: list[AudioFrame]) -> list[AudioFrame]:
+        found = [frame for frame in frames if frame is not None]  # PyAV passes a flush on
+        for frame in found:
+            frame.pts, frame.time_base = self._samples, Fraction(1, _OPUS_RATE)
             self._samples += frame.samples
-            yield frame
+        return found

@@ -8,7 +8,7 @@ from operator import mul
 BARS = 64
 LOUDEST = 100
 RATE = 8000
-"""samples a second that are listened to; enough for loudness, a sixth of the work"""
+"""samples a second that are listened to; enough for loudness"""
 _WINDOW = 160
 """samples: 20 ms"""
 
@@ -20,9 +20,9 @@ class Loudness:
         self._rest = array("h")
         self._energies = array("d")
 
-    def listen(self, samples: bytes) -> None:
-        """Take the next samples, in the machine's byte order."""
-        self._rest.frombytes(samples)
+    def listen(self, samples: "array[int]") -> None:
+        """Take the next samples."""
+        self._rest.extend(samples)
         whole = len(self._rest) - len(self._rest) % _WINDOW
         for start in range(0, whole, _WINDOW):
             window = self._rest[start : start + _WINDOW]

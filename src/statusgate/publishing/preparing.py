@@ -147,7 +147,9 @@ class Preparing:
             log.info("status.fetch", instance=outgoing.instance_id, reason=error.reason)
             return FETCH_FAILED
         wanted = self._limits.wanted(outgoing.draft.kind)
-        converted = await self._converter.convert(source, wanted, folder / "target")
+        converted = await self._converter.convert(
+            outgoing.instance_id, source, wanted, folder / "target"
+        )
         if isinstance(converted, ConversionFailed):
             log.info("status.media", instance=outgoing.instance_id, reason=converted.detail)
             return Failure(converted.reason, converted.description)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from statusgate.domain.conversion import ConversionFailed, Converted, Wanted
+from statusgate.domain.ids import InstanceId
 from statusgate.media.converter import Converter
 from tests.unit.media import corpus
 
@@ -26,14 +27,15 @@ def convert(converter: Converter, tmp_path: Path) -> Convert:
     numbers = count()
 
     def convert_next(source: Path, wanted: Wanted) -> Awaitable[Converted | ConversionFailed]:
-        return converter.convert(source, wanted, tmp_path / f"target-{next(numbers)}")
+        target = tmp_path / f"target-{next(numbers)}"
+        return converter.convert(InstanceId(1), source, wanted, target)
 
     return convert_next
 
 
 @pytest.fixture(scope="session")
 def fine_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds that phones show as they are."""
+    """Two seconds of which phones can show every packet."""
     return corpus.write_fine_film(tmp_path_factory.mktemp("films") / "fine.mp4")
 
 

@@ -63,7 +63,7 @@ def write_film(
 
 
 def write_fine_film(path: Path, **how: object) -> Path:
-    """Write an MP4 that phones show as it is."""
+    """Write an MP4 that phones could show as it is."""
     return write_film(path, options={"movflags": "faststart"}, **how)  # type: ignore[arg-type]
 
 
@@ -107,11 +107,50 @@ def write_sound(
     layout: str = "mono",
     container: str | None = None,
     frame: AudioFrame | None = None,
+    tags: dict[str, str] | None = None,
 ) -> Path:
     """Write a tone, or *frame*."""
     with av.open(path, "w", format=container) as made:
         stream = made.add_stream(codec, rate=rate, layout=layout, options={"strict": "-2"})
         assert isinstance(stream, AudioStream)
+        stream.metadata.update(tags or {})
         made.mux(stream.encode(frame or tone_frame(seconds, rate)))
         made.mux(stream.encode(None))
     return path
+
+
+def packets_of(path: Path) -> list[list[bytes]]:
+    """The content of each stream."""
+    with av.open(path) as opened:
+        found: list[list[bytes]] = [[] for _ in opened.streams]
+        for packet in opened.demux():
+            if packet.size:
+                found[packet.stream.index].append(bytes(packet))
+    return found
+
+
+def repaged(ogg: bytes, old: bytes, new: bytes) -> bytes:
+    """An Ogg file with one packet exchanged for another of its length."""
+    assert len(old) == len(new)
+    at = ogg.index(old)
+    content = ogg[:at] + new + ogg[at + len(old) :]
+    start = content.rindex(b"OggS", 0, at)
+    segments = content[start + 26]
+    end = start + 27 + segments + sum(content[start + 27 : start + 27 + segments])
+    page = content[start : start + 22] + bytes(4) + content[start + 26 : end]
+    return (
+        content[:start]
+        + page[:22]
+        + struct.pack("<I", _ogg_crc(page))
+        + page[26:]
+        + content[end:]
+    )
+
+
+def _ogg_crc(page: bytes) -> int:
+    crc = 0
+    for byte in page:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1) & 0xFFFFFFFF
+    return crc

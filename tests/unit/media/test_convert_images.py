@@ -1,4 +1,4 @@
-"""Any picture becomes a JPEG that phones show; what is one already stays as it is."""
+"""Any picture becomes a JPEG that phones show; what is one already is copied."""
 
 import io
 import itertools
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
-from statusgate.domain.conversion import Converted, ImageWanted
+from statusgate.domain.conversion import ConversionFailed, Converted, ImageWanted
+from statusgate.domain.status import FailureReason
 from tests.unit.media import corpus, hostile
 from tests.unit.media.conftest import Convert
 
@@ -59,7 +60,6 @@ async def test_every_kind_of_picture(convert: Convert, tmp_path: Path, extension
         image.save(path)
         made = await convert(path, WANTED)
         assert isinstance(made, Converted), (mode, made)
-        assert not made.passed_through
         shown = check_for_phones(made)
         assert shown.size == (300, 150)
         expected = (255,) * 3 if mode == "1" else (200,) * 3
@@ -68,17 +68,15 @@ async def test_every_kind_of_picture(convert: Convert, tmp_path: Path, extension
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-async def test_a_fine_jpeg_stays_as_it_is(
+async def test_a_fine_jpeg_is_copied(
     convert: Convert, tmp_path: Path, progressive: bool
 ) -> None:
     path = tmp_path / "x.jpg"
     corpus.landscape(1920, 1080).save(path, progressive=progressive)
     made = await convert(path, WANTED)
     assert isinstance(made, Converted)
-    assert made.passed_through
-    assert made.path == path
+    assert made.path.read_bytes() == path.read_bytes()
     assert check_for_phones(made).size == (1920, 1080)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 async def test_huge_pictures_become_smaller_without_seams(
@@ -145,6 +143,35 @@ async def test_pictures_are_turned_upright_and_lose_their_metadata(
     assert b"where I live" not in made.path.read_bytes()
 
 
+async def test_photos_of_200_megapixels_become_smaller(
+    convert: Convert, tmp_path: Path
+) -> None:
+    """Phones take 108 and 200 megapixels, as plain or wide JPEGs."""
+    for size, shown in {
+        (12_000, 9_000): (1920, 1440),
+        (16_320, 12_240): (1920, 1440),
+        (65_000, 3_000): (1920, 89),
+    }.items():
+        corpus.landscape(*size).save(tmp_path / "x.jpg")
+        made = await convert(tmp_path / "x.jpg", WANTED)
+        assert isinstance(made, Converted), made
+        assert (made.width, made.height) == shown
+        check_for_phones(made)
+
+
+async def test_pictures_beyond_the_limit_are_refused_in_plain_words(
+    convert: Convert, tmp_path: Path
+) -> None:
+    for content in (hostile.png(10_000, 5_001), hostile.resized_jpeg(20_000, 10_001)):
+        (tmp_path / "x").write_bytes(content)
+        refused = await convert(tmp_path / "x", WANTED)
+        assert isinstance(refused, ConversionFailed)
+        assert refused.reason is FailureReason.BAD_MEDIA
+        assert refused.description == (
+            "Picture exceeds the limit of 50 megapixels (200 for JPEG)"
+        )
+
+
 async def test_transparency_becomes_black(convert: Convert, tmp_path: Path) -> None:
     for extension in ("png", "webp", "gif"):
         image = Image.new("RGBA", (50, 50), (255, 0, 0, 0))
@@ -186,7 +213,7 @@ async def test_bytes_decide_what_a_picture_is(convert: Convert, tmp_path: Path) 
     (tmp_path / "x.png").write_bytes(hostile.jpeg())
     made = await convert(tmp_path / "x.png", WANTED)
     assert isinstance(made, Converted)
-    assert made.passed_through
+    assert made.path.read_bytes() == hostile.jpeg()
     (tmp_path / "x.jpg").write_bytes(hostile.png(20, 20))
     made = await convert(tmp_path / "x.jpg", WANTED)
     assert isinstance(made, Converted)

@@ -33,9 +33,9 @@ def test_nothing_heard_is_silence() -> None:
 def test_it_does_not_matter_in_which_pieces_sound_comes(pieces: list[int]) -> None:
     sound = array("h", ((at * 37) % 2000 - 1000 for at in range(RATE)))
     whole, parts = Loudness(), Loudness()
-    whole.listen(sound.tobytes())
+    whole.listen(sound)
     at = 0
     for length in [*pieces, len(sound)]:
-        parts.listen(sound[at : at + length].tobytes())
+        parts.listen(sound[at : at + length])
         at += length
     assert parts.waveform() == whole.waveform()
