@@ -1,36 +1,48 @@
-"""Files of statuses: fetched after the event is acknowledged, stored, then told."""
+"""Files of statuses: fetched after their event is acknowledged, stored, then announced."""
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
 
 import structlog
 
 from statusgate import telemetry
-from statusgate.changes.changes import Changes
+from statusgate.accounts.instances import Instances
+from statusgate.accounts.manager import AccountManager
+from statusgate.changes.changes import Changes, StatusAdded
 from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable
+from statusgate.domain.fairness import FairShares
 from statusgate.domain.ids import InstanceId, new_media_key
+from statusgate.domain.instance import Instance
 from statusgate.domain.media import Download, StoredFile
 from statusgate.domain.media_types import MAX_FILE_BYTES, UNKNOWN, sniff
-from statusgate.domain.waiting import happens_within
+from statusgate.domain.waiting import cancel, happens_within
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
 from statusgate.media.thumbnails import Thumbnailer
 
 log = structlog.get_logger()
-_AT_ONCE = 4
+_AT_ONCE = 8
+_EACH = 2
 _DOWNLOAD_SECONDS = 300.0
 _LOOK_SECONDS = 30.0
+_RETRY_SECONDS = 1.0
 _MOST_ATTEMPTS = 12
 _LONGEST_PAUSE_MS = 3_600_000
+Slot = tuple[InstanceId, int]
+"""an instance and the number of a status"""
 
 
 class Downloads:
-    """Fetches what statuses carry; a file that cannot be had now is tried again later."""
+    """Fetches what statuses carry; a file that cannot be had now is tried again later.
+
+    Only accounts that are online are asked, and only while they are do attempts count. A few
+    files of an instance are fetched at once, and instances take turns.
+    """
 
     def __init__(
         self,
@@ -39,7 +51,8 @@ class Downloads:
         store: MediaStore,
         thumbnailer: Thumbnailer,
         clock: Clock,
-        engine: Callable[[InstanceId], Engine | None],
+        instances: Instances,
+        accounts: AccountManager,
         staging: Path,
     ) -> None:
         """*staging*: a private folder for files on their way."""
@@ -48,49 +61,84 @@ class Downloads:
         self._store = store
         self._thumbnailer = thumbnailer
         self._clock = clock
-        self._engine = engine
+        self._accounts = accounts
         self._staging = staging
         self._wake = asyncio.Event()
-        self._running: set[tuple[InstanceId, int]] = set()
+        self._shares = FairShares[InstanceId](total=_AT_ONCE, each=_EACH)
+        self._workers: Counter[InstanceId] = Counter()
+        self._running: dict[Slot, asyncio.Task[str]] = {}
         publisher.follow(self._follow)
+        instances.listen(self._instance_changed)
+        accounts.on_online(self._wake.set)
 
     async def run(self) -> None:
-        """Fetch until cancelled; woken by new statuses, and looks by the clock as well."""
+        """Fetch until cancelled; woken by new statuses and by accounts that come online."""
         self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._workers.clear()
+        self._running.clear()
         async with asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
+                pause = _LOOK_SECONDS
                 try:
-                    await self._begin_due(group)
+                    pause = await self._start_workers(group)
                 except JournalUnavailable as error:
                     log.warning("downloads.wait", reason=str(error))
-                await happens_within(self._wake, self._clock, _LOOK_SECONDS)
+                await happens_within(self._wake, self._clock, pause)
 
-    async def _begin_due(self, group: asyncio.TaskGroup) -> None:
-        free = _AT_ONCE - len(self._running)
-        if free <= 0:
-            return
+    async def _start_workers(self, group: asyncio.TaskGroup) -> float:
+        """Set workers on all that is due; returns for how many seconds nothing more will be."""
         now_ms = self._clock.now_ms()
-        limit = free + len(self._running)
-        for download in await self._journal.read(lambda tx: tx.due_downloads(now_ms, limit)):
-            slot = (download.instance_id, download.status_no)
-            if slot in self._running or len(self._running) >= _AT_ONCE:
-                continue
-            self._running.add(slot)
-            group.create_task(self._fetch(slot, download))
+        owners, next_ms = await self._journal.read(
+            lambda tx: (tx.instances_with_downloads(now_ms), tx.next_download_ms(now_ms))
+        )
+        for owner in filter(self._accounts.is_online, owners):
+            for _ in range(self._workers[owner], _EACH):
+                self._workers[owner] += 1
+                group.create_task(self._work(owner), name=f"downloads-{owner}")
+        if next_ms is None:
+            return _LOOK_SECONDS
+        return min(_LOOK_SECONDS, (next_ms - now_ms) / 1000)
 
-    async def _fetch(self, slot: tuple[InstanceId, int], download: Download) -> None:
+    async def _work(self, owner: InstanceId) -> None:
+        """Fetch what is due of one instance, one file after the other."""
         try:
-            outcome = await self._settle(download)
-            telemetry.downloads_total.labels(outcome).inc()
+            while await self._fetch_next(owner):
+                pass
         except JournalUnavailable as error:
-            log.warning("download.waits", instance=slot[0], reason=str(error))
-        except Exception:
-            log.exception("download.failed", instance=slot[0])
-            await asyncio.sleep(1)
-        finally:
-            self._running.discard(slot)
+            log.warning("downloads.wait", instance=owner, reason=str(error))
+            await self._clock.sleep(_RETRY_SECONDS)
             self._wake.set()
+        except Exception:  # noqa: BLE001 - one instance must not end the work of the others
+            telemetry.role_failed("download", instance=owner)
+            await self._clock.sleep(_LOOK_SECONDS)
+        finally:
+            self._workers[owner] -= 1
+
+    async def _fetch_next(self, owner: InstanceId) -> bool:
+        """Fetch one file when it is this instance's turn; False if there is none to fetch."""
+        async with self._shares.place(owner):
+            if not self._accounts.is_online(owner):
+                return False
+            now_ms = self._clock.now_ms()
+            for download in await self._journal.read(
+                lambda tx: tx.due_downloads(owner, now_ms, _EACH)
+            ):
+                slot = (owner, download.status_no)
+                if slot not in self._running:
+                    await self._fetch(slot, download)
+                    return True
+            return False
+
+    async def _fetch(self, slot: Slot, download: Download) -> None:
+        fetching = self._running[slot] = asyncio.create_task(self._settle(download))
+        try:
+            await asyncio.wait({fetching})
+            if not fetching.cancelled():  # else the status or its instance has gone
+                telemetry.downloads_total.labels(fetching.result()).inc()
+        finally:
+            await cancel(fetching)
+            del self._running[slot]
 
     async def _settle(self, download: Download) -> str:
         """Fetch and store one file; returns the outcome's name."""
@@ -101,12 +149,17 @@ class Downloads:
                 async with asyncio.timeout(_DOWNLOAD_SECONDS):
                     await engine.download(download.ref, path, MAX_FILE_BYTES)
                 await self._store_file(download, path)
+        except JournalUnavailable:
+            raise
         except (MediaUnavailable, MediaFull, TimeoutError, OSError) as error:
+            return await self._give_up_or_wait(download, error)
+        except Exception as error:  # noqa: BLE001 - it must not keep a place for ever
+            telemetry.role_failed("download", instance=download.instance_id)
             return await self._give_up_or_wait(download, error)
         return "stored"
 
     def _running_engine(self, instance_id: InstanceId) -> Engine:
-        engine = self._engine(instance_id)
+        engine = self._accounts.engine(instance_id)
         if engine is None:
             raise MediaUnavailable("the account is not running here", final=False)
         return engine
@@ -150,16 +203,18 @@ class Downloads:
     async def _give_up_or_wait(self, download: Download, error: Exception) -> str:
         instance_id, status_no = download.instance_id, download.status_no
         final = isinstance(error, MediaUnavailable) and error.final
-        if final or download.attempts + 1 >= _MOST_ATTEMPTS:
+        counted = self._accounts.is_online(instance_id)
+        if final or (counted and download.attempts + 1 >= _MOST_ATTEMPTS):
             log.warning("download.given_up", instance=instance_id, reason=str(error))
             await self._give_up(instance_id, status_no)
             return "given_up"
         pause_ms = min(2_000 * 2**download.attempts, _LONGEST_PAUSE_MS)
         due_ms = self._clock.now_ms() + pause_ms
         await self._journal.write(
-            instance_id, lambda tx: tx.postpone_download(instance_id, status_no, due_ms)
+            instance_id,
+            lambda tx: tx.postpone_download(instance_id, status_no, due_ms, counted=counted),
         )
-        asyncio.get_running_loop().call_later(pause_ms / 1000, self._wake.set)
+        self._wake.set()
         return "postponed"
 
     async def _give_up(self, instance_id: InstanceId, status_no: int) -> None:
@@ -171,9 +226,22 @@ class Downloads:
 
         await self._publisher.record(instance_id, work)
 
-    def _follow(self, _instance_id: InstanceId, changes: Changes) -> None:
-        if changes.statuses:
+    def _follow(self, instance_id: InstanceId, changes: Changes) -> None:
+        for gone in changes.removed:
+            self._let_go((instance_id, gone.no))
+        if any(isinstance(fact, StatusAdded) and fact.awaits_file for fact in changes.facts):
             self._wake.set()
+
+    def _instance_changed(self, instance: Instance) -> None:
+        if instance.deleted_ms is not None:
+            for slot in [slot for slot in self._running if slot[0] == instance.id]:
+                self._let_go(slot)
+
+    def _let_go(self, slot: Slot) -> None:
+        """Stop fetching what nobody will see."""
+        fetching = self._running.get(slot)
+        if fetching is not None:
+            fetching.cancel()
 
 
 def _look_at(path: Path) -> tuple[bytes, int]:

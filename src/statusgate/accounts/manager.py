@@ -84,7 +84,12 @@ class AccountManager:
         self._accounts: dict[InstanceId, Account] = {}
         self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._wake = asyncio.Event()
+        self._on_online: list[Callable[[], None]] = []
         instances.listen(lambda _instance: self._wake.set())
+
+    def on_online(self, listener: Callable[[], None]) -> None:
+        """Call *listener* whenever the connection of an account has opened."""
+        self._on_online.append(listener)
 
     # -- running
 
@@ -230,6 +235,9 @@ class AccountManager:
         match event:
             case StateChanged():
                 account.online = event.state is EngineState.OPEN
+                if account.online:
+                    for listener in self._on_online:
+                        listener()
             case QrCode() | LinkingEnded() | Paired():
                 self._linking.take(instance_id, event)
             case EngineDied():

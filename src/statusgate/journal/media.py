@@ -45,9 +45,21 @@ class Media(Statuses):
         self._db.run("drop_download", **key)
         return self.status_by_no(instance_id, status_no)
 
-    def due_downloads(self, now_ms: int, limit: int) -> list[Download]:
-        """Files to fetch now, oldest first."""
-        rows = self._db.run("due_downloads", now_ms=now_ms, limit=limit)
+    def instances_with_downloads(self, now_ms: int) -> list[InstanceId]:
+        """Instances that have files to fetch now."""
+        rows = self._db.run("instances_with_downloads", now_ms=now_ms)
+        return [row.instance_id for row in rows]
+
+    def next_download_ms(self, now_ms: int) -> int | None:
+        """When the next file is due after *now_ms*; None if there is none."""
+        found: int | None = self._db.run("next_download", now_ms=now_ms)[0].due_ms
+        return found
+
+    def due_downloads(self, instance_id: InstanceId, now_ms: int, limit: int) -> list[Download]:
+        """Files to fetch now, those of the oldest statuses first."""
+        rows = self._db.run(
+            "due_downloads", instance_id=instance_id, now_ms=now_ms, limit=limit
+        )
         return [_download_of(row) for row in rows]
 
     def want_download(
@@ -61,10 +73,16 @@ class Media(Statuses):
             **msgspec.structs.asdict(ref),
         )
 
-    def postpone_download(self, instance_id: InstanceId, status_no: int, due_ms: int) -> None:
-        """Count an attempt and try again at *due_ms*."""
+    def postpone_download(
+        self, instance_id: InstanceId, status_no: int, due_ms: int, *, counted: bool
+    ) -> None:
+        """Try again at *due_ms*; *counted*: this was one of the attempts a file has."""
         self._db.run(
-            "postpone_download", instance_id=instance_id, status_no=status_no, due_ms=due_ms
+            "postpone_download",
+            instance_id=instance_id,
+            status_no=status_no,
+            due_ms=due_ms,
+            counted=counted,
         )
 
     def drop_download(self, instance_id: InstanceId, status_no: int) -> None:

@@ -226,7 +226,8 @@ def _build(
         store,
         thumbnailer,
         clock,
-        accounts.engine,
+        instances,
+        accounts,
         staging,
     )
     signals = Signals()

@@ -31,27 +31,58 @@ def with_download(tx: Transaction) -> int:
 
 async def test_a_download_is_due_until_its_file_is_there(account: Account) -> None:
     no = await account.write(with_download)
-    assert await account.read(lambda reader: reader.due_downloads(NOON_MS + 9, 5)) == []
-    due = await account.read(lambda reader: reader.due_downloads(NOON_MS + 10, 5))
+    assert (
+        await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS + 9, 5)) == []
+    )
+    due = await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS + 10, 5))
     assert [(one.instance_id, one.status_no, one.ref, one.attempts) for one in due] == [
         (INSTANCE, no, REF, 0)
     ]
-    await account.write(lambda tx: tx.postpone_download(INSTANCE, no, NOON_MS + 20))
-    assert await account.read(lambda reader: reader.due_downloads(NOON_MS + 19, 5)) == []
-    due = await account.read(lambda reader: reader.due_downloads(NOON_MS + 20, 5))
+    await account.write(
+        lambda tx: tx.postpone_download(INSTANCE, no, NOON_MS + 20, counted=True)
+    )
+    assert (
+        await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS + 19, 5)) == []
+    )
+    due = await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS + 20, 5))
     assert due[0].attempts == 1
     status = await account.write(lambda tx: tx.attach_file(INSTANCE, no, stored(), b"new"))
     assert status is not None
     assert (status.file, status.thumbnail) == (stored(), b"new")
-    assert await account.read(lambda reader: reader.due_downloads(NOON_MS + 99, 5)) == []
+    assert (
+        await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS + 99, 5)) == []
+    )
     await account.write(lambda tx: tx.want_download(INSTANCE, no, REF, NOON_MS))
-    assert await account.read(lambda reader: reader.due_downloads(NOON_MS + 99, 5)) == []
+    assert (
+        await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS + 99, 5)) == []
+    )
+
+
+async def test_an_attempt_that_does_not_count_only_waits(account: Account) -> None:
+    no = await account.write(with_download)
+    await account.write(
+        lambda tx: tx.postpone_download(INSTANCE, no, NOON_MS + 20, counted=False)
+    )
+    (due,) = await account.read(lambda tx: tx.due_downloads(INSTANCE, NOON_MS + 20, 5))
+    assert due.attempts == 0
+
+
+async def test_it_is_known_who_has_downloads_and_when_the_next_is_due(account: Account) -> None:
+    await account.write(with_download)
+
+    async def look(at_ms: int) -> tuple[list[InstanceId], int | None]:
+        return await account.read(
+            lambda tx: (tx.instances_with_downloads(at_ms), tx.next_download_ms(at_ms))
+        )
+
+    assert await look(NOON_MS + 9) == ([], NOON_MS + 10)
+    assert await look(NOON_MS + 10) == ([INSTANCE], None)
 
 
 async def test_downloads_are_due_oldest_first_and_may_be_dropped(account: Account) -> None:
     def work(tx: Transaction) -> list[int]:
         nos = []
-        for number, due_ms in ((1, 30), (2, 10), (3, 20)):
+        for number, due_ms in ((1, 30), (2, 10), (3, 20), (4, 60)):
             made = tx.record_status(INSTANCE, new_status(number))
             assert made is not None
             tx.want_download(INSTANCE, made.no, REF, due_ms)
@@ -59,15 +90,15 @@ async def test_downloads_are_due_oldest_first_and_may_be_dropped(account: Accoun
             nos.append(made.no)
         return nos
 
-    one, two, three = await account.write(work)
+    one, two, three, _ = await account.write(work)
 
     async def due(limit: int) -> list[int]:
-        found = await account.read(lambda reader: reader.due_downloads(50, limit))
+        found = await account.read(lambda reader: reader.due_downloads(INSTANCE, 50, limit))
         return [download.status_no for download in found]
 
-    assert await due(2) == [two, three]
+    assert await due(2) == [one, two]
     await account.write(lambda tx: tx.drop_download(INSTANCE, two))
-    assert await due(9) == [three, one]
+    assert await due(9) == [one, three]
 
 
 async def test_without_a_new_thumbnail_the_old_one_stays(account: Account) -> None:
@@ -80,7 +111,7 @@ async def test_without_a_new_thumbnail_the_old_one_stays(account: Account) -> No
 async def test_a_file_for_a_status_that_is_gone_is_not_taken(account: Account) -> None:
     assert await account.write(lambda tx: tx.attach_file(INSTANCE, 9, stored(), None)) is None
     await account.write(lambda tx: tx.want_download(INSTANCE, 9, REF, 0))
-    assert await account.read(lambda reader: reader.due_downloads(NOON_MS, 5)) == []
+    assert await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS, 5)) == []
     assert await account.read(lambda reader: reader.file(INSTANCE, "k", NOON_MS)) is None
 
 

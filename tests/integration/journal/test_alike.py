@@ -134,9 +134,9 @@ class Script:
         record.want_download(
             self._id, no, MediaRef(handle=b"\x00", mimetype=self.text(), size=2**62), NOON_MS
         )
-        record.postpone_download(self._id, no, NOON_MS + 1)
+        record.postpone_download(self._id, no, NOON_MS + 1, counted=self._random.random() < 0.5)
         if self._random.random() < 0.5:
-            return record.due_downloads(NOON_MS + 5, 3)
+            return record.due_downloads(self._id, NOON_MS + 5, 3)
         file = StoredFile(
             key=f"k{self._random.randrange(9)}",
             extension="jpg",

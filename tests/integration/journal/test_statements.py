@@ -11,7 +11,8 @@ from statusgate.journal.sql import Dialect, for_dialect, load_statements, statem
 
 OPERATORS = {
     "instances",
-    "due_downloads",
+    "instances_with_downloads",
+    "next_download",
     "instance_with_expired",
     "instances_with_outgoing",
     "outgoing_to_prepare",

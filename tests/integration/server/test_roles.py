@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from tests.factories import new_status
 from tests.integration.api.running import Running, Tenant, running_gateway
 from tests.integration.api.test_files import picture
 from tests.integration.api.test_journals import CONTACT, HELLO, PHOTO
+from tests.waiting import eventually
 
 DAY_MS = 86_400_000
 ROLES = (
@@ -34,13 +35,6 @@ ROLES = (
 def failures(role: str) -> float:
     """How many faults of a role were counted so far."""
     return REGISTRY.get_sample_value("statusgate_role_failures_total", {"role": role}) or 0.0
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until a condition holds."""
-    async with asyncio.timeout(20):
-        while not await holds():
-            await asyncio.sleep(0.02)
 
 
 class Faults:
@@ -104,7 +98,7 @@ async def old_things_go(running: Running, old: InstanceId) -> None:
         waiting = await journal.read(lambda tx: tx.count_notifications(old))
         return not statuses and not waiting
 
-    await until(are_gone)
+    await eventually(are_gone)
 
 
 async def a_status_goes_out(tenant: Tenant, method: str, wish: dict[str, str]) -> None:
@@ -117,7 +111,7 @@ async def a_status_goes_out(tenant: Tenant, method: str, wish: dict[str, str]) -
             for item in items
         )
 
-    await until(is_sent)
+    await eventually(is_sent)
 
 
 async def everything_works(running: Running, url: str, old: InstanceId) -> None:
@@ -142,7 +136,7 @@ async def everything_works(running: Running, url: str, old: InstanceId) -> None:
         items = (await tenant.get("getOutgoingStatuses")).json()
         return all(item.get("downloadUrl") != "" for item in items)
 
-    await until(phone_picture_is_fetched)
+    await eventually(phone_picture_is_fetched)
     await old_things_go(running, old)
     await a_change_from_outside_is_seen(running, url)
 
@@ -156,7 +150,7 @@ async def a_change_from_outside_is_seen(running: Running, url: str) -> None:
         async def is_known() -> bool:
             return running.built.instances.find(made.id) is not None
 
-        await until(is_known)
+        await eventually(is_known)
     finally:
         await journal.close()
 
@@ -204,7 +198,7 @@ async def test_a_fault_in_the_midst_of_work_leaves_no_dead_account_or_queue(
             async def has_failed(role: str = role, before: float = before) -> bool:
                 return failures(role) == before + 1
 
-            await until(has_failed)
+            await eventually(has_failed)
         await a_status_goes_out(tenant, "sendTextStatus", {"message": "after"})
         await tenant.simulate(CONTACT, HELLO)
         await everything_works(running, url, *found)
@@ -229,7 +223,7 @@ async def test_an_engine_that_cannot_be_made_hurts_only_its_account(tmp_path: Pa
             state: Any = (await unlucky.get("getStateInstance")).json()
             return bool(state["stateInstance"] == "authorized")
 
-        await until(is_linked)
+        await eventually(is_linked)
 
 
 async def test_a_fault_in_publishing_one_status_does_not_end_its_queue(
@@ -309,7 +303,7 @@ async def test_only_the_health_of_the_journal_ends_the_server(
     async def has_failed() -> bool:
         return failures("health") == before + 1
 
-    await until(has_failed)
+    await eventually(has_failed)
     assert not serving.done()
     broken.set()
     async with asyncio.timeout(20):

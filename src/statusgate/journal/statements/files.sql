@@ -24,12 +24,20 @@ SELECT file_key FROM statuses WHERE instance_id = :instance_id AND status_no = :
 UPDATE statuses SET file_key = :key, thumbnail = coalesce(:thumbnail, thumbnail)
 WHERE instance_id = :instance_id AND status_no = :status_no;
 
+-- name: instances_with_downloads
+-- The operator's: instances with due work. The plus keeps SQLite from reading all of them
+-- in the order of the key.
+SELECT DISTINCT +instance_id AS instance_id FROM downloads WHERE due_ms <= :now_ms;
+
+-- name: next_download
+-- The operator's: when more work becomes due.
+SELECT min(due_ms) AS due_ms FROM downloads WHERE due_ms > :now_ms;
+
 -- name: due_downloads
--- The operator's: due work of all instances.
 SELECT instance_id, status_no, handle, mimetype, size, sha256, attempts
 FROM downloads
-WHERE due_ms <= :now_ms
-ORDER BY due_ms, instance_id, status_no
+WHERE instance_id = :instance_id AND due_ms <= :now_ms
+ORDER BY status_no
 LIMIT :limit;
 
 -- name: want_download
@@ -43,7 +51,7 @@ WHERE s.instance_id = :instance_id AND s.status_no = :status_no AND s.file_key I
 ON CONFLICT (instance_id, status_no) DO NOTHING;
 
 -- name: postpone_download
-UPDATE downloads SET due_ms = :due_ms, attempts = attempts + 1
+UPDATE downloads SET due_ms = :due_ms, attempts = attempts + :counted
 WHERE instance_id = :instance_id AND status_no = :status_no;
 
 -- name: drop_download
