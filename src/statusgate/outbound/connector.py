@@ -20,17 +20,20 @@ from aiohttp.client_proto import ResponseHandler
 from statusgate.outbound.addresses import Address, parse_address
 from statusgate.outbound.guard import GuardedResolver, Refused
 
+MOST_INTERIM_BYTES: Final = 64 * 1024
+"""Of interim answers (1xx) before the final one."""
 _LONGEST_HEAD: Final = 8192
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_STATUS_LINE = re.compile(rb"[\r\n]*HTTP/1\.[01] ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 
 class Exchange:
     """One request: where it was dialled to, and what came back.
 
-    At most *most_bytes* of the answer, head included, are taken; then the connection is
-    cut. Once the final status line is complete, the rest gets *grace_seconds*. *keep* lets the
-    connection wait for another request.
+    At most *most_bytes* of the answer, head included, are taken, and at most
+    ``MOST_INTERIM_BYTES`` of interim heads of 8 KiB each; then the connection is cut. Once the
+    final status line is complete, the rest gets *grace_seconds*. *keep* lets the connection
+    wait for another request.
     """
 
     def __init__(
@@ -43,27 +46,35 @@ class Exchange:
         self._most_bytes = most_bytes
         self._grace_seconds = grace_seconds
         self._head: bytes | None = b""
+        """what came of a head whose final status line is not known yet"""
+        self._interim_bytes = 0
         self.limit: asyncio.Timeout | None = None
 
     def receive(self, data: bytes) -> bool:
         """Note *data*; False if that is more than is wanted."""
         self.received += len(data)
-        if self._head is not None:
-            self._read_head(self._head + data)
+        if self._head is not None and not self._read_head(self._head + data):
+            return False
         return self.received <= self._most_bytes
 
-    def _read_head(self, head: bytes) -> None:
-        while found := _STATUS_LINE.match(head):
+    def _read_head(self, head: bytes) -> bool:
+        """Look for the final status line; False if too much comes before it."""
+        start = 0
+        while found := _STATUS_LINE.match(head, start):
             status = int(found[1])
             if status >= 200 or status == 101:
                 self._head = None
                 self._know(status)
-                return
+                return True
             end = _END_OF_HEAD.search(head, found.end() - 2)
             if end is None:
                 break
-            head = head[end.end() :]
-        self._head = head if len(head) <= _LONGEST_HEAD else None
+            self._interim_bytes += end.end() - start
+            start = end.end()
+            if self._interim_bytes > MOST_INTERIM_BYTES:
+                return False
+        self._head = head[start:]
+        return len(self._head) <= _LONGEST_HEAD
 
     def _know(self, status: int) -> None:
         if self.status is not None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from statusgate.domain.errors import MediaFull
+from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.outbound_http import Fetched, FetchFailed, FileTooLarge
 from statusgate.outbound.client import GuardedClient
 from tests.integration.outbound.servers import (
     Behaviour,
+    Request,
     answer,
     receiver,
     reply,
@@ -138,7 +140,7 @@ async def test_what_is_no_plain_whole_file_could_not_be_fetched(
         reply_for_ever(b"HTTP/1.1 200 ", b"O", every_seconds=0.02),
         reply(b"HTTP/1.1 200 OK"),
         reply(),
-        reply_for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        reply_for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n", every_seconds=0.02),
     ],
 )
 async def test_what_does_not_come_in_time_could_not_be_fetched(
@@ -149,6 +151,43 @@ async def test_what_does_not_come_in_time_could_not_be_fetched(
     assert type(caught.value) is FetchFailed
     assert str(caught.value) == "file could not be fetched"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
+        b"HTTP/1.1 103 Early Hints\r\n" + b"X: y\r\n" * 1000 + b"\r\n",
+        b"HTTP/1.1 102 " + b"x" * 100_000,
+        b"HTTP/1.1 103 Early Hints\r\n" + b"X: y\r\n" * 50_000,
+    ],
+)
+async def test_a_host_that_never_stops_its_interim_answers_is_cut_off(
+    interim: bytes, client: GuardedClient, tmp_path: Path
+) -> None:
+    written = 0
+
+    async def pour(_: Request, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        while True:
+            writer.write(interim)
+            written += len(interim)
+            await writer.drain()
+
+    async with receiver(pour) as server:
+        with pytest.raises(FetchFailed):
+            await client.fetch(server.url, tmp_path / "file", MAX_FILE_BYTES, 20)
+    assert written < 16 * 1024 * 1024  # what the buffers of both sides hold
+
+
+async def test_a_host_may_send_a_few_interim_answers_first(
+    client: GuardedClient, tmp_path: Path
+) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n" * 100
+    fetched = await fetch(
+        client, reply(interim, answer("200 OK", body=b"x" * 20_000)), tmp_path / "file"
+    )
+    assert fetched.size == 20_000
 
 
 async def test_the_deadline_is_for_everything_together(
