@@ -32,8 +32,9 @@ LOOK_SECONDS: Final = 5.0
 """How soon a notification queued by another process is noticed."""
 _RETRY_SECONDS = 1.0
 T = TypeVar("T")
-Push = Callable[[str, bytes, Mapping[str, str], float], Awaitable[PushOutcome]]
-"""POST a body with headers to a URL within so many seconds (``GuardedClient.push``)."""
+Push = Callable[[str, bytes, Mapping[str, str], float, InstanceId], Awaitable[PushOutcome]]
+"""POST a body with headers to a URL within so many seconds, on behalf of an instance
+(``GuardedClient.push``)."""
 
 
 class _Worker:
@@ -170,7 +171,8 @@ class Dispatcher:
             head.body,
         )
         worker.attempt = asyncio.create_task(
-            self._push(due.url, head.body, headers), name=f"push-{head.instance_id}"
+            self._push(due.url, head.body, headers, head.instance_id),
+            name=f"push-{head.instance_id}",
         )
         try:
             await asyncio.wait({worker.attempt})
@@ -181,8 +183,10 @@ class Dispatcher:
             worker.attempt.cancel()
             worker.attempt = None
 
-    async def _push(self, url: str, body: bytes, headers: Mapping[str, str]) -> PushOutcome:
-        return await self._post(url, body, headers, ANSWER_SECONDS)
+    async def _push(
+        self, url: str, body: bytes, headers: Mapping[str, str], owner: InstanceId
+    ) -> PushOutcome:
+        return await self._post(url, body, headers, ANSWER_SECONDS, owner)
 
     async def _pause(self, worker: _Worker, seconds: float) -> None:
         """Wait, or less if the instance changes."""

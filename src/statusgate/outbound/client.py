@@ -6,7 +6,7 @@ import re
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -86,13 +86,17 @@ class GuardedClient:
         await self._fetches.close()
         await self._pushes.close()
 
-    async def fetch(self, url: str, to: Path, limit_bytes: int, deadline: float) -> Fetched:
+    async def fetch(
+        self, url: str, to: Path, limit_bytes: int, deadline: float, owner: Hashable = ""
+    ) -> Fetched:
         """Write the file at *url* to *to*, within *deadline* seconds in all.
+
+        *owner* is whose request it is: lookups of one owner do not delay those of others.
 
         Raises FileTooLarge or FetchFailed, or MediaFull if it cannot be written; there is no
         file then.
         """
-        exchange = Exchange(2 * limit_bytes + _HEAD_ALLOWANCE)
+        exchange = Exchange(2 * limit_bytes + _HEAD_ALLOWANCE, owner=owner)
         try:
             where = _where(url)
             async with listening(exchange, deadline):
@@ -105,9 +109,16 @@ class GuardedClient:
             raise FetchFailed(_reason(error)) from error
 
     async def push(
-        self, url: str, body: bytes, headers: Mapping[str, str], deadline: float
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        deadline: float,
+        owner: Hashable = "",
     ) -> PushOutcome:
         """POST *body* to *url*; the answer is a complete status line within *deadline* seconds.
+
+        *owner* is whose request it is: lookups of one owner do not delay those of others.
 
         Never raises but for a header that is not one of a push's (ValueError).
         """
@@ -121,7 +132,7 @@ class GuardedClient:
         key = (where.scheme, where.raw_host, where.port)
         self._pushing[key] += 1
         keep = self._pushing[key] <= KEPT_PER_HOST
-        exchange = Exchange(MOST_OF_AN_ANSWER, GRACE_SECONDS, keep=keep)
+        exchange = Exchange(MOST_OF_AN_ANSWER, GRACE_SECONDS, owner=owner, keep=keep)
         try:
             return await self._post(where, body, headers, deadline, exchange)
         finally:

@@ -8,7 +8,7 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -33,12 +33,18 @@ class Exchange:
     At most *most_bytes* of the answer, head included, are taken, and at most
     ``MOST_INTERIM_BYTES`` of interim heads of 8 KiB each; then the connection is cut. Once the
     final status line is complete, the rest gets *grace_seconds*. *keep* lets the connection
-    wait for another request.
+    wait for another request. *owner* is whose request it is.
     """
 
     def __init__(
-        self, most_bytes: int, grace_seconds: float | None = None, *, keep: bool = True
+        self,
+        most_bytes: int,
+        grace_seconds: float | None = None,
+        *,
+        owner: Hashable = "",
+        keep: bool = True,
     ) -> None:
+        self.owner = owner
         self.keep = keep
         self.dialled: set[Address] = set()
         self.status: int | None = None
@@ -187,7 +193,7 @@ class _Resolver(AbstractResolver):
                 proto=socket.IPPROTO_TCP,
                 flags=socket.AI_NUMERICHOST,
             )
-            for address in await self._guard.addresses(host)
+            for address in await self._guard.addresses(host, _current.get().owner)
         ]
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ nothing about our network. ``GuardedResolver`` judges addresses, at every connec
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -28,8 +28,8 @@ _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PORTS = {"http": 80, "https": 443}
 _KEPT = "%/:?[]@!$&'()*+,;=-._~"
 
-Lookup = Callable[[str], Awaitable[Sequence[str]]]
-"""All addresses of a host name, as text; OSError if it has none."""
+Lookup = Callable[[str, Hashable], Awaitable[Sequence[str]]]
+"""All addresses of a host name, as text, asked on behalf of an owner; OSError if none."""
 
 
 class Refused(StatusgateError):
@@ -129,15 +129,15 @@ class GuardedResolver:
         self._ranges = Ranges(allow)
         self._lookup = lookup or SystemLookup()
 
-    async def addresses(self, host: str) -> list[Address]:
-        """All addresses of *host*, an address or a name.
+    async def addresses(self, host: str, owner: Hashable = "") -> list[Address]:
+        """All addresses of *host*, an address or a name; *owner* is whose lookup it is.
 
         Raises Refused if any of them must not be dialled, OSError if there is none.
         """
         try:
             found = [parse_address(host)]
         except ValueError:
-            found = _addresses(await self._lookup(host))
+            found = _addresses(await self._lookup(host, owner))
         if not found:
             raise OSError("the name has no address")
         for address in found:

@@ -159,7 +159,13 @@ class Preparing:
         """A file of our own store is read there, anything else is fetched (contract 3.4)."""
         own = media_url(self._public_url, outgoing.instance_id, "")
         if not outgoing.draft.url.startswith(own):
-            await self._fetcher.fetch(outgoing.draft.url, to, MAX_FILE_BYTES, _FETCH_SECONDS)
+            await self._fetcher.fetch(
+                outgoing.draft.url,
+                to,
+                MAX_FILE_BYTES,
+                _FETCH_SECONDS,
+                owner=outgoing.instance_id,
+            )
             return
         key, _, extension = outgoing.draft.url.removeprefix(own).partition(".")
         now_ms = self._clock.now_ms()

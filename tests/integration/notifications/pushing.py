@@ -45,7 +45,12 @@ class Scripted:
         """URLs whose receiver hangs until its event is set"""
 
     async def push(
-        self, url: str, body: bytes, headers: Mapping[str, str], deadline: float
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        deadline: float,
+        owner: InstanceId,
     ) -> PushOutcome:
         at = (self._clock.now_ms() - self._began_ms) / 1000
         self.sent.append(Sent(at, url, body, dict(headers)))

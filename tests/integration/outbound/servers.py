@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,7 +136,7 @@ class Names:
         self._answers = answers
         self._by_name = by_name
 
-    async def __call__(self, host: str) -> Sequence[str]:
+    async def __call__(self, host: str, owner: Hashable = "") -> Sequence[str]:
         answers = self._by_name.get(host.removesuffix(".").split(".")[0], self._answers)
         turn = min(self.asked.count(host), len(answers) - 1)
         self.asked.append(host)

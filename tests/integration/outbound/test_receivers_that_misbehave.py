@@ -4,8 +4,10 @@ import asyncio
 import gzip
 import socket
 import struct
+import threading
 import tracemalloc
-from typing import NamedTuple
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -193,10 +195,8 @@ def exchanges(monkeypatch: pytest.MonkeyPatch) -> list[Exchange]:
     made: list[Exchange] = []
 
     class Kept(Exchange):
-        def __init__(
-            self, most_bytes: int, grace_seconds: float | None = None, *, keep: bool = True
-        ) -> None:
-            super().__init__(most_bytes, grace_seconds, keep=keep)
+        def __init__(self, most_bytes: int, *rest: Any, **named: Any) -> None:
+            super().__init__(most_bytes, *rest, **named)
             made.append(self)
 
     monkeypatch.setattr(client_module, "Exchange", Kept)
@@ -234,7 +234,7 @@ async def test_the_next_push_is_never_harmed_by_the_last(
 
 
 async def test_refused_and_unknown_names_are_unreachable() -> None:
-    async def no_such_name(_: str) -> list[str]:
+    async def no_such_name(_: str, _owner: Hashable) -> list[str]:
         raise OSError(-2, "Name or service not known")
 
     async with receiver(reply()) as gone:
@@ -247,7 +247,7 @@ async def test_refused_and_unknown_names_are_unreachable() -> None:
 
 
 async def test_resolving_and_connecting_have_a_limit_of_their_own() -> None:
-    async def never(_: str) -> list[str]:
+    async def never(_: str, _owner: Hashable) -> list[str]:
         await asyncio.Event().wait()
         return []
 
@@ -259,7 +259,7 @@ async def test_resolving_and_connecting_have_a_limit_of_their_own() -> None:
 
 async def test_a_name_without_an_answer_holds_up_no_other() -> None:
     class HalfDead(Names):
-        async def __call__(self, host: str) -> tuple[str, ...]:
+        async def __call__(self, host: str, owner: Hashable = "") -> tuple[str, ...]:
             if host.startswith("dead"):
                 await asyncio.Event().wait()
             return ("127.0.0.1",)
@@ -278,6 +278,33 @@ async def test_a_name_without_an_answer_holds_up_no_other() -> None:
         for task in dead:
             task.cancel()
         await asyncio.gather(*dead, return_exceptions=True)
+
+
+async def test_the_hanging_names_of_one_owner_hold_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = threading.Event()
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[object]:
+        if host.startswith("dead"):
+            ended.wait(30)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    async with (
+        receiver(reply(answer("200 OK"))) as server,
+        GuardedClient(GuardedResolver(LOCAL)) as client,
+    ):
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        try:
+            for number in range(100):
+                dead = client.push(f"http://dead{number}.example/", BODY, {}, 180, "busy")
+                push = asyncio.create_task(dead)
+                await asyncio.sleep(0.001)
+                push.cancel()
+            url = f"http://alive.example:{server.port}/"
+            assert await client.push(url, BODY, {}, 180, "other") == PushAnswer(200)
+        finally:
+            ended.set()
 
 
 async def test_hanging_receivers_hold_up_no_other_even_on_one_host(

@@ -1,7 +1,7 @@
 """No connection where it must not go, and no answer that says why (S7)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -87,7 +87,7 @@ async def test_fetches_of_the_corpus_connect_nowhere_and_say_the_same(
 
 
 async def test_a_dead_port_and_a_dead_name_say_the_same(tmp_path: Path) -> None:
-    async def no_such_name(_: str) -> list[str]:
+    async def no_such_name(_: str, _owner: Hashable) -> list[str]:
         raise OSError(-2, "Name or service not known")
 
     async with receiver(OK) as gone:

@@ -1,6 +1,7 @@
 """What a URL may look like, and which addresses may be dialled (S7)."""
 
 import asyncio
+from collections.abc import Hashable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
@@ -15,7 +16,7 @@ from tests.unit.outbound.corpus import ALLOWED, PUBLIC, REFUSED, Case, wrapped
 async def verdict(case: Case, allow: list[str]) -> list[str] | str:
     """The addresses that would be dialled, else why none."""
 
-    async def lookup(_: str) -> tuple[str, ...]:
+    async def lookup(_: str, _owner: Hashable) -> tuple[str, ...]:
         return case.dns[0]
 
     try:
@@ -164,7 +165,7 @@ def test_any_text_is_refused_or_comes_out_canonical(text: str) -> None:
 async def test_a_host_is_asked_for_every_time_and_a_literal_never() -> None:
     asked = []
 
-    async def lookup(host: str) -> list[str]:
+    async def lookup(host: str, _owner: Hashable) -> list[str]:
         asked.append(host)
         return [PUBLIC, PUBLIC]
 
