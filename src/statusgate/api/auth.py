@@ -54,12 +54,12 @@ class ClientAddress:
         ]
 
     def of(self, scope: Scope) -> str:
-        """The client's address; IPv6 by its /64, which is what one subscriber has."""
+        """Return the client's address; IPv6 by its /64."""
         peer = scope.get("client")
         address = peer[0] if peer else ""
         if self._trusted and self.is_trusted(address):
             address = self._forwarded(address, scope["headers"])
-        return _subscriber(address)
+        return subscriber(address)
 
     def is_trusted(self, address: str) -> bool:
         """Whether *address* is one of the operator's proxies."""
@@ -100,7 +100,8 @@ def is_prefetch(headers: Headers) -> bool:
     )
 
 
-def _subscriber(address: str) -> str:
+def subscriber(address: str) -> str:
+    """Return *address*, for IPv6 its /64, which is what one subscriber has."""
     try:
         parsed = ip_address(address)
     except ValueError:

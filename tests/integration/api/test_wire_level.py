@@ -1,7 +1,7 @@
 """S13: what is not HTTP, or could be read in two ways, is refused or ends the connection.
 
 uvicorn's parser (llhttp, all leniencies off but one for pipelined data behind a close) refuses
-these itself; the limits on heads, time and connections are ``server.Connection``'s.
+these itself; the limits on heads, time and connections are those of ``api.edge``.
 """
 
 import asyncio
@@ -10,7 +10,8 @@ import re
 
 import pytest
 
-from statusgate.api.edge import body, server
+from statusgate.api.edge import body
+from statusgate.api.edge.connections import Guarded, OpenConnections
 from tests.integration.api.running import Reply, Running, Tenant, parse
 
 POST = b"POST /waInstance1/x HTTP/1.1\r\nHost: x\r\n"
@@ -59,6 +60,9 @@ REFUSED = {
     "many headers": GET + b"A: b\r\n" * 200 + b"\r\n",
     "large header": GET + b"A: " + b"a" * 100_000 + b"\r\n\r\n",
     "endless header": GET + b"A: " + b"a" * 200_000,
+    "no host": b"GET /x HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET /x HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+    "two hosts of 1.0": b"GET /x HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
     "large path": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
 }
 
@@ -135,14 +139,14 @@ async def test_javas_offer_of_http2_is_passed_over(tenant: Tenant) -> None:
     assert saved.body == b'{"saveSettings":true}'
     assert settings.json()["stateWebhook"] == "yes"
     other = f"GET {tenant.path('getSettings')} HTTP/1.1\r\nHost: x\r\n{offer}\r\n"
-    raw = await tenant.running.raw(other.replace("h2c", "tls/1.3").encode())
-    assert parse(raw).code == 200
+    (answer,) = await exchange(tenant.running, other.replace("h2c", "tls/1.3").encode(), 1)
+    assert answer.code == 200
 
 
 async def test_a_head_must_come_in_time(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server.Connection, "head_seconds", 0.3)
+    monkeypatch.setattr(Guarded, "head_seconds", 0.3)
     monkeypatch.setattr(body, "DRAIN_SECONDS", 0.3)
 
     async def drip(first: bytes, then: bytes) -> bytes:
@@ -176,8 +180,7 @@ async def test_a_head_must_come_in_time(
 async def test_connections_by_address_are_limited(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "CONNECTIONS_PER_ADDRESS", 3)
-    monkeypatch.setattr(server, "_LOOPBACK", ("none",))
+    monkeypatch.setattr(OpenConnections, "per_trusted_address", 3)
     kept = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(3)]
     await asyncio.sleep(0.05)
     with contextlib.suppress(OSError):

@@ -5,14 +5,24 @@ import inspect
 import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from statusgate.api.edge.server import Connection, Server
+from statusgate.api.edge.connections import Guarded
+from statusgate.api.edge.server import Connection, Server, Socket
 
+PAIRS: list[tuple[type, type]] = [
+    (Connection, HttpToolsProtocol),
+    (Guarded, HttpToolsProtocol),
+    (Socket, WebSocketsSansIOProtocol),
+    (Guarded, WebSocketsSansIOProtocol),
+    (Server, uvicorn.Server),
+]
+OWN = {"release"}
 OVERRIDDEN = [
     (ours, theirs, name)
-    for ours, theirs in ((Connection, HttpToolsProtocol), (Server, uvicorn.Server))
+    for ours, theirs in PAIRS
     for name, value in vars(ours).items()
-    if inspect.isfunction(value) and not name.startswith("_")
+    if inspect.isfunction(value) and not name.startswith("_") and name not in OWN
 ]
 
 
@@ -34,3 +44,6 @@ def test_a_connection_has_the_state_that_the_limits_read() -> None:
         assert hasattr(connection, name), f"uvicorn's connection has no {name} any more"
     for name in ("_should_upgrade", "_unset_keepalive_if_required"):
         assert callable(getattr(connection, name)), name
+    socket = Socket(config, uvicorn.Server(config).server_state, {})
+    assert socket.handshake_complete is False
+    assert socket.conn.handshake_exc is None

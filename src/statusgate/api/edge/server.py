@@ -1,150 +1,204 @@
 """uvicorn, set up for this application; shared by ``serve`` and the tests.
 
-uvicorn limits neither the size nor the time of a request's head, nor connections by address;
-``Connection`` adds that (reliability: HTTP layer).
+uvicorn limits neither the size nor the time of a request's head, and lets through some of what
+is not quite HTTP; ``Connection`` adds that (reliability: HTTP layer). Which methods of uvicorn
+are overridden is held by ``tests/unit/api/test_server.py``.
 """
 
-import asyncio
 import contextlib
-import re
 import time
-from collections import Counter
-from collections.abc import Callable, Generator
-from typing import ClassVar
+from collections.abc import Generator
+from typing import Any, ClassVar
 
 import httptools
 import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from statusgate.api.app import Api
+from statusgate.api.edge.connections import Guarded, OpenConnections
 from statusgate.api.edge.problems import BAD_DATA
 from statusgate.wire.errors import ErrorBody, iso_time
 
-HEAD_SECONDS = 15.0
 MAX_HEAD_BYTES = 64 << 10
 MAX_HEADERS = 128
-CONNECTIONS_PER_ADDRESS = 512
+MAX_PIPELINED = 128
 KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 8
-_LOOPBACK = ("127.", "::1")
-_H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|$)", re.IGNORECASE)
+_OFFER = (b"upgrade", b"http2-settings")
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Guarded, HttpToolsProtocol):
     """One HTTP/1.1 connection: bounded heads, bounded waits, errors in the contract's shape."""
 
-    head_seconds = HEAD_SECONDS
-    by_address: ClassVar[Counter[str]]
-    """open connections; each server has its own"""
-    trusts: Callable[[str], bool]
-    """whether an address is one of the operator's proxies"""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def connection_made(self, transport: Any) -> None:
         self._in_head = False
-        self._head_bytes = 0
-        self._chunk_bytes = 0
-        self._waits_since: float | None = self.loop.time()
-        """since when something is due: a head, or the rest of a body that nobody reads"""
-        self._address = self.client[0] if self.client else ""
-        self.by_address[self._address] += 1
-        self._watch: asyncio.TimerHandle | None = None
-        if self.by_address[self._address] > CONNECTIONS_PER_ADDRESS and not self._is_proxy():
-            transport.abort()
-        else:
-            self._watch_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
-        super().connection_lost(exc)
+        self._framing_bytes = 0
+        """what came of a message that is neither body nor, so far, a complete head"""
+        self._piece_bytes = 0
+        super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        self._chunk_bytes = len(data)
-        if b"h2c" in data and (self.cycle is None or not self.cycle.more_body):
-            data = _without_h2c(data)
+        self._piece_bytes = len(data)
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._upgrade()
+        except httptools.HttpParserUpgrade as upgrade:
+            self._after_upgrade(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError:
             self.send_400_response(BAD_DATA)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.send_400_response(BAD_DATA)
-
-    def _upgrade(self) -> None:
-        """Change to WebSocket; a request for any other protocol is the connection's last."""
-        if self._should_upgrade():
-            self.handle_websocket_upgrade()
-        else:
-            self.cycle.keep_alive = False
+            return
+        self._framing_bytes += self._piece_bytes
+        if self._framing_bytes > MAX_HEAD_BYTES:
+            self.send_400_response(BAD_DATA)
+        if self.waits_since is None and self.cycle.response_complete:
+            self.waits_since = self.loop.time()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._head_bytes = 0
-        self._waits_since = self.loop.time()
+        self._framing_bytes = min(self._framing_bytes, 0)
+        self.waits_since = self.loop.time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            raise ValueError("trailers are not taken")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        self._check_head()
+        is_handshake = self._offers_upgrade() and self._should_upgrade()
+        if is_handshake:
+            self._check_handshake()
         self._in_head = False
-        self._waits_since = None
-        if len(self.headers) > MAX_HEADERS or self._head_is_large():
-            raise ValueError("the head is too large")
-        if self.parser.get_http_version() not in ("1.1", "1.0"):
-            raise ValueError("not HTTP/1")
-        super().on_headers_complete()
+        self._spare_this_piece()
+        self.waits_since = None
+        self.everyone.idle.pop(self, None)
+        if is_handshake or not self._offers_upgrade():
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._spare_this_piece()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._spare_this_piece()
+        if not self._offers_upgrade():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete and self.cycle.more_body:
-            self._waits_since = self.loop.time()
+        if self.cycle.response_complete:
+            self.everyone.idle[self] = None
+            if self.cycle.more_body:
+                self.waits_since = self.loop.time()
 
     def handle_websocket_upgrade(self) -> None:
-        self._forget()
+        """Hand the connection over; it is counted and watched by ``Socket`` from now on."""
+        self.release()
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP, and close."""
+        """Answer what is not HTTP, after earlier requests have their answers, and close."""
         if self.transport.is_closing():
             return
-        body = msgspec.json.encode(
-            ErrorBody(400, iso_time(time.time_ns() // 1_000_000), "/***", BAD_DATA)
-        )
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            b"content-length: %d\r\ncache-control: no-store\r\nreferrer-policy: no-referrer\r\n"
-            b"connection: close\r\n\r\n%s" % (len(body), body)
-        )
+        if self._owes_answers():
+            self.flow.pause_reading()
+            self.cycle.keep_alive = False
+            return
+        if self._in_head or self.cycle is None or not self.cycle.response_started:
+            self.transport.write(bad_request())
         self.transport.close()
+
+    def _check_head(self) -> None:
+        """Raise ValueError, which the parser hands on, for a head that is not taken."""
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise ValueError("not HTTP/1")
+        names = [name for name, _ in self.headers]
+        if len(names) > MAX_HEADERS or self._head_is_large():
+            raise ValueError("the head is too large")
+        hosts = names.count(b"host")
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
+            raise ValueError("not exactly one Host")
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise ValueError("too many requests wait for their answers")
+
+    def _check_handshake(self) -> None:
+        """Raise ValueError for a WebSocket handshake that would never be answered."""
+        names = [name for name, _ in self.headers]
+        if self.parser.get_method() != b"GET" or self.parser.get_http_version() != "1.1":
+            raise ValueError("a handshake is a GET of HTTP/1.1")
+        if b"content-length" in names or b"transfer-encoding" in names:
+            raise ValueError("a handshake has no body")
+        if self._owes_answers():
+            raise ValueError("a handshake does not overtake an answer")
 
     def _head_is_large(self) -> bool:
         """Whether a head that came in one piece is over the limit; others never get here."""
-        if self._chunk_bytes <= MAX_HEAD_BYTES:
+        if self._piece_bytes <= MAX_HEAD_BYTES:
             return False
         return sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES
 
-    def _watch_head(self) -> None:
-        """Close a connection whose next request has not come together in time."""
-        now = self.loop.time()
-        if self._waits_since is not None and now - self._waits_since > self.head_seconds:
+    def _spare_this_piece(self) -> None:
+        """Begin to count anew, after the piece that is being parsed."""
+        self._framing_bytes = -self._piece_bytes
+
+    def _offers_upgrade(self) -> bool:
+        """Whether the client offers another protocol; to the parser CONNECT is one, too."""
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+
+    def _after_upgrade(self, rest: bytes) -> None:
+        """Go on behind a head after which the parser expects another protocol."""
+        if self.parser.get_method() == b"CONNECT":
+            self.cycle.keep_alive = False
+        elif self._should_upgrade():
+            self.handle_websocket_upgrade()
+        else:
+            self._pass_over_offer(rest)
+
+    def _pass_over_offer(self, rest: bytes) -> None:
+        """Parse the request again without its offer to change to another protocol.
+
+        Java offers HTTP/2 with every request, and the parser would take the body for that.
+        """
+        version = self.parser.get_http_version().encode()
+        head = b"%s %s HTTP/%s\r\n" % (self.parser.get_method(), self.url, version)
+        kept = [b"%s: %s\r\n" % pair for pair in self.headers if pair[0] not in _OFFER]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"".join([head, *kept, b"\r\n", rest]))
+
+    def _owes_answers(self) -> bool:
+        """Whether requests before the one that is being parsed still wait for theirs."""
+        if self.pipeline:
+            return True
+        return self._in_head and self.cycle is not None and not self.cycle.response_complete
+
+
+class Socket(Guarded, WebSocketsSansIOProtocol):
+    """One WebSocket connection, from its handshake on."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.everyone.idle.pop(self, None)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_complete:
+            self.handshake_complete = True
+            self.transport.write(bad_request())
             self.transport.close()
-            return
-        self._watch = self.loop.call_later(self.head_seconds / 3, self._watch_head)
 
-    def _forget(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        self.by_address[self._address] -= 1
-        if self.by_address[self._address] <= 0:
-            del self.by_address[self._address]
-
-    def _is_proxy(self) -> bool:
-        """Proxies are not limited; on loopback there is nobody but one on this machine."""
-        return self._address.startswith(_LOOPBACK) or self.trusts(self._address)
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.waits_since = None
+        elif message["type"] == "websocket.http.response.body":
+            # without this, uvicorn logs every refusal as an error of the application
+            self.handshake_complete = True
 
 
 class Server(uvicorn.Server):
@@ -156,19 +210,26 @@ class Server(uvicorn.Server):
         yield
 
 
-def _without_h2c(data: bytes) -> bytes:
-    """Take the offer of HTTP/2 off a request's head: Java makes it with every request, and the
-    parser would take the body for the other protocol."""
-    head, end, body = data.partition(b"\r\n\r\n")
-    return _H2C.sub(b"", head) + end + body
+def bad_request() -> bytes:
+    """Return the whole answer to what is not HTTP."""
+    now_ms = time.time_ns() // 1_000_000
+    body = msgspec.json.encode(ErrorBody(400, iso_time(now_ms), "/***", BAD_DATA))
+    return (
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+        b"content-length: %d\r\ncache-control: no-store\r\nreferrer-policy: no-referrer\r\n"
+        b"connection: close\r\n\r\n%s" % (len(body), body)
+    )
 
 
 def make_server(app: Api, host: str, port: int) -> Server:
     """Return a server for *app*; set ``should_exit`` to stop it within GRACEFUL_SECONDS."""
+    connections = OpenConnections(app.trusts)
 
     class CountedConnection(Connection):
-        by_address: ClassVar[Counter[str]] = Counter()
-        trusts = staticmethod(app.trusts)
+        everyone: ClassVar[OpenConnections] = connections
+
+    class CountedSocket(Socket):
+        everyone: ClassVar[OpenConnections] = connections
 
     return Server(
         uvicorn.Config(
@@ -176,7 +237,7 @@ def make_server(app: Api, host: str, port: int) -> Server:
             host=host,
             port=port,
             http=CountedConnection,
-            ws="websockets-sansio",
+            ws=CountedSocket,
             ws_max_size=4096,
             ws_per_message_deflate=False,
             loop="none",
