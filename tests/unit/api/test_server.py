@@ -34,7 +34,7 @@ def test_every_overridden_method_is_one_of_uvicorn(ours: type, theirs: type, nam
     assert list(inspect.signature(getattr(ours, name)).parameters) == list(parameters)
 
 
-def test_a_connection_has_the_state_that_the_limits_read() -> None:
+async def test_a_connection_has_the_state_that_the_limits_read() -> None:
     async def app(scope: object, receive: object, send: object) -> None: ...
 
     config = uvicorn.Config(app, loop="none", ws="websockets-sansio")
