@@ -37,10 +37,10 @@ from statusgate.domain.post import StatusPost
 from statusgate.domain.receipt import Progress
 from statusgate.domain.script import Met, Moved, Posted, ScriptEvent, Viewed, Withdrawn
 from statusgate.domain.status import Kind
+from statusgate.engines.account_store import AccountStore, StoreFull
 from statusgate.engines.port import Engine, Sandbox
 from statusgate.engines.simulated import SimulatedEngine
 from statusgate.engines.simulated.options import OptionValue
-from statusgate.engines.spool import Spool, SpoolFull
 from tests.clocks import START_MS, VirtualClock
 from tests.waiting import eventually, stays
 
@@ -93,7 +93,7 @@ class Gateway:
         """Wait until nothing is held back and everything is acknowledged."""
         run = self.engine._run
         await self.until(
-            lambda: not run.account.held and self.cursor == run._acked == run._ledger.last
+            lambda: not run.account.held and self.cursor == run._acked == run._log.last
         )
 
     async def end(self) -> None:
@@ -341,7 +341,9 @@ async def test_a_spoiled_state_is_no_fresh_account(house: House) -> None:
     engine, gateway = await house.start()
     await engine.stop()
     await gateway.end()
-    (house.root / "one" / "state.json").write_bytes(b"{")
+    store = AccountStore(house.root / "one")
+    store.run("UPDATE sandbox SET state = ?", b"{")
+    store.close()
     with pytest.raises(EngineUnavailable, match="unreadable"):
         await house.engine().start()
 
@@ -428,8 +430,8 @@ async def test_what_was_acknowledged_is_not_told_again(house: House) -> None:
     engine, again = await house.restart(engine, gateway)
     await again.until_told()
     assert again.of(StatusReceived) == []
-    spool = sum(path.stat().st_size for path in (house.root / "one" / "spool").iterdir())
-    assert spool < 20_000
+    stored = sum(path.stat().st_size for path in (house.root / "one").iterdir())
+    assert stored < 200_000
     assert (await engine.look_up(ANNA)).exists
 
 
@@ -462,7 +464,7 @@ async def test_a_stop_ends_a_waiting_script_which_then_happens_later(house: Hous
     await again.until(lambda: again.of(ContactsChanged))
 
 
-async def test_a_script_longer_than_the_spool_takes_is_still_one_record(house: House) -> None:
+async def test_a_script_of_megabytes_is_still_one_record(house: House) -> None:
     engine, gateway = await house.start()
     await gateway.until_told()
     gateway.acking = False
@@ -476,7 +478,6 @@ async def test_a_script_longer_than_the_spool_takes_is_still_one_record(house: H
     await engine.ack(2)
     await simulating
     await crashed.stop()
-    assert not any((house.root / "one+" / "records").iterdir())
 
 
 async def test_a_lost_directory_does_not_make_the_gateway_deaf(house: House) -> None:
@@ -812,9 +813,9 @@ async def test_a_full_disk_refuses_a_script_as_a_whole_and_service_returns(
     with monkeypatch.context() as patch:
 
         def full(*_: object) -> int:
-            raise SpoolFull("no room")
+            raise StoreFull("no room")
 
-        patch.setattr(Spool, "append", full)
+        patch.setattr(AccountStore, "append", full)
         with pytest.raises(EngineUnavailable, match="no room"):
             await engine.simulate([Met(address=ANNA), Moved(state=State.BLOCKED)])
         await house.clock.advance(8)
@@ -834,9 +835,9 @@ async def test_a_failing_first_start_can_be_repeated(
     with monkeypatch.context() as patch:
 
         def broken(*_: object) -> int:
-            raise SpoolFull("no room")
+            raise StoreFull("no room")
 
-        patch.setattr(Spool, "append", broken)
+        patch.setattr(AccountStore, "append", broken)
         with pytest.raises(EngineUnavailable):
             await engine.start()
     await engine.start()

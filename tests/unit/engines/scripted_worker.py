@@ -23,6 +23,7 @@ import msgspec
 
 from statusgate.domain.address import Address
 from statusgate.domain.events import StatusUndecryptable
+from statusgate.engines.account_store import AccountStore
 from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.ipc import (
     VERSION,
@@ -39,7 +40,6 @@ from statusgate.engines.neonize.ipc import (
     raw,
 )
 from statusgate.engines.neonize.spool_sender import SpoolSender
-from statusgate.engines.spool import Spool
 
 
 def next_run(directory: Path) -> dict[str, Any]:
@@ -67,27 +67,29 @@ def main() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if run.get("garbage"):
         connection.sendall(b"\xff" * 100)
-    spool = Spool(directory / "spool", min_free_bytes=0)
-    courier = SpoolSender(spool, channel, print)
+    spool = AccountStore(directory, min_free_bytes=0)
+    sender = SpoolSender(spool, channel, print)
     if (version := run.get("greeting", VERSION)) != 0:
         channel.send(Hello(v=version, pid=os.getpid()))
-    threading.Thread(target=courier.run, daemon=True).start()
+    threading.Thread(target=sender.run, daemon=True).start()
     if "exit" in run:
         threading.Timer(run.get("after", 0), leave, [run["exit"]]).start()
-    serve(channel, run, spool, courier)
+    serve(channel, run, spool, sender)
     spool.close()
     os._exit(0)
 
 
-def serve(channel: Channel, run: dict[str, Any], spool: Spool, courier: SpoolSender) -> None:
+def serve(
+    channel: Channel, run: dict[str, Any], spool: AccountStore, sender: SpoolSender
+) -> None:
     while (frame := channel.receive()) is not None:
         match frame:
             case From(seq=seq, acked=acked):
-                courier.begin(seq, acked)
+                sender.begin(seq, acked)
                 count = run.pop("records", 0)
                 threading.Thread(target=fill, args=(spool, count), daemon=True).start()
             case Ack(seq=seq):
-                courier.ack(seq)
+                sender.ack(seq)
             case Beat():
                 if not run.get("deaf"):
                     channel.send(Beat(vitals=Vitals(state="scripted")))
@@ -97,7 +99,7 @@ def serve(channel: Channel, run: dict[str, Any], spool: Spool, courier: SpoolSen
                 answer(channel, run, frame)
 
 
-def fill(spool: Spool, count: int) -> None:
+def fill(spool: AccountStore, count: int) -> None:
     for _ in range(count):
         number = spool.last + 1
         event = StatusUndecryptable(

@@ -53,7 +53,7 @@ def border() -> Iterator[tuple[Channel, socket.socket]]:
 
 async def test_frames_of_a_worker_arrive_as_they_were_sent() -> None:
     frames = [
-        Hello(v=1, pid=7, spool=(3, 9)),
+        Hello(v=1, pid=7),
         Record(seq=4, p=msgspec.Raw(b'[{"k":"QrCode","payload":"x"}]')),
         Now(p=msgspec.Raw(b"{}")),
         Beat(vitals=Vitals(state="open", waiting=3)),

@@ -27,6 +27,7 @@ from statusgate.domain.events import (
 )
 from statusgate.domain.media import MediaRef
 from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.engines.account_store import may_hold_events
 from statusgate.engines.neonize.config import (
     Addressing,
     Exit,
@@ -132,8 +133,8 @@ class NeonizeEngine:
         """Return once the worker runs; without anything to do none is started."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory.chmod(0o700)
-        left = any((self._directory / "spool").glob("spool-*"))
-        await self._keeper.start(needed=self._store.exists or left)
+        needed = self._store.exists or await asyncio.to_thread(may_hold_events, self._directory)
+        await self._keeper.start(needed=needed)
 
     async def stop(self, deadline_seconds: float = 10.0) -> None:
         """Drain and end; idempotent, bounded."""
@@ -234,10 +235,6 @@ class NeonizeEngine:
             raise EngineUncertain(post.key) from None
         except WorkerLost:
             return await self._outcome(post.key)
-
-    async def unfinished_posts(self) -> list[str]:
-        """Return the keys of posts of which it is unknown whether they are out."""
-        return await self._keeper.ask_anyhow("unfinished", None, list[str])
 
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:
         """Withdraw a status from those who got it."""

@@ -88,8 +88,6 @@ class Hello(_Frame, frozen=True, kw_only=True, tag="hello"):
 
     v: int
     pid: int
-    spool: tuple[int, int] = (0, 0)
-    """the first and the last record"""
 
 
 class Began(_Frame, frozen=True, kw_only=True, tag="began"):

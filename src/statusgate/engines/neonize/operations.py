@@ -82,7 +82,6 @@ class Operations:
             "logout": self._logout,
             "post_status": self._post_status,
             "outcome": self._outcome,
-            "unfinished": lambda _: self._book.unfinished(),
             "delete_status": self._delete_status,
             "mark_viewed": self._mark_viewed,
             "download": self._download,

@@ -1,146 +1,106 @@
-"""The book of posts: what was about to be sent, and what came of it.
+"""The post log: what was about to be sent, and what came of it.
 
-A post is written down before it is sent and after it is answered, so that after a crash it is
-known which posts may be out, and which names in the library's contact store must be put back.
+A post is noted before it is sent and after it is answered, so that after a crash it is known
+which posts may be out, and which names in the library's contact store must be put back.
 """
 
 import time
-from pathlib import Path
 
 import msgspec
 
 from statusgate.domain.errors import EngineRejected, EngineUncertain
 from statusgate.domain.post import SentStatus
+from statusgate.engines.account_store import AccountStore
 from statusgate.engines.neonize.audience import Entry
-from statusgate.engines.spool import Spool
 
 KEEP_MS = 24 * 3600 * 1000
-_ENTRIES_PER_RECORD = 2000
+MAX_OUTCOME_BYTES = 4 * 1024 * 1024
+"""of all outcomes together, unless the newest alone is longer"""
+
+_FORGET_LONG_AGO = "DELETE FROM posts WHERE at_ms < ?"
+_KEEP_TO_THE_LIMIT = """
+UPDATE posts SET outcome = NULL WHERE key != ?1 AND key IN (
+    SELECT key FROM (
+        SELECT key, sum(length(outcome)) OVER (ORDER BY at_ms DESC, key = ?1 DESC, key) AS bytes
+        FROM posts WHERE outcome IS NOT NULL
+    ) WHERE bytes > ?2
+)
+"""
 
 
-class _Line(msgspec.Struct, frozen=True, kw_only=True, tag_field="k", tag=True):
-    key: str
-    at_ms: int = 0
-
-
-class Borrowed(_Line, frozen=True, kw_only=True):
-    """Rows of the contact store that must be put back like this."""
-
-    rows: tuple[Entry, ...]
-
-
-class Begun(_Line, frozen=True, kw_only=True):
-    """The post is about to be sent."""
-
-
-class Returned(_Line, frozen=True, kw_only=True):
-    """The rows were put back."""
-
-
-class Withdrawn(_Line, frozen=True, kw_only=True):
-    """Nothing was sent; the post may be tried again."""
-
-
-class Ended(_Line, frozen=True, kw_only=True):
-    """WhatsApp answered: it took the post, or refused it with *code*."""
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What WhatsApp answered: it took the post, or refused it with *code*."""
 
     sent: SentStatus | None = None
     code: int = 0
     text: str = ""
 
 
-_Any = Borrowed | Begun | Returned | Withdrawn | Ended
-_lines = msgspec.json.Decoder(_Any)
+_outcomes = msgspec.json.Decoder(Outcome)
+_rows = msgspec.json.Decoder(list[Entry])
 
 
 class PostLog:
-    """The posts of the last day of one account; on disk once a call returns."""
+    """The posts of the last day of one account. Every method raises OSError."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises OSError."""
-        self._spool = Spool(directory, min_free_bytes=0)
-        self._posts: dict[str, Begun | Ended] = {}
-        self._borrowed: dict[str, list[Entry]] = {}
-        self._load(int(time.time() * 1000) - KEEP_MS)
+    def __init__(self, store: AccountStore) -> None:
+        self._store = store
 
     def outcome(self, key: str) -> SentStatus | None:
         """Return how a post was sent, None if it never began.
 
-        Raises EngineRejected if it was refused, EngineUncertain if it may be out.
+        Raises EngineRejected if it was refused, EngineUncertain if it may be out: the answer
+        never came, or so much was posted since that it is no longer remembered.
         """
-        found = self._posts.get(key)
-        if found is None:
+        found = self._store.run("SELECT outcome FROM posts WHERE key = ?", key)
+        if not found:
             return None
-        if isinstance(found, Begun):
+        if found[0][0] is None:
             raise EngineUncertain(key)
-        if found.sent is None:
-            raise EngineRejected(found.code, found.text)
-        return found.sent
-
-    def unfinished(self) -> list[str]:
-        """Return the keys of posts that may or may not be out."""
-        return [key for key, post in self._posts.items() if isinstance(post, Begun)]
+        outcome = _outcomes.decode(found[0][0])
+        if outcome.sent is None:
+            raise EngineRejected(outcome.code, outcome.text)
+        return outcome.sent
 
     def owed(self) -> dict[str, list[Entry]]:
         """Return rows of the contact store that still have to be put back, by post."""
-        return {key: list(rows) for key, rows in self._borrowed.items()}
+        owed: dict[str, list[Entry]] = {}
+        for key, rows in self._store.run("SELECT key, rows FROM borrowed ORDER BY id"):
+            owed.setdefault(key, []).extend(_rows.decode(rows))
+        return owed
 
     def begin(self, key: str, rows: tuple[Entry, ...]) -> None:
         """The post will be sent now, while *rows* are borrowed."""
-        self.borrow(key, rows)
-        self._write(Begun(key=key, at_ms=_now_ms()))
+        with self._store.transaction():
+            self._store.run(_FORGET_LONG_AGO, _now_ms() - KEEP_MS)
+            self._store.run("INSERT OR REPLACE INTO posts VALUES (?, ?, NULL)", key, _now_ms())
+            self.borrow(key, rows)
 
     def borrow(self, key: str, rows: tuple[Entry, ...]) -> None:
-        """*rows* will be changed and must be put back."""
-        for start in range(0, len(rows), _ENTRIES_PER_RECORD):
-            part = rows[start : start + _ENTRIES_PER_RECORD]
-            self._write(Borrowed(key=key, at_ms=_now_ms(), rows=part))
+        """*rows* of the contact store will be changed and must be put back."""
+        if rows:
+            encoded = msgspec.json.encode(rows)
+            self._store.run("INSERT INTO borrowed (key, rows) VALUES (?, ?)", key, encoded)
 
     def give_back(self, key: str) -> None:
         """The rows borrowed for *key* are as they were."""
-        if key in self._borrowed:
-            self._write(Returned(key=key, at_ms=_now_ms()))
+        self._store.run("DELETE FROM borrowed WHERE key = ?", key)
 
     def withdraw(self, key: str) -> None:
-        """Nothing of the post went out."""
-        self._write(Withdrawn(key=key, at_ms=_now_ms()))
+        """Nothing of the post went out; it may be tried again."""
+        self._store.run("DELETE FROM posts WHERE key = ?", key)
 
     def end(
         self, key: str, *, sent: SentStatus | None = None, code: int = 0, text: str = ""
     ) -> None:
-        """WhatsApp answered."""
-        self._write(Ended(key=key, at_ms=_now_ms(), sent=sent, code=code, text=text))
-
-    def close(self) -> None:
-        """Release the files."""
-        self._spool.close()
-
-    def _load(self, since_ms: int) -> None:
-        settled, recent = 0, False
-        for seq, record in self._spool.read(self._spool.confirmed):
-            line = _lines.decode(record)
-            self._apply(line)
-            recent = recent or line.at_ms >= since_ms
-            if not recent and not self._borrowed:
-                settled = seq
-        if settled:
-            self._spool.confirm(settled)
-
-    def _write(self, line: _Any) -> None:
-        self._spool.append(msgspec.json.encode(line))
-        self._apply(line)
-
-    def _apply(self, line: _Any) -> None:
-        match line:
-            case Borrowed():
-                self._borrowed.setdefault(line.key, []).extend(line.rows)
-            case Returned():
-                self._borrowed.pop(line.key, None)
-            case Begun() | Ended():
-                self._posts[line.key] = line
-            case Withdrawn():
-                self._posts.pop(line.key, None)
+        """WhatsApp answered; the longest ago answered are forgotten to make room."""
+        outcome = msgspec.json.encode(Outcome(sent, code, text))
+        with self._store.transaction():
+            self._store.run(
+                "INSERT OR REPLACE INTO posts VALUES (?, ?, ?)", key, _now_ms(), outcome
+            )
+            self._store.run(_KEEP_TO_THE_LIMIT, key, MAX_OUTCOME_BYTES)
 
 
 def _now_ms() -> int:
-    return int(time.time() * 1000)
+    return time.time_ns() // 1_000_000

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from statusgate.engines.account_store import AccountStore
 from statusgate.engines.neonize.ipc import Began, Channel, GatewayGone, Record
-from statusgate.engines.spool import Spool
 
 WINDOW = 256
 """records that may be under way without an acknowledgement; the spool holds the rest"""
@@ -19,7 +19,7 @@ class SpoolSender:
     """A thread that streams once the gateway has said where to begin."""
 
     def __init__(
-        self, spool: Spool, channel: Channel, failed: Callable[[OSError], object]
+        self, spool: AccountStore, channel: Channel, failed: Callable[[OSError], object]
     ) -> None:
         """*failed* is told when the spool cannot be read."""
         self._spool = spool

@@ -20,6 +20,7 @@ from typing import NoReturn
 import msgspec
 
 from statusgate.domain.events import EngineEvent, EngineState, StateChanged
+from statusgate.engines.account_store import AccountStore, StoreInUse
 from statusgate.engines.neonize.config import SLACK, Exit, Setup, free_bytes
 from statusgate.engines.neonize.ipc import (
     VERSION,
@@ -40,7 +41,6 @@ from statusgate.engines.neonize.operations import Operations
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.spool_sender import SpoolSender
 from statusgate.engines.neonize.store import SessionStore, StoreLost
-from statusgate.engines.spool import PoisonFile, Spool, SpoolInUse
 
 log = logging.getLogger(__name__)
 
@@ -50,19 +50,17 @@ _EVERY_SECONDS = 5.0
 
 
 class Worker:
-    """Wires spool, courier and session together and decides when to end."""
+    """Wires spool, its sender and the session together and decides when to end."""
 
     def __init__(self, channel: Channel, setup: Setup) -> None:
-        """Raises SpoolInUse, OSError."""
+        """Raises StoreInUse, OSError."""
         self._channel = channel
         self._setup = setup
         directory = Path(setup.directory)
-        self._spool = Spool(directory / "spool")
-        self._poison = PoisonFile(directory)
-        self._book = PostLog(directory / "posts")
+        self._spool = AccountStore(directory)
         self._store = SessionStore(directory)
-        self._courier = SpoolSender(self._spool, channel, self.spool_failed)
-        self._operations = Operations(setup, self._store, self._book, self)
+        self._sender = SpoolSender(self._spool, channel, self.spool_failed)
+        self._operations = Operations(setup, self._store, PostLog(self._spool), self)
         self._ending: queue.SimpleQueue[Exit] = queue.SimpleQueue()
         self._began = threading.Event()
         self._gateway_gone = False
@@ -70,20 +68,14 @@ class Worker:
         self._busy_at = time.monotonic()
         self._checked_at = 0.0
         if self._spool.damaged:
-            log.error("%d damaged segments in the spool were kept aside", self._spool.damaged)
+            log.error("the account's file was damaged and is kept as %s", self._spool.damaged)
 
     def run(self) -> NoReturn:
         """Serve until told to end."""
         signal.signal(signal.SIGTERM, lambda *_: self.end(Exit.DRAINED))
-        self._send(
-            Hello(
-                v=VERSION,
-                pid=os.getpid(),
-                spool=(self._spool.first, self._spool.last),
-            )
-        )
+        self._send(Hello(v=VERSION, pid=os.getpid()))
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
-        threading.Thread(target=self._courier.run, name="courier", daemon=True).start()
+        threading.Thread(target=self._sender.run, name="spool-sender", daemon=True).start()
         code = self._wait_for_end()
         self._finish(code)
 
@@ -99,7 +91,7 @@ class Worker:
 
     def poison(self, raw_input: bytes, error: BaseException) -> None:
         """Keep input that could not be handled, and go on."""
-        self._poison.write(raw_input, repr(error))
+        self._spool.put_aside(raw_input, repr(error))
         log.error("an event could not be handled and was put aside", exc_info=error)
 
     def spool_failed(self, error: OSError) -> NoReturn:
@@ -139,9 +131,9 @@ class Worker:
     def _serve(self, frame: object) -> None:
         match frame:
             case Ack(seq=seq):
-                self._courier.ack(seq)
+                self._sender.ack(seq)
             case From(seq=seq, acked=acked):
-                self._courier.begin(seq, acked)
+                self._sender.begin(seq, acked)
                 self._begin()
             case Beat():
                 self._send(Beat(vitals=self._vitals()))
@@ -212,7 +204,7 @@ class Worker:
         """An unlinked worker ends when everything is handed over."""
         if self._operations.busy or self._operations.session is not None:
             self._busy_at = now
-        elif self._resting and self._courier.settled():
+        elif self._resting and self._sender.settled():
             rested = now - self._busy_at > self._setup.timing.linger
             return Exit.DRAINED if rested else None
         return None
@@ -220,7 +212,7 @@ class Worker:
     def _tidy(self) -> None:
         """Leave nothing personal in the spool that is journaled."""
         try:
-            if self._courier.settled():
+            if self._sender.settled():
                 self._spool.tidy()
         except OSError as error:
             self.spool_failed(error)
@@ -236,11 +228,10 @@ class Worker:
         log.info("ending: %s", code.name)
         self._operations.drain(timing.send_drain)
         if not self._gateway_gone:
-            _poll(self._courier.settled, timing.ack_drain, until=lambda: self._gateway_gone)
-        self._courier.close()
+            _poll(self._sender.settled, timing.ack_drain, until=lambda: self._gateway_gone)
+        self._sender.close()
         try:
             self._store.note_changes()
-            self._book.close()
             self._spool.close()
         except OSError as error:
             self.spool_failed(error)
@@ -252,7 +243,7 @@ class Worker:
         return Vitals(
             state=str(session.state or "") if session else "",
             waiting=max(0, self._spool.last - self._spool.confirmed),
-            poisoned=self._poison.count,
+            poisoned=self._spool.poisoned,
             threads=threading.active_count(),
             resident_bytes=_resident_bytes(),
         )
@@ -303,7 +294,7 @@ def main() -> NoReturn:
     os.chdir(setup.directory)  # the library's file name allows no special characters
     try:
         worker = Worker(channel, setup)
-    except SpoolInUse:
+    except StoreInUse:
         os._exit(Exit.LOCKED)
     except OSError:
         log.exception("the account's folder cannot be used")

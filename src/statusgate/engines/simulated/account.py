@@ -59,8 +59,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """nobody will see the status of this wire id any more"""
     link: Link | None = None
     """None: as before"""
-    elsewhere: bool = False
-    """too long for the log; the whole record is in a file of its own"""
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,10 +16,10 @@ from statusgate.domain.script import Moved, Posted, ScriptEvent
 from statusgate.domain.waiting import cancel
 from statusgate.engines.simulated.account import Held, Record
 from statusgate.engines.simulated.files import Files
-from statusgate.engines.simulated.ledger import Ledger
 from statusgate.engines.simulated.options import Options, OptionValue, options_from
 from statusgate.engines.simulated.people import made_up_contacts
 from statusgate.engines.simulated.run import Run, in_thread
+from statusgate.engines.simulated.sandbox_log import SandboxLog
 from statusgate.engines.simulated.script_events import Cast, play
 from statusgate.engines.simulated.seeded_random import SeededRandom
 from statusgate.engines.simulated.viewers import receipts_of
@@ -87,9 +87,9 @@ class SimulatedEngine:
     async def _open(self) -> Run:
         self._options = options_from(self._given_options)
         self._cast.push_name = self._options.push_name
-        ledger = await in_thread(Ledger, self._directory)
-        run = Run(ledger, self._clock)
-        first = self._first_record if ledger.is_new else self._announcement
+        stored = await in_thread(SandboxLog, self._directory)
+        run = Run(stored, self._clock)
+        first = self._first_record if stored.is_new else self._announcement
         try:
             await in_thread(self._files.prune, self._clock.now_ms())
             await run.commit(lambda seq: first(run, seq))

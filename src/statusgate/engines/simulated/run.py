@@ -12,7 +12,7 @@ from statusgate.domain.events import EngineEvent, EngineState, Sequenced, StateC
 from statusgate.domain.instance import State
 from statusgate.domain.waiting import Signal, first_of
 from statusgate.engines.simulated.account import Account, Held, Record
-from statusgate.engines.simulated.ledger import Ledger
+from statusgate.engines.simulated.sandbox_log import SandboxLog
 
 T = TypeVar("T")
 
@@ -35,14 +35,14 @@ class _Listener:
 class Run:
     """The log at work. Changes happen one after the other, each on disk before it is told."""
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
-        self.account: Account = ledger.account
+    def __init__(self, stored: SandboxLog, clock: Clock) -> None:
+        self.account: Account = stored.account
         """changed in here only, by one task at a time"""
         self.is_closing = False
-        self._ledger = ledger
+        self._log = stored
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._acked = ledger.confirmed
+        self._acked = stored.confirmed
         self._news = Signal()
         self._acks = Signal()
         self._listeners: list[_Listener] = []
@@ -68,10 +68,10 @@ class Run:
         async with self._lock:
             if self._ended:
                 raise EngineUnavailable("the sandbox account is not running")
-            record = make(self._ledger.last + 1)
+            record = make(self._log.last + 1)
             if record is None:
-                return self._ledger.last
-            seq = await in_thread(self._ledger.append, record)
+                return self._log.last
+            seq = await in_thread(self._log.append, record)
             self.account.apply(seq, record)
         self._news.ring()
         return seq
@@ -123,16 +123,16 @@ class Run:
 
     async def ack(self, seq: int) -> None:
         """Everything up to *seq* is committed by the gateway."""
-        self._acked = max(self._acked, min(seq, self._ledger.last))
+        self._acked = max(self._acked, min(seq, self._log.last))
         self._acks.ring()
-        if self._ledger.wants_checkpoint(self._acked):
+        if self._log.wants_checkpoint(self._acked):
             async with self._lock:
                 if not self._ended:
                     await self._checkpoint(self._acked)
 
     async def _agree_on(self, after: int, announce: Callable[[int], Record]) -> None:
         """Take over how far the gateway is; it may know more than a log that was lost."""
-        if after <= self._ledger.last:
+        if after <= self._log.last:
             await self.ack(after)
             return
         async with self._lock:
@@ -141,10 +141,10 @@ class Run:
         await self.commit(announce)
 
     def _read(self, after: int) -> list[tuple[int, Record]]:
-        return list(self._ledger.read(after, _READ_AHEAD))
+        return list(self._log.read(after, _READ_AHEAD))
 
     async def _checkpoint(self, acked: int) -> None:
-        await in_thread(self._ledger.checkpoint, self.account.snapshot(), acked)
+        await in_thread(self._log.checkpoint, self.account.snapshot(), acked)
 
     # -- held events
 
@@ -157,7 +157,7 @@ class Run:
                 await news.wait()
             elif due_ms > self._clock.now_ms():
                 await first_of(news.wait(), self._sleep_until(due_ms))
-            elif self._ledger.last - self._acked >= _UNACKED_LIMIT:
+            elif self._log.last - self._acked >= _UNACKED_LIMIT:
                 await acks.wait()
             else:
                 await self._release()
@@ -192,15 +192,15 @@ class Run:
     async def close(self, patience_seconds: float) -> None:
         """Wait a moment for the gateway to commit what it was told, save all, end."""
         self.is_closing = True
-        if self._listeners and self._acked < self._ledger.last:
-            last = self._ledger.last
+        if self._listeners and self._acked < self._log.last:
+            last = self._log.last
             await first_of(self.until_acked(last), self._clock.sleep(patience_seconds))
         async with self._lock:
             self._ended = True
             with contextlib.suppress(EngineUnavailable):  # the log alone is enough to go on
                 await self._checkpoint(self._acked)
             with contextlib.suppress(EngineUnavailable):
-                await in_thread(self._ledger.close)
+                await in_thread(self._log.close)
         self._news.ring()
         self._acks.ring()
 
