@@ -13,7 +13,7 @@ from .rows import struct_of
 from .session import Session, Value
 
 OPERATOR = InstanceId(0)
-"""Owner of the counters that belong to no instance."""
+"""The counters that belong to no instance have this id."""
 KEPT_STATE_CHANGES = 1000
 """As many as ``getStateInstanceHistory`` may ask for (contract 4.1)."""
 _OPTIONS = msgspec.json.Decoder(dict[str, str | int | float | bool])
@@ -21,13 +21,13 @@ _SETTINGS = msgspec.json.Decoder(InstanceSettings)
 
 
 class Part:
-    """A part of the record: methods over one session."""
+    """A part of a transaction: methods over one session."""
 
     def __init__(self, session: Session) -> None:
         self._db = session
 
     def _take_numbers(self, instance_id: InstanceId, name: str, count: int = 1) -> int:
-        """Reserve *count* numbers for good; return the last of them."""
+        """Reserve *count* numbers, never used again; return the last of them."""
         rows = self._db.run("take_numbers", instance_id=instance_id, name=name, count=count)
         return int(rows[0].value)
 

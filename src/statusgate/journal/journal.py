@@ -27,9 +27,9 @@ POSTGRES_WRITERS = 4
 class Journal:
     """The record, over writer and reader threads; work is a plain function of a transaction.
 
-    The works of an instance always go to the same writer, so their order holds. Of several
-    writers the first is the operator's and commits each work alone: a transaction of his may
-    touch any instance, and one that held two could wait for somebody who waits for it.
+    The work of an instance always goes to the same writer, so it runs in the order of the
+    calls. With several writers, the first does the work that belongs to no instance and commits
+    each piece alone: it may lock any instance, and two locks in one transaction could deadlock.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Journal:
     ) -> None:
         """*admit* is asked before each write for an instance; it raises if there is no room."""
         self._queues = [WorkQueue(WAITING_WRITES) for _ in writers]
-        self._questions = WorkQueue(WAITING_READS)
+        self._reads = WorkQueue(WAITING_READS)
         self._writers = [
             Writer(
                 session,
@@ -53,7 +53,7 @@ class Journal:
             )
             for no, (session, queue) in enumerate(zip(writers, self._queues, strict=True))
         ]
-        self._readers = Readers(readers, self._questions)
+        self._readers = Readers(readers, self._reads)
         self._reader_count = len(readers)
         self._health = health or Health()
         self._lock = lock
@@ -75,12 +75,12 @@ class Journal:
         """Run *work* on one consistent view of what is committed."""
         if not self._reader_count:
             return await self.write(None, work)
-        return await self._questions.submit(None, work)
+        return await self._reads.submit(None, work)
 
     async def close(self) -> None:
-        """Settle what waits, then let go; idempotent."""
-        for queue in (self._questions, *self._queues):
-            queue.refuse()
+        """Finish the work that waits, then close the connections; idempotent."""
+        for queue in (self._reads, *self._queues):
+            queue.close()
         await asyncio.to_thread(self._join)
 
     @property
@@ -95,11 +95,11 @@ class Journal:
         return self._queues[1 + instance_id % others]
 
     def _join(self) -> None:
-        # Readers first: only a writer, closing last, can empty the WAL of a file.
-        self._questions.end(self._reader_count)
+        # Readers first: SQLite empties the WAL when its last connection, a writer, closes.
+        self._reads.stop(self._reader_count)
         self._readers.join()
         for queue, writer in zip(self._queues, self._writers, strict=True):
-            queue.end(1)
+            queue.stop(1)
             writer.join()
         lock, self._lock = self._lock, None
         if lock is not None:

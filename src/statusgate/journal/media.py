@@ -1,4 +1,4 @@
-"""Files of statuses, uploads, and what still has to be fetched."""
+"""Files of statuses, uploads, and downloads that are due."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ class Media(Statuses):
         file: StoredFile,
         thumbnail: bytes | None,
     ) -> Status | None:
-        """A status's file is stored: ends its download. None if the status is gone."""
+        """A status's file is stored: ends its download. None if the status is deleted."""
         key = {"instance_id": instance_id, "status_no": status_no}
         found = self._db.run("file_of_status", **key)
         if not found:

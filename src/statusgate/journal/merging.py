@@ -1,4 +1,4 @@
-"""Two people who turn out to be one: phone and LID were met apart."""
+"""Merging two people that turn out to be one, first seen by phone and by LID."""
 
 import msgspec
 

@@ -1,7 +1,7 @@
 """Migrations: numbered files, each one transaction, applied in order.
 
-Each file states the oldest version of the code that works with what it makes, so that an older
-release either goes on or refuses clearly.
+Each file states the oldest version of the code that works with its tables, so that an older
+release either works or refuses clearly.
 """
 
 import re
@@ -56,7 +56,7 @@ def migrations() -> list[Migration]:
 def migrate(
     session: Migratable, dialect: Dialect, known: list[Migration] | None = None
 ) -> list[str]:
-    """Bring a database up to date; a kill leaves it before or behind a migration.
+    """Bring a database up to date; a kill leaves it before or after a migration.
 
     Returns the names of what was applied, ``[]`` if it was up to date.
 

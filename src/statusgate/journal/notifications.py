@@ -29,7 +29,7 @@ _ZLIB = 0x78
 
 class Notifications(Part):
     def backlogs(self) -> list[Backlog]:
-        """The operator's: instances with waiting notifications, by id."""
+        """Instances with waiting notifications, by id."""
         rows = self._db.run("waiting_instances")
         return [struct_of(Backlog, row) for row in rows]
 
@@ -84,7 +84,7 @@ class Notifications(Part):
     def expire_notifications(
         self, instance_id: InstanceId, before_ms: int, now_ms: int, limit: int
     ) -> int:
-        """Take out about *limit* of those that wait since *before_ms* or longer."""
+        """Take out up to *limit* that have waited since *before_ms* or longer."""
         return self._end(instance_id, End.EXPIRED, before_ms, now_ms, limit)
 
     def replay_notification(

@@ -1,4 +1,4 @@
-"""The outbox: statuses of ours until it is known what became of them."""
+"""The outbox: outgoing statuses until their outcome is recorded."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,8 +26,6 @@ _ALL = 2**31 - 1
 
 
 class Outbox(Media):
-    # -- questions
-
     def outgoing(self, instance_id: InstanceId) -> list[Outgoing]:
         """The queue in its order, then what is scheduled, the earliest first."""
         rows = [
@@ -50,7 +48,7 @@ class Outbox(Media):
         return int(self._db.run("count_outgoing", instance_id=instance_id)[0].count)
 
     def publication(self, instance_id: InstanceId, status_no: int) -> Publication | None:
-        """What is remembered of a status that the API accepted; None for others."""
+        """How the API accepted a status; None if it did not come through the API."""
         rows = self._db.run("publication", instance_id=instance_id, status_no=status_no)
         if not rows:
             return None
@@ -59,13 +57,13 @@ class Outbox(Media):
     def known_people(
         self, instance_id: InstanceId, addresses: Sequence[Address]
     ) -> dict[Address, KnownContact]:
-        """Those of *addresses* who have been met."""
+        """The people among *addresses* that are known."""
         directory = self._look_up(instance_id, list(dict.fromkeys(addresses)))
         found = {one: person for one in addresses if (person := directory.person(one))}
         people = self._people(instance_id, {person.no for person in found.values()})
         return {one: people[person.no].contact for one, person in found.items()}
 
-    # -- questions of the operator
+    # -- across instances
 
     def instances_with_outgoing(self) -> list[InstanceId]:
         """Instances that have anything to publish, now or later."""
@@ -77,7 +75,7 @@ class Outbox(Media):
         return [_outgoing_of(row) for row in rows]
 
     def outgoing_due(self, now_ms: int, limit: int) -> list[tuple[InstanceId, str]]:
-        """Scheduled statuses whose time has come, the earliest first."""
+        """Scheduled statuses that are due, the earliest first."""
         rows = self._db.run("outgoing_due", now_ms=now_ms, limit=limit)
         return [(row.instance_id, row.status_id) for row in rows]
 
@@ -151,7 +149,7 @@ class Outbox(Media):
         return True, self.attach_file(instance_id, status_no, prepared.file, prepared.thumbnail)
 
     def forget_outgoing(self, instance_id: InstanceId, status_id: str) -> bool:
-        """Its outcome is recorded, or it is cancelled; the file of a scheduled one ends."""
+        """Its outcome is recorded, or it is cancelled; the file of a scheduled one expires."""
         found = self._db.run("forget_outgoing", instance_id=instance_id, status_id=status_id)
         for row in found:
             if row.status_no is None and row.file_key is not None:
@@ -161,7 +159,7 @@ class Outbox(Media):
     def record_publication(
         self, instance_id: InstanceId, status_no: int, publication: Publication
     ) -> None:
-        """Remember; a repeat replaces *resolved* and *skipped* alone."""
+        """Keep how a status was accepted; a repeat replaces *resolved* and *skipped* only."""
         self._db.run(
             "record_publication",
             instance_id=instance_id,
@@ -173,7 +171,7 @@ class Outbox(Media):
     def add_rows(
         self, instance_id: InstanceId, status_no: int, people: Sequence[KnownContact]
     ) -> None:
-        """Give a status rows; strangers (number 0) become known."""
+        """Add recipients to a status; people with number 0 are added first."""
         known = sorted({person.no for person in people if person.no})
         if known:
             self._db.run(
@@ -189,7 +187,7 @@ class Outbox(Media):
     def leave_out(
         self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
     ) -> None:
-        """Take rows away from those who will not get it; a row with a receipt stays."""
+        """Delete the rows of recipients that are skipped; a row with a receipt stays."""
         directory = self._look_up(instance_id, addresses)
         found = {person.no for one in addresses if (person := directory.person(one))}
         if found:
@@ -215,7 +213,7 @@ class Outbox(Media):
             )
 
     def mark_viewed(self, instance_id: InstanceId, status_no: int, at_ms: int) -> Status | None:
-        """The account looked at a status; the first time counts."""
+        """The account viewed a status; the first time counts."""
         self._db.run("set_viewed", instance_id=instance_id, status_no=status_no, at_ms=at_ms)
         return self.status_by_no(instance_id, status_no)
 

@@ -1,4 +1,4 @@
-"""People: who is who, and how they are called."""
+"""People: their phones, LIDs and names."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -68,7 +68,7 @@ class Directory:
         return self._by_lid.get(address.lid)
 
     def person(self, address: Address) -> Person | None:
-        """The person meant; should the two halves disagree, the phone number counts."""
+        """The person with that address; if phone and LID disagree, the phone counts."""
         return self._by_phone.get(address.phone) or self._by_lid.get(address.lid)
 
     def agrees(self, address: Address) -> bool:
@@ -86,7 +86,7 @@ class People(Part):
         return [_person_of(row).contact for row in rows]
 
     def contact(self, instance_id: InstanceId, address: Address) -> KnownContact | None:
-        """A known person, a contact or a mere viewer; None if never met."""
+        """A known person, a contact or only a viewer; None if unknown."""
         found = self._look_up(instance_id, [address]).person(address)
         return self._person(instance_id, found.no).contact if found else None
 
@@ -104,7 +104,7 @@ class People(Part):
         return self._save_contacts(instance_id, before, people)
 
     def record_name(self, instance_id: InstanceId, address: Address, name: str) -> bool:
-        """Learn a person's own name (and both addresses); True if the shown name changed."""
+        """Record a person's own name and addresses; True if the shown name changed."""
         number = self._number(instance_id, address)
         if number is None:
             return False
@@ -134,7 +134,7 @@ class People(Part):
         known = self._look_up(instance_id, [address])
         return not known.agrees(address) and self._learn(instance_id, address, known)
 
-    # -- for the other parts of the record
+    # -- for the other parts of the journal
 
     def _number(self, instance_id: InstanceId, address: Address) -> int | None:
         return self._numbers(instance_id, [address]).get(address)
@@ -221,7 +221,7 @@ class People(Part):
 
     @abstractmethod
     def _join_people(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:
-        """Give *into_no* all that *from_no* has, and forget the latter (merging.py)."""
+        """Move all that *from_no* has to *into_no* and delete *from_no* (merging.py)."""
 
     def _person(self, instance_id: InstanceId, number: int) -> Person:
         return self._people(instance_id, {number})[number]

@@ -1,6 +1,8 @@
-"""PostgreSQL through psycopg: a connection that comes back by itself."""
+"""PostgreSQL through psycopg: a connection that is opened again when it is lost."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import starmap
 from typing import Any
 
@@ -15,7 +17,7 @@ from .session import Collision, JournalRefused, Lost, Value, bound
 from .sql import statements
 
 REST_SECONDS = 0.5
-"""After a failed connect, callers hear so at once for this long."""
+"""After a failed connect, further transactions fail at once for this long."""
 NEEDED = ("fsync", "full_page_writes", "synchronous_commit")
 _OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,
@@ -36,7 +38,7 @@ class PostgresSession:
         self._read_only = read_only
         self._db: psycopg.Connection[Any] | None = None
         self._rest_until = 0.0
-        self._owned: set[InstanceId] = set()
+        self._locked: set[InstanceId] = set()
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
         cursor = self._execute(_STATEMENTS[name].sql, bound(parameters))
@@ -50,13 +52,13 @@ class PostgresSession:
         cursor = self._execute(text)
         return cursor.fetchall() if cursor.description is not None else []
 
-    def own(self, instance_id: InstanceId) -> None:
-        if instance_id not in self._owned:
-            self.run("own_instance", instance_id=instance_id)
-            self._owned.add(instance_id)
+    def lock(self, instance_id: InstanceId) -> None:
+        if instance_id not in self._locked:
+            self.run("lock_instance", instance_id=instance_id)
+            self._locked.add(instance_id)
 
     def begin(self) -> None:
-        self._owned.clear()
+        self._locked.clear()
         self._connect()
 
     def commit(self) -> None:
@@ -79,8 +81,21 @@ class PostgresSession:
             except psycopg.Error:
                 self._drop()
 
-    def tidy(self) -> None:
-        """Nothing to do: the server has its own upkeep."""
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        locked = self._locked.copy()
+        self._execute("SAVEPOINT work")
+        try:
+            yield
+        except Exception as error:
+            if not isinstance(error, JournalUnavailable):
+                self._execute("ROLLBACK TO SAVEPOINT work")
+                self._locked = locked  # it gave up the locks that were taken since
+            raise
+        self._execute("RELEASE SAVEPOINT work")
+
+    def maintain(self) -> None:
+        """Nothing to do: the server maintains itself."""
 
     def close(self) -> None:
         self._drop()
@@ -133,7 +148,7 @@ class PostgresSession:
 
 
 def check_server(session: PostgresSession) -> None:
-    """Refuse a server that may forget what it confirmed."""
+    """Refuse a server that may lose what it confirmed."""
     session.begin()
     for name in NEEDED:
         value = session.run_script(f"SHOW {name}")[0][0]

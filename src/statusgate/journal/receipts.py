@@ -1,4 +1,4 @@
-"""Receipts: rows that only rise."""
+"""Receipts: a row for each recipient, whose progress only rises."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ Pair = tuple[int, int]
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What a receipt needs to know of its status."""
+    """An outgoing status as receipts need it."""
 
     no: int
     status_id: str
@@ -71,7 +71,7 @@ class Receipts(People):
     def add_recipients(
         self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
     ) -> None:
-        """Give a status rows; those it has already stay as they are."""
+        """Add recipients to a status; rows that exist stay as they are."""
         if not self._tallies(instance_id, [status_no]):
             return
         numbers = self._numbers(instance_id, addresses)
@@ -85,10 +85,10 @@ class Receipts(People):
     def record_receipts(
         self, instance_id: InstanceId, receipts: Sequence[Receipt], now_ms: int
     ) -> list[ReceiptChange]:
-        """Raise rows by the lattice; what is for an unknown status waits 24 h for it.
+        """Raise rows by the lattice; receipts of an unknown status wait 24 h for it.
 
-        Unknown viewers become known. The status's own ``reached`` and ``last_receipt_ms``
-        follow. Returns the rows that changed; a repeat changes nothing.
+        Unknown viewers are added to people, and the status's own ``reached`` and
+        ``last_receipt_ms`` are updated. Returns the rows that changed; a repeat changes none.
         """
         persons = self._persons(instance_id, [receipt.viewer for receipt in receipts])
         sent = self._sent(instance_id, {clean(receipt.wire_id) for receipt in receipts})
@@ -123,10 +123,10 @@ class Receipts(People):
             for (status_no, number), change in self._raise_rows(instance_id, raised).items()
         ]
 
-    # -- for the other parts of the record
+    # -- for the other parts of the journal
 
     def _apply_early(self, instance_id: InstanceId, status_no: int, wire_id: str) -> None:
-        """Give a status the receipts that came before it."""
+        """Apply the receipts that arrived before their status."""
         rows = self._db.run("take_early", instance_id=instance_id, wire_id=wire_id)
         self._raise_rows(
             instance_id, {(status_no, row.person_no): times_of(row) for row in rows}
@@ -174,7 +174,7 @@ class Receipts(People):
                 self._set_tally(instance_id, status_no, raised, newest_ms)
 
     def _recount(self, instance_id: InstanceId, status_no: int) -> None:
-        """Find a status's newest receipt anew, after rows went away."""
+        """Update a status's newest receipt after rows were deleted."""
         reached, last_ms = self._tallies(instance_id, [status_no])[status_no]
         newest_ms = self._newest_receipt(instance_id, status_no)
         if newest_ms != last_ms:
@@ -198,7 +198,7 @@ class Receipts(People):
     def _tallies(
         self, instance_id: InstanceId, status_nos: Iterable[int]
     ) -> dict[int, tuple[int, int | None]]:
-        """By status: how far receipts carried it and the time of the newest."""
+        """By status: the greatest progress of its rows and the time of the newest receipt."""
         rows = self._db.run(
             "tallies", instance_id=instance_id, status_nos=[[no] for no in status_nos]
         )
@@ -220,7 +220,7 @@ class Receipts(People):
     def _hold(
         self, instance_id: InstanceId, early: Mapping[tuple[str, int], Row], now_ms: int
     ) -> None:
-        """Keep receipts until their status comes."""
+        """Keep receipts until their status arrives."""
         wire_ids = [[wire_id] for wire_id in {wire_id for wire_id, _ in early}]
         rows = self._db.run("early_by_wire_id", instance_id=instance_id, wire_ids=wire_ids)
         held = {(row.wire_id, row.person_no): times_of(row) for row in rows}

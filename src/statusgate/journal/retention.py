@@ -1,4 +1,4 @@
-"""Retention: what is too old goes, in small steps."""
+"""Retention: what is too old is deleted in small steps."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ class Retention(Instances, Statuses):
         Returns how many records went (0: nothing left to do) and the store paths
         (``instance/name``) of files to remove.
         """
-        # One instance a step: transactions that each own several could wait for each other.
+        # One instance a step: transactions that lock several could deadlock.
         before_ms = now_ms - keep_ms
         held_before_ms = now_ms - EARLY_RECEIPTS_MS
         found = self._db.run(
@@ -55,7 +55,7 @@ class Retention(Instances, Statuses):
         instance_id, is_dead = InstanceId(found[0].instance_id), found[0].is_dead == 1
         if is_dead:
             return self.purge_instance(instance_id, limit)
-        self._db.own(instance_id)
+        self._db.lock(instance_id)
         step = Step(instance_id, limit)
         self._expire_statuses(step, before_ms)
         self._expire_notes(step, before_ms, held_before_ms)
@@ -65,7 +65,7 @@ class Retention(Instances, Statuses):
 
     def purge_instance(self, instance_id: InstanceId, limit: int) -> tuple[int, list[str]]:
         """Delete about *limit* records of a deleted instance; as ``expire``."""
-        self._db.own(instance_id)
+        self._db.lock(instance_id)
         instance = self.instance(instance_id)
         if instance is None or instance.deleted_ms is None:
             return 0, []
@@ -93,7 +93,7 @@ class Retention(Instances, Statuses):
         self._remove_statuses(step, self._some(step, "expired_statuses", before_ms=before_ms))
 
     def _expire_notes(self, step: Step, before_ms: int, held_before_ms: int) -> None:
-        """What is remembered without a status: deletions, gaps, early receipts."""
+        """What is kept without a status: deletions, gaps, early receipts."""
         step.gone += len(self._some(step, "expire_deletions", before_ms=before_ms))
         step.gone += len(self._some(step, "expire_gaps", before_ms=before_ms))
         step.gone += len(self._some(step, "expire_early", before_ms=held_before_ms))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import msgspec
@@ -25,21 +26,21 @@ class Lost(JournalUnavailable):
 
 
 class Collision(JournalUnavailable):
-    """The database chose this transaction to give way to another; it may be run again."""
+    """The database aborted this transaction in favour of another; it may be run again."""
 
 
 class Session(Protocol):
     """One connection and its transaction.
 
-    Raises JournalUnavailable and what is below it; anything else is a fault of the caller.
+    Raises JournalUnavailable and its subclasses; anything else is a fault of the caller.
     """
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
         """Run a statement; each of its rows has its columns as attributes."""
         ...
 
-    def own(self, instance_id: InstanceId) -> None:
-        """Keep other writers off an instance until the end of the transaction."""
+    def lock(self, instance_id: InstanceId) -> None:
+        """Keep other writers from an instance until the end of the transaction."""
         ...
 
     def begin(self) -> None: ...
@@ -50,8 +51,12 @@ class Session(Protocol):
         """Undo everything since ``begin``; never raises."""
         ...
 
-    def tidy(self) -> None:
-        """Do upkeep between transactions."""
+    def savepoint(self) -> AbstractContextManager[None]:
+        """Undo what happens within it, and only that, if it raises."""
+        ...
+
+    def maintain(self) -> None:
+        """Do what a database needs between transactions."""
         ...
 
     def close(self) -> None: ...

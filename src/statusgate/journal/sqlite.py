@@ -2,7 +2,8 @@
 
 import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import starmap
 from types import TracebackType
 from typing import Any
@@ -22,7 +23,7 @@ OLDEST_SQLITE = (3, 51, 3)
 CHECKPOINT_PAGES = 4_000
 """16 MB of WAL: then what readers allow is moved into the database."""
 CHECKPOINT_STEP_PAGES = 1_000
-"""If readers kept the WAL from beginning anew, the next try comes so much later."""
+"""If readers kept the WAL from being reset, the next try comes after this many more."""
 RESTART_PAGES = 8_000
 """32 MB: then readers are waited for, so that the WAL stays below 64 MB."""
 BUSY_MS = 5_000
@@ -109,8 +110,8 @@ class SqliteSession:
         with Translated(self._health):
             return self._db.execute(sql).fetchall()
 
-    def own(self, instance_id: InstanceId) -> None:
-        """Nothing to do: whoever writes owns the whole file."""
+    def lock(self, instance_id: InstanceId) -> None:
+        """Nothing to do: a file has one writer at a time."""
 
     def begin(self) -> None:
         if self._health.fault:
@@ -129,7 +130,12 @@ class SqliteSession:
         except apsw.Error as error:
             self._health.translated(error)
 
-    def tidy(self) -> None:
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        with Translated(self._health), self._db:
+            yield
+
+    def maintain(self) -> None:
         """Checkpoint when the WAL has grown; the pages are counted at each commit."""
         if not self._checkpoints or self._wal_pages < self._checkpoint_at:
             return
@@ -166,7 +172,7 @@ class SqliteSession:
 
     def _committed(self, _db: apsw.Connection, _name: str, pages: int) -> int:
         if pages < self._wal_pages:
-            self._checkpoint_at = CHECKPOINT_PAGES  # the WAL began anew
+            self._checkpoint_at = CHECKPOINT_PAGES  # the WAL was reset
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
@@ -180,7 +186,7 @@ class SqliteSession:
 
 
 class Translated:
-    """Within it, errors of SQLite come out as the journal's."""
+    """A context in which errors of SQLite become the journal's."""
 
     def __init__(self, health: Health) -> None:
         self._health = health

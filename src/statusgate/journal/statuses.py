@@ -1,4 +1,4 @@
-"""Statuses: what was posted, by whom, and what became of it."""
+"""Statuses: what was posted, by whom, and with which outcome."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ class Statuses(Receipts):
             before_ms=_END_OF_TIME if before_ms is None else before_ms,
             contacts_only=contacts_only,
         )
-        # The databases order what two authors gave the same id and time as they please.
+        # SQL leaves open how statuses with the same time and id are ordered.
         return sorted(
             (_status_of(row) for row in rows),
             key=lambda status: (-status.posted_ms, status.status_id, status.no),
@@ -87,7 +87,7 @@ class Statuses(Receipts):
     def mark_sent(
         self, instance_id: InstanceId, status_no: int, wire_id: str, at_ms: int
     ) -> Status | None:
-        """WhatsApp took a status of ours, as *wire_id*; applies receipts that came first."""
+        """WhatsApp accepted an outgoing status as *wire_id*; early receipts are applied."""
         status = self.status_by_no(instance_id, status_no)
         if status is None or not status.outgoing or status.sent_ms is not None:
             return status
@@ -109,7 +109,7 @@ class Statuses(Receipts):
     def mark_failed(
         self, instance_id: InstanceId, status_no: int, failure: Failure, at_ms: int
     ) -> Status | None:
-        """A status of ours will not be published."""
+        """An outgoing status will not be published."""
         status = self.status_by_no(instance_id, status_no)
         if status is None or not status.outgoing or status.base is not Progress.PENDING:
             return status
@@ -126,9 +126,11 @@ class Statuses(Receipts):
     def record_deletion(
         self, instance_id: InstanceId, wire_id: str, author: Address | None, at_ms: int
     ) -> Status | None:
-        """Remove a status by WhatsApp's id (*author* None: the account's own; one that is not
-        out yet by our id), with its rows and file; remembered, so that a late copy does not
-        bring it back. Returns what was removed."""
+        """Delete a status by WhatsApp's id, with its rows and file, and return it.
+
+        *author* None means the account itself; a status that is not sent yet is found by our
+        own id. The deletion is recorded, so that a late copy does not bring the status back.
+        """
         author_no = self._author_no(instance_id, author)
         key: dict[str, int | str] = {
             "instance_id": instance_id,
@@ -150,7 +152,7 @@ class Statuses(Receipts):
     def record_gap(
         self, instance_id: InstanceId, wire_id: str, author: Address, at_ms: int
     ) -> None:
-        """Remember a status that could not be read."""
+        """Record a status that could not be decrypted."""
         author_no = self._author_no(instance_id, author)
         if not self._db.run(
             "known_or_deleted",
@@ -171,10 +173,10 @@ class Statuses(Receipts):
         """What left the gap has been read after all, and was no status."""
         self._forget_gap(instance_id, self._author_no(instance_id, author), wire_id)
 
-    # -- for the other parts of the record
+    # -- for the other parts of the journal
 
     def _remove_status(self, instance_id: InstanceId, status_no: int) -> None:
-        """Forget a status with its rows and its download; its file ends."""
+        """Delete a status with its rows and its download; its file expires."""
         key = {"instance_id": instance_id, "status_no": status_no}
         self._db.run("forget_rows_of_status", **key)
         self._db.run("drop_download", **key)

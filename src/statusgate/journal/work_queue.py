@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 class WorkQueue:
-    """A bounded queue from event loops to threads; who finds it full waits, in order."""
+    """A bounded queue from event loops to threads; callers that find it full wait in order."""
 
     def __init__(self, bound: int) -> None:
         self._room = asyncio.Semaphore(bound)
@@ -51,17 +51,17 @@ class WorkQueue:
         self._queue.put(Task(instance_id, work, future))
         return await future
 
-    def refuse(self) -> None:
-        """Take no more work."""
+    def close(self) -> None:
+        """Refuse further work."""
         self._closed = True
 
-    def end(self, threads: int) -> None:
-        """Send *threads* threads home once they have done what waits."""
+    def stop(self, threads: int) -> None:
+        """Make *threads* threads return from ``wait`` with None after all waiting tasks."""
         for _ in range(threads):
             self._queue.put(None)
 
     def wait(self) -> Task | None:
-        """Block until there is a task; None: closed."""
+        """Block until there is a task; None: stop."""
         return self._queue.get()
 
     def next(self) -> Task | None:
@@ -79,9 +79,9 @@ class WorkQueue:
         by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = defaultdict(list)
         for outcome in outcomes:
             by_loop[outcome.task.future.get_loop()].append(outcome)
-        for loop, ones in by_loop.items():
-            with suppress(RuntimeError):  # a loop that has ended has nobody who waits
-                loop.call_soon_threadsafe(self._settle, ones)
+        for loop, its_outcomes in by_loop.items():
+            with suppress(RuntimeError):  # the loop has ended, and its callers with it
+                loop.call_soon_threadsafe(self._settle, its_outcomes)
 
     def _settle(self, outcomes: list[Outcome]) -> None:
         for task, result, error in outcomes:

@@ -1,6 +1,7 @@
-"""The writer: one thread, one connection; works that wait together commit together."""
+"""Writers and readers: a thread and a connection each; waiting works commit together."""
 
 import time
+from collections.abc import Callable
 from threading import Thread
 
 from statusgate.domain.errors import JournalUnavailable
@@ -11,16 +12,16 @@ from .work_queue import Outcome, Task, WorkQueue
 
 MOST_TOGETHER = 512
 TIME_TOGETHER_SECONDS = 0.04
-"""Nobody waits much longer than this for those behind him in the same transaction."""
+"""A group takes in further works for this long, so that its first ones do not wait for ever."""
 TRIES = 5
 
 
 class Writer:
     """Commits works in groups.
 
-    A work that raises is found by running each of its group again, alone in its own
-    transaction, so the others do not suffer; works are pure functions of the transaction and
-    may run twice. If the disk or the server fails, all of the group fail alike.
+    If a work of a group raises, all of them run again, each with a savepoint, so that the
+    others still commit together; works are pure functions of the transaction and may run more
+    than once. If the disk or the server fails, all of the group fail alike.
     """
 
     def __init__(
@@ -34,37 +35,42 @@ class Writer:
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until everything that was submitted is settled."""
+        """Wait until all submitted work is done."""
         self._thread.join()
 
     def _run(self) -> None:
         while (task := self._queue.wait()) is not None:
-            self._queue.deliver(self._together(task))
-            self._session.tidy()
+            self._queue.deliver(self._group(task))
+            self._session.maintain()
         self._session.close()
 
-    def _together(self, first: Task) -> list[Outcome]:
-        """Run *first* and whoever waits behind it in one transaction."""
-        until = time.monotonic() + TIME_TOGETHER_SECONDS
+    def _group(self, first: Task) -> list[Outcome]:
+        """Run *first* and the tasks that wait behind it; they commit together if they can."""
         begun = [first]
-        try:
-            self._session.begin()
-            outcomes = [self._work(first)]
-            while len(begun) < self._most and time.monotonic() < until:
-                task = self._queue.next()
-                if task is None:
+        for run in (self._work, self._guarded):
+            try:
+                return self._together(begun, run)
+            except Exception as error:  # noqa: BLE001 - a work's error belongs to its caller
+                self._session.rollback()
+                if isinstance(error, Lost | Collision):
                     break
-                begun.append(task)
-                outcomes.append(self._work(task))
-            self._session.commit()
-            return outcomes
-        except Exception as error:  # noqa: BLE001 - a work's error belongs to its caller
-            self._session.rollback()
-            if isinstance(error, JournalUnavailable) and not isinstance(
-                error, Lost | Collision
-            ):
-                return [Outcome(task, None, error) for task in begun]
-            return [self._alone(task) for task in begun]
+                if isinstance(error, JournalUnavailable):
+                    return [Outcome(task, None, error) for task in begun]
+        return [self._alone(task) for task in begun]
+
+    def _together(self, begun: list[Task], run: Callable[[Task], Outcome]) -> list[Outcome]:
+        """Commit *begun* and what waits, which is added to *begun*."""
+        until = time.monotonic() + TIME_TOGETHER_SECONDS
+        self._session.begin()
+        outcomes = [run(task) for task in begun]
+        while len(begun) < self._most and time.monotonic() < until:
+            task = self._queue.next()
+            if task is None:
+                break
+            begun.append(task)
+            outcomes.append(run(task))
+        self._session.commit()
+        return outcomes
 
     def _alone(self, task: Task, tries: int = TRIES) -> Outcome:
         try:
@@ -78,14 +84,24 @@ class Writer:
                 return self._alone(task, tries - 1)
             return Outcome(task, None, error)
 
+    def _guarded(self, task: Task) -> Outcome:
+        """As ``_work``; what a work that raises has changed is undone."""
+        try:
+            with self._session.savepoint():
+                return self._work(task)
+        except JournalUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            return Outcome(task, None, error)
+
     def _work(self, task: Task) -> Outcome:
         if task.instance_id is not None:
-            self._session.own(task.instance_id)
+            self._session.lock(task.instance_id)
         return Outcome(task, task.work(self._transaction), None)
 
 
 class Readers:
-    """Threads that answer questions, each on its own connection."""
+    """Threads that run reads, each on its own connection."""
 
     def __init__(self, sessions: list[Session], queue: WorkQueue) -> None:
         self._queue = queue

@@ -152,7 +152,7 @@ def logged_run(path: Path, disk: Disk, synchronous: str) -> None:
         with transaction(session):
             record_number(record, number)
         disk.log.append(Entry("ack", offset=number))
-        session.tidy()
+        session.maintain()
     session.close()
 
 

@@ -55,7 +55,7 @@ def file_size(tmp_path: Path, statuses: int, viewers: int) -> int:
         batch = told[at : at + 1000]
         with transaction(session):
             record.record_receipts(INSTANCE, batch, NOON_MS)
-        session.tidy()
+        session.maintain()
     session.close()
     return sum(file.stat().st_size for file in tmp_path.iterdir())
 

@@ -1,9 +1,10 @@
-"""The writer and its inbox: groups, retries, bounds — with a database that is a list."""
+"""The writer and its queue: groups, retries, bounds — with a database that is a list."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -22,9 +23,9 @@ class Tape:
 
     def __init__(self) -> None:
         self.kept: list[str] = []
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.commits = 0
-        self.tidied = 0
+        self.maintained = 0
         self.closed = False
         self.at_commit: list[Exception] = []
         self.at_begin: list[Exception] = []
@@ -34,8 +35,8 @@ class Tape:
         self._new.append(name)
         return []
 
-    def own(self, instance_id: InstanceId) -> None:
-        self.told.append(f"own {instance_id}")
+    def lock(self, instance_id: InstanceId) -> None:
+        self.calls.append(f"lock {instance_id}")
 
     def begin(self) -> None:
         self._new = []
@@ -49,10 +50,19 @@ class Tape:
         self.kept += self._new
 
     def rollback(self) -> None:
-        self.told.append("rollback")
+        self.calls.append("rollback")
 
-    def tidy(self) -> None:
-        self.tidied += 1
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        before = [*self._new]
+        try:
+            yield
+        except Exception:
+            self._new = before
+            raise
+
+    def maintain(self) -> None:
+        self.maintained += 1
 
     def close(self) -> None:
         self.closed = True
@@ -81,16 +91,16 @@ class Held:
         self, *works: Callable[[Any], Any], bound: int = 1000, most: int = 512
     ) -> None:
         self.tape = Tape()
-        self.inbox = WorkQueue(bound)
+        self.queue = WorkQueue(bound)
         self._works = works
         self._most = most
 
     async def results(self) -> list[Any]:
-        calls = [asyncio.create_task(self.inbox.submit(ONE, work)) for work in self._works]
+        calls = [asyncio.create_task(self.queue.submit(ONE, work)) for work in self._works]
         await asyncio.sleep(0)
-        writer = Writer(self.tape, self.inbox, "writer", self._most)
+        writer = Writer(self.tape, self.queue, "writer", self._most)
         results = await asyncio.gather(*calls, return_exceptions=True)
-        self.inbox.end(1)
+        self.queue.stop(1)
         await asyncio.to_thread(writer.join)
         return results
 
@@ -116,6 +126,16 @@ async def test_a_group_does_not_wait_for_ever() -> None:
     held = Held(*[slow] * 10)
     await held.results()
     assert 2 <= held.tape.commits <= 6
+
+
+async def test_failing_works_do_not_split_their_group() -> None:
+    works = [failing(f"{no}") if no % 100 == 50 else note(f"{no}") for no in range(300)]
+    held = Held(*works)
+    results = await held.results()
+    failed = [no for no, result in enumerate(results) if isinstance(result, LookupError)]
+    assert failed == [50, 150, 250]
+    assert held.tape.kept == [f"{no}" for no in range(300) if no % 100 != 50]
+    assert held.tape.commits == 1
 
 
 async def test_a_failing_work_leaves_the_others_in_order() -> None:
@@ -150,7 +170,7 @@ async def test_trying_again_has_an_end() -> None:
     assert isinstance(results[0], Lost)
 
 
-async def test_a_full_inbox_makes_callers_wait_in_order() -> None:
+async def test_a_full_queue_makes_callers_wait_in_order() -> None:
     ran: list[int] = []
     held = Held(*(lambda _, no=no: ran.append(no) for no in range(50)), bound=4)
     await held.results()
@@ -158,44 +178,44 @@ async def test_a_full_inbox_makes_callers_wait_in_order() -> None:
 
 
 async def test_a_cancelled_call_frees_its_place() -> None:
-    inbox, tape = WorkQueue(2), Tape()
-    calls = [asyncio.create_task(inbox.submit(ONE, note(f"{no}"))) for no in range(4)]
+    queue, tape = WorkQueue(2), Tape()
+    calls = [asyncio.create_task(queue.submit(ONE, note(f"{no}"))) for no in range(4)]
     await asyncio.sleep(0)
     for call in calls[:3]:
         call.cancel()
-    writer = Writer(tape, inbox, "writer")
+    writer = Writer(tape, queue, "writer")
     assert await calls[3] == "3"
-    assert [await inbox.submit(ONE, note("x")) for _ in range(3)] == ["x"] * 3
-    inbox.end(1)
+    assert [await queue.submit(ONE, note("x")) for _ in range(3)] == ["x"] * 3
+    queue.stop(1)
     await asyncio.to_thread(writer.join)
 
 
 def test_answers_to_a_loop_that_ended_are_dropped() -> None:
-    inbox, tape = WorkQueue(5), Tape()
+    queue, tape = WorkQueue(5), Tape()
     release = threading.Event()
 
     async def ask() -> None:
-        call = asyncio.create_task(inbox.submit(ONE, lambda _: release.wait(5)))
+        call = asyncio.create_task(queue.submit(ONE, lambda _: release.wait(5)))
         await asyncio.sleep(0.01)
         call.cancel()
 
-    writer = Writer(tape, inbox, "writer")
+    writer = Writer(tape, queue, "writer")
     asyncio.run(ask())
     release.set()
-    inbox.end(1)
+    queue.stop(1)
     writer.join()
     assert tape.commits == 1
 
 
 async def test_a_reader_asks_a_lost_connection_again() -> None:
-    inbox, tape = WorkQueue(5), Tape()
+    queue, tape = WorkQueue(5), Tape()
     tape.at_begin = [Lost("gone")]
     sessions: list[Session] = [tape]
-    readers = Readers(sessions, inbox)
-    assert await inbox.submit(None, note("a")) == "a"
+    readers = Readers(sessions, queue)
+    assert await queue.submit(None, note("a")) == "a"
     tape.at_begin = [Lost("gone")] * 2
     with pytest.raises(Lost):
-        await inbox.submit(None, note("b"))
-    inbox.end(1)
+        await queue.submit(None, note("b"))
+    queue.stop(1)
     await asyncio.to_thread(readers.join)
     assert tape.closed

@@ -14,7 +14,7 @@ VALUES (:*)
 ON CONFLICT (instance_id, key) DO NOTHING;
 
 -- name: end_file
--- Not served from now on; retention tells the store to remove it.
+-- It is not served any more; retention removes it from the store.
 UPDATE files SET expires_ms = 0 WHERE instance_id = :instance_id AND key = :key;
 
 -- name: file_of_status
@@ -25,12 +25,12 @@ UPDATE statuses SET file_key = :key, thumbnail = coalesce(:thumbnail, thumbnail)
 WHERE instance_id = :instance_id AND status_no = :status_no;
 
 -- name: instances_with_downloads
--- The operator's: instances with due work. The plus keeps SQLite from reading all of them
+-- Across instances: those with due work. The plus keeps SQLite from reading all of them
 -- in the order of the key.
 SELECT DISTINCT +instance_id AS instance_id FROM downloads WHERE due_ms <= :now_ms;
 
 -- name: next_download
--- The operator's: when more work becomes due.
+-- Across instances: when more work becomes due.
 SELECT min(due_ms) AS due_ms FROM downloads WHERE due_ms > :now_ms;
 
 -- name: due_downloads

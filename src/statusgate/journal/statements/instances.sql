@@ -3,7 +3,7 @@ instance_id, name, engine, engine_options, token_digest, status_methods, setting
 lid, device, push_name, suspended_until_ms, created_ms, deleted_ms, version
 
 -- name: instances
--- The operator's: every instance, so that other processes notice what changed.
+-- Across instances, so that other processes notice what changed.
 SELECT
 -- use: instance
 FROM instances
@@ -32,13 +32,13 @@ UPDATE instances SET (
 WHERE instance_id = :instance_id
 RETURNING instance_id;
 
--- name: own_instance
--- Who holds this row changes the instance; others wait. SQLite has one writer anyway.
+-- name: lock_instance
+-- Writers of an instance lock this row. SQLite has one writer anyway.
 SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'cursor'
 FOR UPDATE; -- only: postgres
 
 -- name: take_numbers
--- Numbers are never used twice. Instance 0 holds the operator's counters.
+-- Numbers are never used twice. Instance 0 has the counters that belong to no instance.
 INSERT INTO counters (instance_id, name, value) VALUES (:instance_id, :name, :count)
 ON CONFLICT (instance_id, name) DO UPDATE SET value = counters.value + :count
 RETURNING value;
@@ -47,7 +47,7 @@ RETURNING value;
 SELECT value FROM counters WHERE instance_id = :instance_id AND name = :name;
 
 -- name: advance_cursor
--- It only rises: engines repeat what was not acknowledged.
+-- It only rises: engines repeat events that were not acknowledged.
 INSERT INTO counters (instance_id, name, value) VALUES (:instance_id, 'cursor', :seq)
 ON CONFLICT (instance_id, name) DO UPDATE SET value = excluded.value
 WHERE counters.value < excluded.value;

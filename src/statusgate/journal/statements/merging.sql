@@ -1,4 +1,4 @@
--- Two people who turn out to be one: what the one has goes to the other.
+-- Two people that turn out to be one: rows of the one are moved to the other.
 
 -- name: adopt_rows
 INSERT INTO receipts (instance_id, status_no, person_no, refused)

@@ -2,7 +2,7 @@
 instance_id, receipt_id, created_ms, ended_ms, outcome, attempts, webhook_id, body
 
 -- name: waiting_instances
--- The operator's: where something waits, how much, and since when.
+-- Across instances: where notifications wait, how many, and since when.
 SELECT instance_id, count(*) AS count, min(created_ms) AS oldest_ms
 FROM notifications
 WHERE ended_ms IS NULL
@@ -16,7 +16,7 @@ FROM notifications
 WHERE instance_id = :instance_id AND receipt_id = :receipt_id;
 
 -- name: waiting_notifications
--- By the key, SQLite would walk over everything that has ended.
+-- By the primary key SQLite would scan everything that has ended.
 SELECT
 -- use: notification
 FROM notifications -- only: postgres

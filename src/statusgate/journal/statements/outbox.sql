@@ -35,25 +35,25 @@ WHERE o.instance_id = :instance_id AND o.status_id = :status_id;
 SELECT count(*) AS count FROM outbox WHERE instance_id = :instance_id AND phase <> 3;
 
 -- name: instances_with_outgoing
--- The operator's: whose queues have to be worked on.
+-- Across instances: those whose queues have work.
 SELECT DISTINCT instance_id FROM outbox;
 
 -- name: outgoing_to_prepare
--- The operator's: files of all instances that have to be fetched now.
+-- Across instances: files that have to be fetched now.
 -- use: outgoing_item
 WHERE o.phase = 1 AND o.due_ms <= :now_ms
 ORDER BY o.due_ms, o.instance_id, o.status_id
 LIMIT :limit;
 
 -- name: outgoing_due
--- The operator's: statuses of all instances whose time has come.
+-- Across instances: scheduled statuses that are due.
 SELECT instance_id, status_id FROM outbox
 WHERE queue_no IS NULL AND send_at_ms <= :now_ms
 ORDER BY send_at_ms, instance_id, status_id
 LIMIT :limit;
 
 -- name: next_send_at
--- The operator's: when the next status has its time.
+-- Across instances: when the next scheduled status is due.
 SELECT min(send_at_ms) AS send_at_ms FROM outbox WHERE queue_no IS NULL;
 
 -- name: enqueue
@@ -106,7 +106,7 @@ ON CONFLICT (instance_id, status_no) DO UPDATE SET
 DELETE FROM publications WHERE instance_id = :instance_id AND status_no = :status_no;
 
 -- name: leave_out
--- Only who has no receipt: a receipt proves that it arrived.
+-- Only rows without a receipt: a receipt proves that the status arrived.
 DELETE FROM receipts
 WHERE instance_id = :instance_id AND status_no = :status_no
     AND delivered_ms IS NULL AND read_ms IS NULL

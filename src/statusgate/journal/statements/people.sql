@@ -3,7 +3,7 @@ p.person_no, p.phone, p.lid, p.name, p.contact_name, p.book_name, p.known_no
 
 -- name: people_by_address
 -- at once
--- Everybody who has one of the phones or one of the LIDs.
+-- People with one of the phones or one of the LIDs.
 SELECT p.person_no, p.phone, p.lid
 FROM json_each(:phones) AS item
 CROSS JOIN people p ON (
@@ -35,7 +35,7 @@ SELECT coalesce(max(known_no), 0) AS known_no FROM people
 WHERE instance_id = :instance_id AND known_no IS NOT NULL;
 
 -- name: save_people
--- Everybody in the list is there: as an UPDATE … FROM it would look through all people for each.
+-- Everyone in the list exists; UPDATE … FROM would scan all people for each of them.
 INSERT INTO people (instance_id, person_no, name, contact_name, book_name, known_no)
 SELECT :instance_id, CAST(item.value ->> 0 AS INTEGER), item.value ->> 1, item.value ->> 2,
        item.value ->> 3, CAST(item.value ->> 4 AS INTEGER)

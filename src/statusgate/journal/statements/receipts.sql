@@ -33,7 +33,7 @@ ON CONFLICT (instance_id, status_no, person_no) DO UPDATE SET
     delivered_ms = excluded.delivered_ms, read_ms = excluded.read_ms;
 
 -- name: add_rows
--- Recipients without a receipt yet; those that have a row keep it.
+-- Recipients without a receipt yet; existing rows stay as they are.
 INSERT INTO receipts (instance_id, status_no, person_no)
 SELECT :instance_id, :status_no, CAST(item.value ->> 0 AS INTEGER)
 FROM json_each(:person_nos) AS item

@@ -1,5 +1,5 @@
 -- name: instance_with_expired
--- The operator's: one instance that keeps something beyond its time.
+-- Across instances: one that keeps something beyond its time.
 SELECT i.instance_id, CASE WHEN i.deleted_ms < :before_ms THEN 1 ELSE 0 END AS is_dead
 FROM instances i
 WHERE i.deleted_ms < :before_ms

@@ -61,7 +61,7 @@ UPDATE statuses SET
 WHERE instance_id = :instance_id AND status_no = :status_no;
 
 -- name: status_to_delete
--- Our own that is not out yet has no id of WhatsApp's: it is meant by ours.
+-- An outgoing status that is not sent yet has only our own id.
 SELECT status_no FROM statuses
 WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no
 UNION ALL
