@@ -1,16 +1,15 @@
 """What parent and child say to each other: length-prefixed msgpack frames on two pipes."""
 
-import struct
+import asyncio
 from enum import StrEnum
 from typing import BinaryIO
 
 import msgspec
 
 from statusgate.domain.conversion import Wanted
+from statusgate.domain.framing import framed, read_frame, read_frame_with
 
 MAX_FRAME_BYTES = 1024 * 1024
-_LENGTH = struct.Struct(">I")
-LENGTH_BYTES = _LENGTH.size
 
 
 class Frame(msgspec.Struct, frozen=True, tag=True):
@@ -93,28 +92,20 @@ requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
-class BrokenFrame(Exception):
-    """The other side does not speak in frames."""
-
-
 def pack(frame: Frame) -> bytes:
     """Return a frame as it goes through the pipe."""
-    content = msgspec.msgpack.encode(frame)
-    return _LENGTH.pack(len(content)) + content
-
-
-def length_in(head: bytes) -> int:
-    """Return how many bytes follow *head*. Raises BrokenFrame if they are too many."""
-    length = int(_LENGTH.unpack(head)[0])
-    if length > MAX_FRAME_BYTES:
-        raise BrokenFrame(f"a frame of {length} bytes")
-    return length
+    return framed(msgspec.msgpack.encode(frame))
 
 
 def read_request(pipe: BinaryIO) -> Request | None:
-    """Read the next request; None once the other side has hung up."""
-    head = pipe.read(LENGTH_BYTES)
-    if len(head) < LENGTH_BYTES:
-        return None
-    content = pipe.read(length_in(head))
-    return requests.decode(content)
+    """Read the next request; None once the other side has hung up. Raises BrokenFrame."""
+    content = read_frame_with(pipe.read, MAX_FRAME_BYTES)
+    return None if content is None else requests.decode(content)
+
+
+async def read_reply(pipe: asyncio.StreamReader) -> Reply:
+    """Read the next reply. Raises EOFError if the child is gone, BrokenFrame, MsgspecError."""
+    content = await read_frame(pipe, MAX_FRAME_BYTES)
+    if content is None:
+        raise EOFError
+    return replies.decode(content)

@@ -10,18 +10,16 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from statusgate.domain.framing import BrokenFrame
 from statusgate.media.frames import (
-    LENGTH_BYTES,
-    BrokenFrame,
     Cause,
     Failed,
     Progress,
     Ready,
     Reply,
     Request,
-    length_in,
     pack,
-    replies,
+    read_reply,
 )
 
 _FAREWELL_SECONDS = 1.0
@@ -226,5 +224,4 @@ class MediaChild:
 async def _read_reply(process: Process) -> Reply:
     if process.stdout is None:
         raise EOFError
-    head = await process.stdout.readexactly(LENGTH_BYTES)
-    return replies.decode(await process.stdout.readexactly(length_in(head)))
+    return await read_reply(process.stdout)

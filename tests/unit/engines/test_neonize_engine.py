@@ -382,9 +382,18 @@ async def test_the_next_worker_knows_what_became_of_a_post(
                 await it.engine.post_status(POST, None)
 
 
+async def test_a_post_to_a_hundred_thousand_people_goes_through(tmp_path: Path) -> None:
+    people = tuple(Address(phone=f"7999{n:08d}", lid=f"2220000{n:08d}") for n in range(100_000))
+    told = SentStatus(key="KEY1", wire_id="3EB0", sent_ms=5, recipients=people)
+    answer = {"ok": True, "p": msgspec.to_builtins(told)}
+    async with scripted(tmp_path, {"answers": {"post_status": answer}}, send=30.0) as it:
+        assert await it.engine.post_status(POST, people) == told
+        assert not it.deaths
+
+
 async def test_what_does_not_fit_a_frame_is_refused_at_once(tmp_path: Path) -> None:
     async with scripted(tmp_path, {}) as it:
-        huge = StatusPost(key="K", kind=Kind.IMAGE, thumbnail=bytes(2_000_000))
+        huge = StatusPost(key="K", kind=Kind.IMAGE, thumbnail=bytes(60_000_000))
         with pytest.raises(EngineUnavailable, match="too long"):
             await it.engine.post_status(huge, None)
 

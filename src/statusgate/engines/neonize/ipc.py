@@ -1,30 +1,28 @@
 """Frames on the socket between the gateway and a worker.
 
-A frame is a length (4 bytes, big endian) and that many bytes of JSON, at most 1 MiB. Its ``t``
-names its kind; unknown members are ignored, an unknown kind is an error. Files never travel
-in frames, only their paths.
+A frame (``domain/framing.py``) holds JSON. Its ``t`` names its kind; unknown members are
+ignored, an unknown kind is an error. Files never travel in frames, only their paths.
 """
 
 import asyncio
 import socket
-import struct
 import threading
 from typing import Any, cast
 
 import msgspec
 
 from statusgate.domain.address import Address
+from statusgate.domain.framing import BrokenFrame, framed, read_frame, read_frame_with
 from statusgate.domain.media import MediaRef
 from statusgate.domain.post import StatusPost
 from statusgate.engines.neonize.config import Setup
 
 VERSION = 1
-MAX_FRAME = 1 << 20
+MAX_FRAME = 64 << 20
+"""bytes: a post to 100,000 people takes 6 MiB, a spooled record up to 32"""
 
 NOT_BEGUN = "the post was not begun"
 """a worker's answer when asked for the outcome of a post it does not know"""
-
-_LENGTH = struct.Struct(">I")
 
 
 class ProtocolError(Exception):
@@ -160,7 +158,7 @@ def pack(frame: Any) -> bytes:
     body = msgspec.json.encode(frame)
     if len(body) > MAX_FRAME:
         raise FrameTooLong(f"a frame of {len(body)} bytes is too long")
-    return _LENGTH.pack(len(body)) + body
+    return framed(body)
 
 
 def raw(value: Any) -> msgspec.Raw:
@@ -171,15 +169,12 @@ def raw(value: Any) -> msgspec.Raw:
 async def receive(reader: asyncio.StreamReader) -> ToGateway | None:
     """Return the next frame of a worker, None at the end. Raises ProtocolError."""
     try:
-        head = await reader.readexactly(_LENGTH.size)
-        body = await reader.readexactly(_checked(_LENGTH.unpack(head)[0]))
-    except asyncio.IncompleteReadError as end:
-        if end.partial:
-            raise ProtocolError("the stream ends within a frame") from None
-        return None
+        body = await read_frame(reader, MAX_FRAME)
+    except BrokenFrame as error:
+        raise ProtocolError(str(error)) from None
     except ConnectionError:
         return None
-    return cast(ToGateway, _decoded(_to_gateway, body))
+    return None if body is None else cast(ToGateway, _decoded(_to_gateway, body))
 
 
 class Channel:
@@ -200,14 +195,11 @@ class Channel:
 
     def receive(self) -> ToWorker | None:
         """Return the next frame of the gateway, None at the end. Raises ProtocolError."""
-        head = self._exactly(_LENGTH.size)
-        if not head:
-            return None
-        length = _checked(_LENGTH.unpack(head)[0])
-        body = self._exactly(length)
-        if length and not body:
-            raise ProtocolError("the stream ends within a frame")
-        return cast(ToWorker, _decoded(_to_worker, body))
+        try:
+            body = read_frame_with(self._read, MAX_FRAME)
+        except BrokenFrame as error:
+            raise ProtocolError(str(error)) from None
+        return None if body is None else cast(ToWorker, _decoded(_to_worker, body))
 
     def close(self) -> None:
         """Make a blocked ``send`` or ``receive`` end."""
@@ -216,25 +208,11 @@ class Channel:
         except OSError:
             return
 
-    def _exactly(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            try:
-                chunk = self._connection.recv(min(count - len(data), 65536))
-            except OSError:
-                chunk = b""
-            if not chunk:
-                if data:
-                    raise ProtocolError("the stream ends within a frame")
-                break
-            data += chunk
-        return bytes(data)
-
-
-def _checked(length: int) -> int:
-    if length > MAX_FRAME:
-        raise ProtocolError(f"a frame of {length} bytes was announced")
-    return length
+    def _read(self, most: int) -> bytes:
+        try:
+            return self._connection.recv(most)
+        except OSError:
+            return b""
 
 
 def _decoded(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from statusgate.engines.neonize.config import Setup
-from statusgate.engines.neonize.ipc import MAX_FRAME, ToGateway, pack, receive
+from statusgate.engines.neonize.ipc import ToGateway, pack, receive
 
 _PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "TZ", "LANG", "LC_ALL")
 
@@ -56,7 +56,7 @@ class WorkerProcess:
             theirs.close()
             os.close(log)
         ours.setblocking(False)
-        reader, writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_FRAME)
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
         worker = cls(process, reader, writer)
         worker.send(setup)
         return worker
