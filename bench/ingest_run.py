@@ -173,7 +173,7 @@ async def _live(journal: Journal, clock: MachineClock, engine: ToldEngine) -> No
     """The product's own way, as wiring builds it."""
     publisher = ChangePublisher(journal)
     cache = StatusCache(
-        lambda status: encode_item(status, ""), shown=lambda _: True, limit=_LIMIT
+        lambda status: encode_item(status, ""), clock, shown=lambda _: True, limit=_LIMIT
     )
     publisher.follow(cache.follow)
     instances = Instances(journal, clock, bytes(32))

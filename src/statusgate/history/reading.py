@@ -54,11 +54,12 @@ class History:
         if kept is not None:
             return kept
 
-        def rows(tx: Transaction) -> bytes:
+        def rows(tx: Transaction) -> tuple[bytes, int]:
             status = tx.status(instance_id, status_id)
+            kept_ms = self._retention_minutes * _MINUTE_MS
             if status is None or not status.outgoing:
-                return _EMPTY
-            return encode_statistic(tx.recipients(status))
+                return _EMPTY, self._clock.now_ms() + kept_ms
+            return encode_statistic(tx.recipients(status)), status.posted_ms + kept_ms
 
         return await statistics.load(instance_id, status_id, lambda: self._journal.read(rows))
 

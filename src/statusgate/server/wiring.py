@@ -190,7 +190,7 @@ def _build(
     instances = Instances(journal, clock, key)
     announcing = Announcing(clock, public_url=public_url, shown=shown)
     publisher = ChangePublisher(journal, announcing.announce)
-    cache = StatusCache(encode, shown=shown, limit=settings.recent_memory_mb * _MIB)
+    cache = StatusCache(encode, clock, shown=shown, limit=settings.recent_memory_mb * _MIB)
     publisher.follow(cache.follow)
     publisher.follow(
         lambda _id, changes: instances.adopt(changes.instance) if changes.instance else None
@@ -265,6 +265,7 @@ def _build(
         instances,
         clock,
         lambda owner: shutil.rmtree(data / "accounts" / str(owner), ignore_errors=True),
+        cache.tidy,
         retention_days=settings.retention_days,
     )
     history = History(

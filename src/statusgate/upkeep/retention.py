@@ -33,15 +33,18 @@ class Retention:
         instances: Instances,
         clock: Clock,
         forget_account: Callable[[InstanceId], None],
+        tidy_memory: Callable[[], None],
         *,
         retention_days: int,
     ) -> None:
-        """*forget_account*: removes what an engine keeps of an account, if there is any."""
+        """*forget_account*: removes what an engine keeps of an account, if there is any.
+        *tidy_memory*: drops from memory what has grown too old."""
         self._journal = journal
         self._store = store
         self._instances = instances
         self._clock = clock
         self._forget_account = forget_account
+        self._tidy_memory = tidy_memory
         self._keep_ms = retention_days * _DAY_MS
         self._stuck: list[str] = []
         """files that could not be removed; the next round tries again"""
@@ -59,6 +62,7 @@ class Retention:
 
     async def once(self) -> int:
         """Remove all that is due; returns the number of records."""
+        self._tidy_memory()
         stuck, self._stuck = self._stuck, []
         await self._remove_files(stuck)
         removed = await self._expire()

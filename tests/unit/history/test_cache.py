@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statusgate.changes.changes import Changes
+from statusgate.domain.clock import Clock
 from statusgate.domain.contact import KnownContact
 from statusgate.domain.status import Status
 from statusgate.history.cache import StatusCache
 from tests import factories
+from tests.clocks import VirtualClock
 from tests.factories import INSTANCE, NOON_MS
 
 
@@ -30,8 +32,8 @@ def answer(statuses: dict[int, Status], since_ms: int) -> bytes:
     return b"[" + b",".join(encode(one) for one in shown) + b"]"
 
 
-def recent(limit: int = 1 << 20) -> StatusCache:
-    return StatusCache(encode, shown=named, limit=limit)
+def recent(limit: int = 1 << 20, clock: Clock | None = None) -> StatusCache:
+    return StatusCache(encode, clock or VirtualClock(NOON_MS), shown=named, limit=limit)
 
 
 async def load(memory: StatusCache, statuses: dict[int, Status], since_ms: int) -> bytes:
@@ -138,8 +140,8 @@ async def test_with_no_memory_every_read_asks_the_journal() -> None:
     assert memory.statistics().get(INSTANCE, "A") is None
 
 
-async def _rows() -> bytes:
-    return b"[1]"
+async def _rows() -> tuple[bytes, int]:
+    return b"[1]", NOON_MS + 3_600_000
 
 
 async def test_statistics_are_forgotten_with_the_commit_that_changes_them() -> None:
@@ -155,9 +157,9 @@ async def test_statistics_read_while_a_commit_lands_are_not_kept() -> None:
     memory = recent()
     mine = factories.status(1, outgoing=True)
 
-    async def read() -> bytes:
+    async def read() -> tuple[bytes, int]:
         memory.follow(INSTANCE, Changes(statuses={1: mine}))
-        return b"[old]"
+        return b"[old]", NOON_MS + 3_600_000
 
     assert await memory.statistics().load(INSTANCE, mine.status_id, read) == b"[old]"
     assert memory.statistics().get(INSTANCE, mine.status_id) is None
@@ -169,3 +171,13 @@ async def test_many_unknown_ids_do_not_fill_memory() -> None:
         await memory.statistics().load(INSTANCE, f"id{number}", _rows)
     assert memory.statistics().get(INSTANCE, "id0") is None
     assert memory.statistics().get(INSTANCE, "id1999") == b"[1]"
+
+
+async def test_statistics_leave_memory_when_their_status_expires() -> None:
+    clock = VirtualClock(NOON_MS)
+    memory = recent(clock=clock)
+    await memory.statistics().load(INSTANCE, "A", _rows)
+    await clock.advance(3_599)
+    assert memory.statistics().get(INSTANCE, "A") == b"[1]"
+    await clock.advance(1)
+    assert memory.statistics().get(INSTANCE, "A") is None
