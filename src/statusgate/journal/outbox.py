@@ -63,16 +63,25 @@ class Outbox(Media):
         people = self._people(instance_id, {person.no for person in found.values()})
         return {one: people[person.no].contact for one, person in found.items()}
 
+    def outgoing_to_prepare(
+        self, instance_id: InstanceId, now_ms: int, limit: int
+    ) -> list[Outgoing]:
+        """Statuses whose files have to be fetched now, the longest due first."""
+        rows = self._db.run(
+            "outgoing_to_prepare", instance_id=instance_id, now_ms=now_ms, limit=limit
+        )
+        return [_outgoing_of(row) for row in rows]
+
     # -- across instances
 
     def instances_with_outgoing(self) -> list[InstanceId]:
         """Instances that have anything to publish, now or later."""
         return [row.instance_id for row in self._db.run("instances_with_outgoing")]
 
-    def outgoing_to_prepare(self, now_ms: int, limit: int) -> list[Outgoing]:
-        """Statuses whose files have to be fetched now, the longest due first."""
-        rows = self._db.run("outgoing_to_prepare", now_ms=now_ms, limit=limit)
-        return [_outgoing_of(row) for row in rows]
+    def instances_to_prepare(self, now_ms: int) -> list[InstanceId]:
+        """Instances with statuses whose files have to be fetched now."""
+        rows = self._db.run("instances_to_prepare", now_ms=now_ms)
+        return [row.instance_id for row in rows]
 
     def outgoing_due(self, now_ms: int, limit: int) -> list[tuple[InstanceId, str]]:
         """Scheduled statuses that are due, the earliest first."""

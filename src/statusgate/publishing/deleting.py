@@ -49,17 +49,23 @@ class Deleting:
             waited += _LOOK_SECONDS
         if isinstance(found, Status):
             await self._revoke(instance, found)
+        else:
+            self._signals.removed(instance.id, status_id)
         self._signals.queue(instance.id)
 
     async def clear(self, instance: Instance) -> None:
         """Remove all that waits or is scheduled; what the engine has stays."""
 
-        def work(tx: Transaction, changes: Changes) -> None:
-            for outgoing in tx.outgoing(instance.id):
-                if outgoing.phase is not Phase.SENDING:
-                    self._remove(tx, changes, outgoing)
+        def work(tx: Transaction, changes: Changes) -> list[str]:
+            waiting = [
+                one for one in tx.outgoing(instance.id) if one.phase is not Phase.SENDING
+            ]
+            for outgoing in waiting:
+                self._remove(tx, changes, outgoing)
+            return [one.status_id for one in waiting]
 
-        await self._publisher.record(instance.id, work)
+        for status_id in await self._publisher.record(instance.id, work):
+            self._signals.removed(instance.id, status_id)
         self._signals.queue(instance.id)
 
     async def _remove_unsent(self, instance: Instance, status_id: str) -> Status | bool | None:

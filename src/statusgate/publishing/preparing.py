@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from statusgate import telemetry
+from statusgate.accounts.instances import Instances
 from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.clock import Clock
@@ -19,7 +20,9 @@ from statusgate.domain.conversion import (
     Wanted,
 )
 from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable
+from statusgate.domain.fairness import FairShares
 from statusgate.domain.ids import InstanceId, new_media_key
+from statusgate.domain.instance import Instance
 from statusgate.domain.media import StoredFile, media_url
 from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.outbound_http import FetchFailed, FileTooLarge
@@ -37,7 +40,9 @@ from statusgate.publishing.signals import Signals
 log = structlog.get_logger()
 FETCH_FAILED = Failure(FailureReason.FETCH_FAILED, "File could not be fetched")
 TOO_LARGE = Failure(FailureReason.FILE_TOO_LARGE, "File exceeds the limit of 100 MB")
-_AT_ONCE = 4
+_AT_ONCE = 32
+_EACH = 4
+"""of one instance"""
 _FETCH_SECONDS = 300.0
 _LOOK_SECONDS = 30.0
 _PAUSE_MS = 15_000
@@ -60,12 +65,16 @@ class MediaLimits:
 
 
 class Preparing:
-    """Fetches and converts files, a few at a time; starts over after a crash."""
+    """Fetches and converts files, a few of each instance at a time and instances in turn.
+
+    After a crash it starts over with what the outbox has.
+    """
 
     def __init__(
         self,
         journal: Journal,
         publisher: ChangePublisher,
+        instances: Instances,
         store: MediaStore,
         fetcher: GuardedClient,
         converter: Converter,
@@ -89,45 +98,73 @@ class Preparing:
         self._limits = limits
         self._public_url = public_url
         self._staging = staging.absolute()
-        self._running: set[tuple[InstanceId, str]] = set()
+        self._places = FairShares[InstanceId](total=_AT_ONCE, each=_EACH)
+        self._at_work: dict[InstanceId, dict[str, asyncio.Task[None]]] = {}
+        """by instance and status, also those that wait for a place"""
+        signals.on_removed(self._cancel)
+        instances.listen(self._instance_changed)
 
     async def run(self) -> None:
         """Prepare until cancelled, on each new status and every half a minute."""
         self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._running.clear()
+        self._at_work.clear()
         async with asyncio.TaskGroup() as group:
             while True:
                 self._signals.files.clear()
                 try:
-                    await self._begin_due(group)
+                    await self._start_due(group)
                 except JournalUnavailable as error:
                     log.warning("preparing.waits", reason=str(error))
                 await happens_within(self._signals.files, self._clock, _LOOK_SECONDS)
 
-    async def _begin_due(self, group: asyncio.TaskGroup) -> None:
-        if len(self._running) >= _AT_ONCE:
-            return
+    async def _start_due(self, group: asyncio.TaskGroup) -> None:
+        """Start the first few files of every instance; places decide whose turn it is."""
         now_ms = self._clock.now_ms()
-        for outgoing in await self._journal.read(
-            lambda tx: tx.outgoing_to_prepare(now_ms, _AT_ONCE)
-        ):
-            slot = (outgoing.instance_id, outgoing.status_id)
-            if slot not in self._running and len(self._running) < _AT_ONCE:
-                self._running.add(slot)
-                group.create_task(self._prepare(slot, outgoing))
+        busy = {one for one, tasks in self._at_work.items() if len(tasks) >= _EACH}
 
-    async def _prepare(self, slot: tuple[InstanceId, str], outgoing: Outgoing) -> None:
+        def due(tx: Transaction) -> list[Outgoing]:
+            owners = [one for one in tx.instances_to_prepare(now_ms) if one not in busy]
+            return [
+                outgoing
+                for owner in owners
+                for outgoing in tx.outgoing_to_prepare(owner, now_ms, _EACH)
+            ]
+
+        for outgoing in await self._journal.read(due):
+            tasks = self._at_work.setdefault(outgoing.instance_id, {})
+            if outgoing.status_id not in tasks and len(tasks) < _EACH:
+                tasks[outgoing.status_id] = group.create_task(self._prepare(outgoing))
+
+    async def _prepare(self, outgoing: Outgoing) -> None:
         try:
-            await self._settle(outgoing)
+            async with self._places.place(outgoing.instance_id):
+                await self._settle(outgoing)
         except (JournalUnavailable, MediaFull, MediaUnavailable, OSError) as error:
             await self._postpone(outgoing, error)
         except Exception as error:  # noqa: BLE001 - one file must not end the others
-            telemetry.role_failed("preparing", instance=slot[0])
+            telemetry.role_failed("preparing", instance=outgoing.instance_id)
             await self._postpone(outgoing, error)
         finally:
-            self._running.discard(slot)
+            self._forget(outgoing)
             self._signals.files.set()
             self._signals.queue(outgoing.instance_id)
+
+    def _forget(self, outgoing: Outgoing) -> None:
+        tasks = self._at_work.get(outgoing.instance_id, {})
+        tasks.pop(outgoing.status_id, None)
+        if not tasks:
+            self._at_work.pop(outgoing.instance_id, None)
+
+    def _cancel(self, instance_id: InstanceId, status_id: str) -> None:
+        """Let go of the file of a status that was removed."""
+        task = self._at_work.get(instance_id, {}).get(status_id)
+        if task is not None:
+            task.cancel()
+
+    def _instance_changed(self, instance: Instance) -> None:
+        if instance.deleted_ms is not None:
+            for status_id in self._at_work.get(instance.id, {}):
+                self._cancel(instance.id, status_id)
 
     async def _settle(self, outgoing: Outgoing) -> None:
         with tempfile.TemporaryDirectory(dir=self._staging) as folder:

@@ -15,6 +15,7 @@ class Signals:
         self.schedule = asyncio.Event()
         """there is a new scheduled status"""
         self._on_queue: list[Callable[[InstanceId], None]] = []
+        self._on_removed: list[Callable[[InstanceId, str], None]] = []
 
     def on_queue(self, wake: Callable[[InstanceId], None]) -> None:
         """Call *wake* when something of an instance's queue has changed."""
@@ -24,3 +25,12 @@ class Signals:
         """Something of an instance's queue, or of what it waits for, has changed."""
         for wake in self._on_queue:
             wake(instance_id)
+
+    def on_removed(self, stop: Callable[[InstanceId, str], None]) -> None:
+        """Call *stop* with an accepted status that was removed before it was published."""
+        self._on_removed.append(stop)
+
+    def removed(self, instance_id: InstanceId, status_id: str) -> None:
+        """An accepted status was removed before it was published."""
+        for stop in self._on_removed:
+            stop(instance_id, status_id)

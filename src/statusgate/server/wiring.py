@@ -236,6 +236,7 @@ def _build(
     preparing = Preparing(
         journal,
         publisher,
+        instances,
         store,
         client,
         converter,

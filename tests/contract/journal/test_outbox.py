@@ -126,10 +126,13 @@ async def test_what_the_engine_has_is_not_counted(account: Account) -> None:
 
 async def test_a_file_belongs_to_its_status(account: Account) -> None:
     await add(account, outgoing(1, draft=PICTURE, phase=Phase.FETCHING))
-    waiting = await account.read(lambda tx: tx.outgoing_to_prepare(NOON_MS + 1, 5))
+    waiting = await account.read(lambda tx: tx.outgoing_to_prepare(INSTANCE, NOON_MS + 1, 5))
     assert [one.status_id for one in waiting] == ["OUT1"]
+    assert await account.read(lambda tx: tx.instances_to_prepare(NOON_MS + 1)) == [INSTANCE]
     await account.write(lambda tx: tx.postpone_outgoing(INSTANCE, "OUT1", NOON_MS + 50))
-    assert await account.read(lambda tx: tx.outgoing_to_prepare(NOON_MS + 49, 5)) == []
+    assert (
+        await account.read(lambda tx: tx.outgoing_to_prepare(INSTANCE, NOON_MS + 49, 5)) == []
+    )
     kept, status = await account.write(
         lambda tx: tx.prepare_outgoing(INSTANCE, "OUT1", PREPARED)
     )

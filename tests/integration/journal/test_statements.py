@@ -15,7 +15,7 @@ OPERATORS = {
     "next_download",
     "instance_with_expired",
     "instances_with_outgoing",
-    "outgoing_to_prepare",
+    "instances_to_prepare",
     "outgoing_due",
     "next_send_at",
     "waiting_instances",

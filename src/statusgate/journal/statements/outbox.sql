@@ -38,11 +38,15 @@ SELECT count(*) AS count FROM outbox WHERE instance_id = :instance_id AND phase 
 -- Across instances: those whose queues have work.
 SELECT DISTINCT instance_id FROM outbox;
 
+-- name: instances_to_prepare
+-- Across instances: those with files that have to be fetched now. The plus
+-- keeps databases from reading all of them in the order of the key.
+SELECT DISTINCT +instance_id AS instance_id FROM outbox WHERE phase = 1 AND due_ms <= :now_ms;
+
 -- name: outgoing_to_prepare
--- Across instances: files that have to be fetched now.
 -- use: outgoing_item
-WHERE o.phase = 1 AND o.due_ms <= :now_ms
-ORDER BY o.due_ms, o.instance_id, o.status_id
+WHERE o.instance_id = :instance_id AND o.phase = 1 AND o.due_ms <= :now_ms
+ORDER BY o.due_ms, o.status_id
 LIMIT :limit;
 
 -- name: outgoing_due
