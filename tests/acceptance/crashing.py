@@ -12,16 +12,19 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from statusgate.cli.main import main
 from statusgate.domain.events import QrCode, Sequenced
+from statusgate.domain.instance import Instance
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.port import EngineContext
+from statusgate.engines.registry import ENGINES
 from statusgate.engines.simulated import SimulatedEngine
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.outcomes import Outcomes
 from statusgate.publishing.preparing import Preparing
 from statusgate.publishing.sending import Sending
-from statusgate.server import wiring
-from statusgate.settings import Settings
 
 CRASH = Path(os.environ.get("CRASH_FILE", "never"))
 STEPS: dict[str, list[tuple[type, str]]] = {
@@ -73,7 +76,7 @@ class ShownEngine(NeonizeEngine):
 
 
 def use_fake(told: dict[str, Any]) -> None:
-    def make(folder: Path, _settings: Settings) -> NeonizeEngine:
+    def make(_instance: Instance, folder: Path, _context: EngineContext) -> NeonizeEngine:
         engine = ShownEngine(
             folder.absolute(),
             proxy=told["proxy"],
@@ -84,7 +87,7 @@ def use_fake(told: dict[str, Any]) -> None:
         engine.shown = Path(told["codes"])
         return engine
 
-    wiring._neonize_maker = lambda: make
+    ENGINES["neonize"] = msgspec.structs.replace(ENGINES["neonize"], make=make)
 
 
 if __name__ == "__main__":

@@ -12,13 +12,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import msgspec
 import pytest
 import requests
 from whatsapp_api_client_python.API import GreenAPI
 
 from statusgate.domain.events import QrCode, Sequenced
+from statusgate.domain.instance import Instance
 from statusgate.engines.neonize.engine import NeonizeEngine
-from statusgate.engines.port import Engine
+from statusgate.engines.port import Engine, EngineContext
+from statusgate.engines.registry import ENGINES
 from statusgate.server import run
 from statusgate.server.wiring import Gateway
 from statusgate.settings import Settings
@@ -57,6 +60,8 @@ class Running:
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
+        self._real = ENGINES["neonize"]
+        ENGINES["neonize"] = msgspec.structs.replace(self._real, make=self._engine)
         self._thread.start()
         assert self._ready.wait(20)
         return self
@@ -64,6 +69,7 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(20)
+        ENGINES["neonize"] = self._real
         assert not self._thread.is_alive()
 
     def contacts_file(self, instance: int | str) -> Path:
@@ -73,7 +79,7 @@ class Running:
         """Await ``work(gateway)`` in the gateway's loop."""
         return asyncio.run_coroutine_threadsafe(work(self.gateway), self._loop).result(60)
 
-    def _engine(self, folder: Path, _settings: Settings) -> Engine:
+    def _engine(self, _instance: Instance, folder: Path, _context: EngineContext) -> Engine:
         contacts = self.contacts_file(folder.name)
         if not contacts.exists():
             contacts.write_text("[]")
@@ -108,9 +114,7 @@ class Running:
             self._ready.set()
 
         serving = asyncio.create_task(
-            run.serve(
-                settings, on_ready=on_ready, make_neonize=self._engine, stopped=self._stop
-            )
+            run.serve(settings, on_ready=on_ready, stopped=self._stop)
         )
         assert await serving == 0
 

@@ -219,6 +219,18 @@ async def test_a_text_arrives_as_it_was_posted_and_receipts_come_back(
     assert read.wire_ids == (sent.wire_id,)
 
 
+async def test_fonts_that_newer_phones_lack_can_be_replaced(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    friend = strangers(1)[0]
+    async with (
+        account(fake, tmp_path, strangers(1)[0], knows=[friend], legacy_fonts="map") as mine,
+        account(fake, tmp_path, friend, knows=[mine.person]) as theirs,
+    ):
+        await mine.engine.post_status(text("old letters", font=5), None)
+        assert (await theirs.expect(StatusReceived)).font == 9
+
+
 async def test_a_key_is_posted_once(friends: tuple[Account, Account]) -> None:
     anna, boris = friends
     post = text("only once")

@@ -38,9 +38,9 @@ from statusgate.domain.receipt import Progress
 from statusgate.domain.script import Met, Moved, Posted, ScriptEvent, Viewed, Withdrawn
 from statusgate.domain.status import Kind
 from statusgate.engines.account_store import AccountStore, StoreFull
+from statusgate.engines.options import OptionValue
 from statusgate.engines.port import Engine, Sandbox
 from statusgate.engines.simulated import SimulatedEngine
-from statusgate.engines.simulated.options import OptionValue
 from tests.clocks import START_MS, VirtualClock
 from tests.waiting import eventually, stays
 

@@ -13,6 +13,7 @@ from statusgate.domain.clock import Clock
 from statusgate.domain.errors import InstanceUnknown, JournalUnavailable
 from statusgate.domain.ids import InstanceId, new_token, parse_instance_id
 from statusgate.domain.instance import EngineName, Instance, InstanceSettings
+from statusgate.engines.registry import check_engine_options
 from statusgate.journal import Journal, Transaction
 
 log = structlog.get_logger()
@@ -120,7 +121,7 @@ class Instances:
     async def create(self, new: NewInstance) -> tuple[Instance, str]:
         """Add an instance; returns it and its token, which is not kept and shown only here.
 
-        Raises InvalidRequest if the id is in use.
+        Raises InvalidRequest if the id is in use or an engine option is unknown or wrong.
         """
         token = new.token or new_token()
         wanted = Instance(
@@ -132,6 +133,7 @@ class Instances:
             settings=new.settings,
             created_ms=self._clock.now_ms(),
         )
+        check_engine_options(wanted)
         instance = await self._journal.write(new.id, lambda tx: tx.create_instance(wanted))
         self.adopt(instance)
         return instance, token

@@ -36,6 +36,7 @@ from statusgate.domain.instance import Instance, State
 from statusgate.domain.script import ScriptEvent
 from statusgate.domain.waiting import cancel
 from statusgate.engines.port import Engine, Sandbox
+from statusgate.engines.registry import kind_of
 from statusgate.journal import Journal, Transaction
 
 log = structlog.get_logger()
@@ -145,7 +146,7 @@ class AccountManager:
         waiting = [
             asyncio.create_task(account.started.wait())
             for instance_id, account in self._accounts.items()
-            if self._instances.get(instance_id).engine == "simulated"
+            if kind_of(self._instances.get(instance_id)).is_sandbox
         ]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=seconds)
@@ -286,7 +287,7 @@ class AccountManager:
 
     async def simulate(self, instance: Instance, events: Sequence[ScriptEvent]) -> None:
         """Make *events* happen on a sandbox account; returns once they are recorded."""
-        if instance.engine != "simulated":
+        if not kind_of(instance).is_sandbox:
             raise NotSupported("simulate")
 
         def play(engine: Any) -> Awaitable[None]:
@@ -337,12 +338,11 @@ class AccountManager:
             log.warning("instance.not_unlinked", instance=instance.id, reason=str(error))
 
     async def first_link(self, instance: Instance) -> None:
-        """Wait a moment for a new sandbox account to link itself."""
-        if instance.engine != "simulated":
+        """Wait a moment for a new account that links itself."""
+        if not kind_of(instance).links_itself(instance):
             return
-        auto = str(instance.engine_options.get("auto_authorize", True)).lower()
         waited = 0.0
-        while auto not in ("false", "no", "off", "0") and waited < _FIRST_LINK_SECONDS:
+        while waited < _FIRST_LINK_SECONDS:
             if self._instances.get(instance.id).state is State.AUTHORIZED:
                 return
             await asyncio.sleep(0.01)

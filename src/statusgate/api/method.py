@@ -6,7 +6,6 @@ from typing import Any, Literal
 import msgspec
 
 from statusgate.api.edge.decode import object_from
-from statusgate.domain.instance import EngineName
 from statusgate.wire.fields import Given, reader
 
 Verb = Literal["GET", "POST", "DELETE", "WEBSOCKET"]
@@ -39,8 +38,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """a GET that changes something: no HEAD, no prefetch (contract 2.6)"""
     live: bool = False
     """needs the open WhatsApp connection (contract 8)"""
-    engine: EngineName | None = None
-    """exists only for instances of this engine; 404 for others"""
+    sandbox: bool = False
+    """exists only for instances of a sandbox engine; 404 for others"""
     takes_file: bool = False
     """the body is a file, which the handler takes as it comes"""
     body_limit: int = MIB

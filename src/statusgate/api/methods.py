@@ -446,7 +446,7 @@ def _methods() -> tuple[Method, ...]:
             read=script_from_json,
             answer=statuses_wire.SimulateAnswer,
             kind="extension",
-            engine="simulated",
+            sandbox=True,
             body_limit=64 * MIB,
             parse=json_from,
             about="Makes 1-10,000 events happen on a sandbox account, all or none.",

@@ -99,8 +99,8 @@ def _notes(method: Method) -> list[str]:
         notes.append("Needs the open WhatsApp connection, else 400.")
     if method.status_access:
         notes.append("403 while the operator has the status methods off for the instance.")
-    if method.engine:
-        notes.append(f"404 for instances of another engine than `{method.engine}`.")
+    if method.sandbox:
+        notes.append("404 for instances that are not simulated.")
     return notes
 
 

@@ -23,6 +23,7 @@ from statusgate.api.method import MIB, Method
 from statusgate.api.uploads import Upload
 from statusgate.domain.errors import BadRequestData
 from statusgate.domain.instance import Instance
+from statusgate.engines.registry import kind_of
 from statusgate.telemetry import request_seconds, requests_total
 from statusgate.wire.fields import Given, names_of
 
@@ -78,7 +79,7 @@ class Gate:
 
     def check(self, method: Method, instance: Instance) -> None:
         """Refuse a method that the instance does not have, may not use, or uses too often."""
-        if method.engine is not None and instance.engine != method.engine:
+        if method.sandbox and not kind_of(instance).is_sandbox:
             raise Refused(404, NOT_FOUND)
         if method.status_access and not instance.status_methods:
             raise Refused(403, NO_ACCESS)

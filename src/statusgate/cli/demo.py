@@ -15,6 +15,7 @@ from statusgate.domain.outbox import Draft
 from statusgate.domain.receipt import Progress
 from statusgate.domain.script import Met, Posted, ScriptEvent, Viewed
 from statusgate.domain.status import Font, Kind
+from statusgate.engines.registry import kind_of
 from statusgate.server import run
 from statusgate.server.wiring import Gateway
 from statusgate.settings import Settings
@@ -65,7 +66,7 @@ class Demo:
 
     async def _account(self) -> tuple[Instance, str]:
         for known in self._built.instances.all():
-            if known.name == "demo" and known.engine == "simulated":
+            if known.name == "demo" and kind_of(known).is_sandbox:
                 token = await self._built.instances.rotate_token(known.id)
                 return known, token
         return await self._built.instances.create(

@@ -22,8 +22,9 @@ from statusgate.cli.options import (
 from statusgate.domain.clock import SystemClock
 from statusgate.domain.errors import InvalidRequest
 from statusgate.domain.ids import InstanceId, is_token
-from statusgate.domain.instance import Instance
-from statusgate.engines.simulated.options import OptionValue, options_from
+from statusgate.domain.instance import EngineName, Instance
+from statusgate.engines.options import OptionValue, check_options
+from statusgate.engines.registry import ENGINES
 from statusgate.journal import open_journal
 from statusgate.server.folders import server_key
 
@@ -60,7 +61,7 @@ def _told(instance: Instance) -> dict[str, Any]:
     }
 
 
-def _engine_options(engine: str, given: tuple[str, ...]) -> dict[str, OptionValue]:
+def _engine_options(engine: EngineName, given: tuple[str, ...]) -> dict[str, OptionValue]:
     options: dict[str, OptionValue] = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -69,11 +70,10 @@ def _engine_options(engine: str, given: tuple[str, ...]) -> dict[str, OptionValu
                 f"{text!r} is not NAME=VALUE", param_hint="--engine-option"
             )
         options[name] = value
-    if engine == "simulated":
-        try:
-            options_from(options)
-        except InvalidRequest as error:
-            raise click.BadParameter(error.detail, param_hint="--engine-option") from None
+    try:
+        check_options(ENGINES[engine].options, options)
+    except InvalidRequest as error:
+        raise click.BadParameter(error.detail, param_hint="--engine-option") from None
     return options
 
 
@@ -81,13 +81,14 @@ def _engine_options(engine: str, given: tuple[str, ...]) -> dict[str, OptionValu
 @settings_options
 @click.option("--name", default="", help="A name for people.")
 @click.option(
-    "--engine", type=click.Choice(["neonize", "simulated"]), default="neonize",
-    show_default=True, help="neonize: WhatsApp; simulated: a sandbox account.",
+    "--engine", type=click.Choice(list(ENGINES)), default="neonize", show_default=True,
+    help="; ".join(f"{name}: {kind.about}" for name, kind in ENGINES.items()) + ".",
 )  # fmt: skip
 @click.option("--id", "instance_id", type=InstanceNumber(), help="[default: the next free one]")
 @click.option(
     "--engine-option", "engine_options", multiple=True, metavar="NAME=VALUE",
-    help="For sandboxes: profile=silent|lively|burst|hostile, auto_authorize=yes|no, ….",
+    help="For sandboxes: profile=silent|lively|burst|hostile, auto_authorize=yes|no, …; for"
+    " WhatsApp: recipient_addressing=auto|pn|lid, legacy_fonts=raw|map.",
 )  # fmt: skip
 @click.option("--token", help="32-128 of A-Z a-z 0-9 _ -  [default: a new one]")
 @click.option("--json", "as_json", is_flag=True)

@@ -63,7 +63,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     engine: EngineName = "neonize"
     engine_options: dict[str, str | int | float | bool] = {}
-    """e.g. ``auto_authorize``, ``profile``, ``proxy``; the operator's"""
+    """the operator's; which there are: ``engines/registry.py``"""
     token_digest: bytes
     status_methods: bool = True
     """the operator's switch behind the 403 of contract 3.1"""

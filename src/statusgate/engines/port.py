@@ -1,11 +1,16 @@
 """What the gateway asks of an engine, whichever library is behind it."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from statusgate.domain.address import Address
+from statusgate.domain.clock import Clock
 from statusgate.domain.events import Sequenced
+from statusgate.domain.instance import Instance
 from statusgate.domain.media import MediaRef
 from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.script import ScriptEvent
@@ -74,3 +79,32 @@ class Sandbox(Protocol):
     async def simulate(self, events: Sequence[ScriptEvent]) -> None:
         """Take validated script events, all or none; returns once they are committed."""
         ...
+
+
+class EngineContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What all engines of one gateway are made with."""
+
+    clock: Clock
+    seed: str = "0"
+    """of the chance in sandboxes"""
+    proxy: str = ""
+    """URL through which WhatsApp is reached; ``""``: directly"""
+    min_free_bytes: int = 0
+    """of disk; below that an account goes offline"""
+    launching: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(4))
+    """how many processes start at the same time"""
+
+
+class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine as ``registry.py`` lists it: how one is made, and what it can do."""
+
+    about: str
+    """for people, a few words"""
+    make: Callable[[Instance, Path, EngineContext], Engine]
+    """makes the engine of an instance over its own folder; raises InvalidRequest"""
+    options: type[msgspec.Struct]
+    """the engine options an instance may have"""
+    is_sandbox: bool = False
+    """it is a ``Sandbox``, and has its state back as soon as it has started"""
+    links_itself: Callable[[Instance], bool] = lambda _instance: False
+    """whether a new instance becomes authorized without anybody's help"""

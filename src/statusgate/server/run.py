@@ -13,7 +13,7 @@ import uvloop
 from statusgate.api.edge.server import make_server
 from statusgate.server.folders import StartError
 from statusgate.server.roles import Role, supervise
-from statusgate.server.wiring import Gateway, NeonizeMaker, gateway
+from statusgate.server.wiring import Gateway, gateway
 from statusgate.settings import Settings
 
 log = structlog.get_logger()
@@ -51,7 +51,6 @@ async def serve(
     settings: Settings,
     *,
     on_ready: Callable[[Gateway, str], Coroutine[Any, Any, None]] | None = None,
-    make_neonize: NeonizeMaker | None = None,
     stopped: asyncio.Event | None = None,
 ) -> int:
     """Run the gateway until *stopped* is set; returns the exit code."""
@@ -60,7 +59,7 @@ async def serve(
     url = f"http://{host if ':' not in host else f'[{host}]'}:{port}"
     public_url = settings.public_url.rstrip("/") or url
     with contextlib.closing(listener):
-        async with gateway(settings, public_url, make_neonize) as built:
+        async with gateway(settings, public_url) as built:
             running = _Running(built, url, on_ready, stopped or asyncio.Event())
             return await running.until_stopped(listener)
 

@@ -1,6 +1,5 @@
 """The one place that builds everything the gateway consists of."""
 
-import asyncio
 import contextlib
 import os
 import shutil
@@ -23,9 +22,8 @@ from statusgate.domain.clock import Clock, SystemClock
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.instance import Instance
 from statusgate.domain.status import Status
-from statusgate.engines.neonize.engine import NeonizeEngine
-from statusgate.engines.port import Engine
-from statusgate.engines.simulated import SimulatedEngine
+from statusgate.engines.port import Engine, EngineContext
+from statusgate.engines.registry import kind_of
 from statusgate.history.cache import StatusCache
 from statusgate.history.reading import History
 from statusgate.journal import Journal, open_journal
@@ -56,25 +54,6 @@ from statusgate.upkeep.space import SpaceGuard
 from statusgate.wire.statuses import encode_item
 
 _MIB = 1 << 20
-_STARTS_AT_ONCE = 4
-
-NeonizeMaker = Callable[[Path, Settings], Engine]
-"""Makes the real engine of an account over its folder."""
-
-
-def _neonize_maker() -> NeonizeMaker:
-    """Make real engines of which only a few start their processes at the same time."""
-    launching = asyncio.Semaphore(_STARTS_AT_ONCE)
-
-    def make(folder: Path, settings: Settings) -> Engine:
-        return NeonizeEngine(
-            folder.absolute(),
-            proxy=settings.proxy,
-            min_free_bytes=settings.min_free_mb * _MIB,
-            launching=launching,
-        )
-
-    return make
 
 
 class Gateway(msgspec.Struct, kw_only=True):
@@ -100,9 +79,7 @@ class Gateway(msgspec.Struct, kw_only=True):
 
 
 @contextlib.asynccontextmanager
-async def gateway(
-    settings: Settings, public_url: str, make_neonize: NeonizeMaker | None = None
-) -> AsyncIterator[Gateway]:
+async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]:
     """Build everything over an open journal; close it at the end."""
     data = private_folder(settings.data_folder)
     key = server_key(data)
@@ -125,7 +102,6 @@ async def gateway(
                     journal,
                     clock,
                     key,
-                    make_neonize or _neonize_maker(),
                     client,
                 )
             await built.instances.refresh()
@@ -158,7 +134,6 @@ def _build(
     journal: Journal,
     clock: Clock,
     key: bytes,
-    make_neonize: NeonizeMaker,
     client: GuardedClient,
 ) -> Gateway:
     data = settings.data_folder
@@ -170,17 +145,16 @@ def _build(
     def shown(status: Status) -> bool:
         return everyone or status.author_contact_name != ""
 
+    context = EngineContext(
+        clock=clock,
+        seed=os.environ.get("STATUSGATE_SIM_SEED", "0"),
+        proxy=settings.proxy,
+        min_free_bytes=settings.min_free_mb * _MIB,
+    )
+
     def make_engine(instance: Instance) -> Engine:
         folder = private_folder(data / "accounts" / str(instance.id))
-        if instance.engine == "simulated":
-            return SimulatedEngine(
-                instance.id,
-                folder,
-                clock,
-                instance.engine_options,
-                os.environ.get("STATUSGATE_SIM_SEED", "0"),
-            )
-        return make_neonize(folder, settings)
+        return kind_of(instance).make(instance, folder, context)
 
     store = open_media_store(
         str(settings.media_folder), low_water_bytes=settings.min_free_media_mb * _MIB

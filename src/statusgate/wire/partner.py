@@ -34,7 +34,7 @@ CreateInstanceRequest: Any = msgspec.defstruct(
             (field.encode_name, field.type, msgspec.UNSET)
             for field in msgspec.structs.fields(SettingsChange)
         ),
-        ("engine", Literal["neonize", "simulated"], "neonize"),
+        ("engine", EngineName, "neonize"),
         ("idInstance", InstanceNumber | None, None),
         ("apiTokenInstance", ImportedToken | None, None),
     ],

@@ -14,9 +14,10 @@ from statusgate.domain.media import MediaRef
 from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.domain.script import Moved, Posted, ScriptEvent
 from statusgate.domain.waiting import cancel
+from statusgate.engines.options import OptionValue, read_options
 from statusgate.engines.simulated.account import Held, Record
 from statusgate.engines.simulated.files import Files
-from statusgate.engines.simulated.options import Options, OptionValue, options_from
+from statusgate.engines.simulated.options import Options
 from statusgate.engines.simulated.people import made_up_contacts
 from statusgate.engines.simulated.run import Run, in_thread
 from statusgate.engines.simulated.sandbox_log import SandboxLog
@@ -85,7 +86,7 @@ class SimulatedEngine:
                 self._running = None
 
     async def _open(self) -> Run:
-        self._options = options_from(self._given_options)
+        self._options = read_options(Options, self._given_options)
         self._cast.push_name = self._options.push_name
         stored = await in_thread(SandboxLog, self._directory)
         run = Run(stored, self._clock)

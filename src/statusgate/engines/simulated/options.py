@@ -1,20 +1,14 @@
 """What an operator may set on a simulated instance."""
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
 
-from statusgate.domain.errors import InvalidRequest
-
 Profile = Literal["silent", "lively", "burst", "hostile"]
-OptionValue = str | int | float | bool
-
-_YES_NO: dict[OptionValue, bool] = {"yes": True, "no": False}
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine options the sandbox knows; others (``proxy`` …) do not concern it."""
+    """The engine options of a sandbox account."""
 
     auto_authorize: bool = True
     """link at the very first start"""
@@ -28,16 +22,3 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """hostile: every so many-th post is refused with 479"""
     disconnect_every: Annotated[int, msgspec.Meta(ge=1)] = 7
     """hostile: at every so many-th post the connection drops first"""
-
-
-def options_from(given: Mapping[str, OptionValue]) -> Options:
-    """Read engine options; numbers and yes/no may be strings. Raises InvalidRequest."""
-    known = {
-        name: _YES_NO.get(given[name], given[name])
-        for name in Options.__struct_fields__
-        if name in given
-    }
-    try:
-        return msgspec.convert(known, Options, strict=False)
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"engine options: {error}") from error

@@ -1,0 +1,19 @@
+"""The engines an instance can have; a new one is a row here and a name in ``EngineName``."""
+
+from statusgate.domain.instance import EngineName, Instance
+from statusgate.engines.neonize.kind import NEONIZE
+from statusgate.engines.options import check_options
+from statusgate.engines.port import EngineKind
+from statusgate.engines.simulated.kind import SIMULATED
+
+ENGINES: dict[EngineName, EngineKind] = {"neonize": NEONIZE, "simulated": SIMULATED}
+
+
+def kind_of(instance: Instance) -> EngineKind:
+    """What the engine of *instance* is."""
+    return ENGINES[instance.engine]
+
+
+def check_engine_options(instance: Instance) -> None:
+    """Raise InvalidRequest that names the first engine option which is unknown or wrong."""
+    check_options(kind_of(instance).options, instance.engine_options)
