@@ -31,7 +31,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: str = ""
     """how clients reach this server, for links to files; empty: ``http://host:port``"""
     admin_token: str = ""
-    """opens the partner API; empty: it is closed"""
+    """opens the partner API and the metrics: 16 to 128 letters, digits, ``-``, ``_``, ``.`` or
+    ``~``; empty: they are closed"""
+    metrics_public: bool = False
+    """``/metrics`` needs no token"""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     access_log: bool = False

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 ADMIN_TOKEN = "the-operators-own-token-0123456789abcdef"
+OPERATOR = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 20.0
 

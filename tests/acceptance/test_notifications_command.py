@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.processes import InstanceClient, ServerProcess, run
+from tests.acceptance.processes import OPERATOR, InstanceClient, ServerProcess, run
 from tests.acceptance.receivers import RecordingReceiver
 from tests.waiting import until
 
@@ -61,7 +61,7 @@ def test_list_replay_drop(tmp_path: Path) -> None:
         ]  # fmt: skip
         log = server.log.read_text()
         assert log.count('"webhook.rejected"') == 1
-        metrics = server.request("GET", "/metrics").body.decode()
+        metrics = server.request("GET", "/metrics", headers=OPERATOR).body.decode()
         assert 'statusgate_pushes_total{outcome="delivered"} 3.0' in metrics
         assert 'statusgate_operator_events_total{event="webhook.rejected"} 1.0' in metrics
         assert server.stop() == 0

@@ -29,11 +29,10 @@ class Call:
         scope: dict[str, Any],
         segments: list[str],
         body: Body | None,
-        receive: Receive | None = None,
+        receive: Receive,
     ) -> None:
         self.scope = scope
         self.receive = receive
-        """tells a stream that its reader has gone"""
         self.segments = segments
         self.body = body
         """None: the request announces none"""
@@ -120,6 +119,13 @@ async def send_answer(
         await call.body.drain(drained)
         body = b""
     await send({"type": "http.response.body", "body": body})
+
+
+async def until_gone(call: Call) -> None:
+    """Return once the client has left; what it sends meanwhile is dropped."""
+    message: dict[str, Any] = {}
+    while message.get("type") != "http.disconnect":
+        message = await call.receive()
 
 
 def _expects_continue(headers: list[Header]) -> bool:

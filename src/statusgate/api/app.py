@@ -15,6 +15,7 @@ from statusgate.api.edge.paths import INSTANCE, Scope, segments_of
 from statusgate.api.edge.problems import (
     INTERNAL,
     NOT_FOUND,
+    NOT_OFFERED,
     RETRY_SECONDS,
     UNAVAILABLE,
     Disconnected,
@@ -25,6 +26,7 @@ from statusgate.api.files import FileRoute
 from statusgate.api.health import Document, Live, Metrics, Ready
 from statusgate.api.methods import METHODS
 from statusgate.api.openapi import openapi_document
+from statusgate.api.out_of_scope import OUT_OF_SCOPE
 from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.api.routes import Gate, InstanceRoute, Meter, PartnerRoute, Route
 from statusgate.api.sockets import Sockets
@@ -33,6 +35,7 @@ from statusgate.api.streams import StreamRoute
 __all__ = ["Api", "ApiOptions", "Services", "build_app"]
 
 log = structlog.get_logger()
+_LEFT_OUT = frozenset(name.lower() for name in OUT_OF_SCOPE)
 _GONE = 499
 """in metrics and logs only: the client left before its answer"""
 
@@ -70,7 +73,7 @@ class Api:
         self._fixed: dict[str, Route] = {
             "health/live": Live(answers),
             "health/ready": Ready(answers, services.journal),
-            "metrics": Metrics(answers),
+            "metrics": Metrics(answers, gate, public=options.metrics_public),
             "openapi.json": Document(
                 "openapi.json", answers, openapi_document(options.version)
             ),
@@ -96,7 +99,7 @@ class Api:
         route = self._route(call.segments)
         try:
             if route is None or scope["method"] not in route.verbs:
-                raise Refused(404, NOT_FOUND)  # noqa: TRY301 - all refusals go one way
+                raise _missing(call.segments)  # noqa: TRY301 - all refusals go one way
             if route.needs_start and not self.ready:
                 raise Refused(503, UNAVAILABLE, RETRY_SECONDS)  # noqa: TRY301
             code = await route.respond(call, send)
@@ -157,6 +160,14 @@ class Api:
             client=self._gate.addresses.of(call.scope),
             milliseconds=round(seconds * 1000, 2),
         )
+
+
+def _missing(segments: list[str]) -> Refused:
+    """Return the 404 for a path without route; nobody shall look for a mistake in it where a
+    method is left out on purpose."""
+    is_method = len(segments) > 1 and segments[0].lower().startswith(INSTANCE)
+    left_out = is_method and segments[1].lower() in _LEFT_OUT
+    return Refused(404, NOT_OFFERED if left_out else NOT_FOUND)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -1,5 +1,6 @@
 """Who calls, and how often they may fail to say so (contract 2.1, 2.2)."""
 
+import base64
 import time
 from array import array
 from collections.abc import Callable, Iterable
@@ -29,17 +30,22 @@ class FailureBudget:
 
     def fail(self, client: str, instance: str) -> float:
         """Count a failure; returns 0, or the seconds to wait if the budget is used up."""
-        slot = hash((client, instance)) % _SLOTS
-        now = self._now()
-        passed = now - self._began[slot]
-        if passed >= _WINDOW_SECONDS or not self._failures[slot]:
-            self._began[slot] = now
-            self._failures[slot] = 1
-            return 0.0
-        if self._failures[slot] < FAILURES_A_MINUTE:
+        wait = self.wait(client, instance)
+        if not wait:
+            slot = hash((client, instance)) % _SLOTS
+            begun = self._failures[slot] > 0
+            if not begun or self._now() - self._began[slot] >= _WINDOW_SECONDS:
+                self._began[slot] = self._now()
+                self._failures[slot] = 0
             self._failures[slot] += 1
-            return 0.0
-        return _WINDOW_SECONDS - passed
+        return wait
+
+    def wait(self, client: str, instance: str) -> float:
+        """Return the seconds to wait if the budget is used up, else 0."""
+        slot = hash((client, instance)) % _SLOTS
+        passed = self._now() - self._began[slot]
+        used_up = self._failures[slot] >= FAILURES_A_MINUTE and passed < _WINDOW_SECONDS
+        return _WINDOW_SECONDS - passed if used_up else 0.0
 
 
 class ClientAddress:
@@ -90,6 +96,19 @@ def bearer_token(headers: Headers) -> str | None:
             scheme, _, token = value.decode("latin-1").partition(" ")
             return token.strip() if scheme.lower() == "bearer" else None
     return None
+
+
+def operator_token(headers: Headers) -> str:
+    """The token of ``Authorization: Bearer …``, or the password of ``Basic …``; else ``""``."""
+    for name, value in headers:
+        scheme, _, given = value.decode("latin-1").partition(" ")
+        if name == b"authorization" and scheme.lower() == "basic":
+            try:
+                pair = base64.b64decode(given, validate=True).decode()
+            except ValueError:
+                return ""
+            return pair.partition(":")[2]
+    return bearer_token(headers) or ""
 
 
 def is_prefetch(headers: Headers) -> bool:

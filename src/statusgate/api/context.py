@@ -44,7 +44,9 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     version: str = ""
     admin_token: str = ""
-    """opens the partner API; empty: closed"""
+    """opens the partner API and the metrics; empty: closed"""
+    metrics_public: bool = False
+    """metrics need no token"""
     cors_allow_origin: str = "*"
     rate_profile: Literal["off", "green-api"] = "off"
     trusted_proxies: str = ""

@@ -4,19 +4,26 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 
-from statusgate.api.answers import Answers, Call, Header, Send, send_answer
+from statusgate.api.answers import Answers, Call, Header, Send, send_answer, until_gone
 from statusgate.api.context import Services
-from statusgate.api.edge.problems import NOT_FOUND, Disconnected, Refused
+from statusgate.api.edge.problems import FORBIDDEN, NOT_FOUND, Disconnected, Refused
 from statusgate.api.routes import Route
 from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id
 from statusgate.domain.media import StoredFile
-from statusgate.domain.media_types import of_mimetype
+from statusgate.domain.media_types import UNKNOWN, of_mimetype
 
 UNSATISFIABLE = "Range Not Satisfiable"
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([a-z0-9]{1,10})")
 _RANGE = re.compile(rb"bytes=([0-9]{0,18})-([0-9]{0,18})")
-_SEND_SECONDS = 60.0
+_NOT_FOR_FILES = frozenset(
+    {
+        b"script", b"style", b"worker", b"sharedworker", b"serviceworker", b"audioworklet",
+        b"paintworklet", b"xslt", b"manifest", b"json",
+    }
+)  # fmt: skip
+"""What a browser would make of a file (``Sec-Fetch-Dest``) where it may become code of the page
+that asked; pages of this server's own share its origin."""
 
 
 class FileRoute(Route):
@@ -34,9 +41,11 @@ class FileRoute(Route):
         ]
 
     async def respond(self, call: Call, send: Send) -> int:
-        """Send a file or one range of it; 404 if there is none of that name."""
+        """Send a file or one range of it; 404 if there is none of that name, 403 as code."""
+        if _is_for_code(call.scope["headers"]):
+            raise Refused(403, FORBIDDEN)
         instance_id, file = await self._find(call)
-        part = requested_range(call, file.size)
+        part = requested_range(call.scope["headers"], file.size)
         start, end = part or (0, file.size)
         headers = self._headers(file, end - start)
         if part:
@@ -60,22 +69,23 @@ class FileRoute(Route):
         raise Refused(404, NOT_FOUND)
 
     def _headers(self, file: StoredFile, length: int) -> list[Header]:
-        shown = b"inline" if of_mimetype(file.mimetype).inline else b"attachment"
+        known = of_mimetype(file.mimetype)
+        named = file.mimetype if known.inline else UNKNOWN.mimetype
         return [
-            (b"content-type", file.mimetype.encode("latin-1", "replace")),
+            (b"content-type", named.encode("latin-1", "replace")),
             *self._fixed,
-            (b"content-disposition", shown),
+            (b"content-disposition", b"inline" if known.inline else b"attachment"),
             (b"content-length", b"%d" % length),
         ]
 
 
-def requested_range(call: Call, size: int) -> tuple[int, int] | None:
+def requested_range(headers: list[Header], size: int) -> tuple[int, int] | None:
     """Return start and end (exclusive) of the one range asked for, None for the whole file.
 
     Several ranges, and what is no range of bytes, mean the whole file. Refused 416 if the range
     is not in the file.
     """
-    asked = [value for name, value in call.scope["headers"] if name == b"range"]
+    asked = [value for name, value in headers if name == b"range"]
     found = _RANGE.fullmatch(asked[0].replace(b" ", b"")) if len(asked) == 1 else None
     if found is None or not (found[1] or found[2]):
         return None
@@ -101,15 +111,22 @@ async def _stream(
         raise Refused(404, NOT_FOUND) from None
     call.started = True
     await send({"type": "http.response.start", "status": code, "headers": headers})
-    await _send_chunk(send, first)
-    async for chunk in chunks:
-        await _send_chunk(send, chunk)
+    await send({"type": "http.response.body", "body": first, "more_body": True})
+    leaving = asyncio.create_task(until_gone(call))
+    try:
+        async for chunk in chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if leaving.done():
+                raise Disconnected
+    finally:
+        leaving.cancel()
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _send_chunk(send: Send, chunk: bytes) -> None:
-    try:
-        async with asyncio.timeout(_SEND_SECONDS):
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    except TimeoutError:
-        raise Disconnected from None
+def _is_for_code(headers: list[Header]) -> bool:
+    """Whether a browser asks for a script, a style or a worker."""
+    return any(
+        (name == b"sec-fetch-dest" and value.lower() in _NOT_FOR_FILES)
+        or name == b"service-worker"
+        for name, value in headers
+    )

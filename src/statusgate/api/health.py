@@ -1,17 +1,21 @@
-"""Routes of the operator, open to everybody, without anything secret."""
+"""Routes of the operator; what is open to everybody says nothing but up or down."""
 
 import asyncio
+import math
+import time
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from statusgate.api.answers import Answers, Call
-from statusgate.api.edge.problems import RETRY_SECONDS, UNAVAILABLE, Refused
-from statusgate.api.routes import BodyRoute
+from statusgate.api.auth import operator_token
+from statusgate.api.edge.problems import RETRY_SECONDS, UNAUTHORIZED, UNAVAILABLE, Refused
+from statusgate.api.routes import BodyRoute, Gate
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.journal import Journal
 from statusgate.telemetry import REGISTRY
 
 _ASK_SECONDS = 1.0
+_FRESH_SECONDS = 1.0
 _NONE_SO_NEW = 2**62
 _UP = b'{"status":"up"}'
 
@@ -51,16 +55,29 @@ class Ready(BodyRoute):
 
 
 class Metrics(BodyRoute):
-    """``/metrics``: for Prometheus."""
+    """``/metrics``: for Prometheus, with the operator's token unless they are public (D39)."""
 
     needs_start = False
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, gate: Gate, *, public: bool) -> None:
         super().__init__("metrics", "GET", answers)
         self.headers = answers.typed(CONTENT_TYPE_LATEST.encode())
+        self._gate = gate
+        self._public = public
+        self._text = b""
+        self._made_at = -math.inf
 
-    async def answer(self, _call: Call) -> bytes:
-        return generate_latest(REGISTRY)
+    async def answer(self, call: Call) -> bytes:
+        """Return the metrics, at most a second old; Refused 401 without the token."""
+        if not self._public:
+            token = operator_token(call.scope["headers"])
+            if not self._gate.admits_operator(call.scope, token):
+                raise Refused(401, UNAUTHORIZED)
+        now = time.monotonic()
+        if now - self._made_at >= _FRESH_SECONDS:
+            self._made_at = now
+            self._text = generate_latest(REGISTRY)
+        return self._text
 
 
 class Document(BodyRoute):

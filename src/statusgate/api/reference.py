@@ -39,10 +39,11 @@ _OTHERS = """
 | `/media/{idInstance}/{key}.{ext}` | GET, HEAD | a stored file; `Range` is supported |
 | `/health/live` | GET | 200 while the process answers |
 | `/health/ready` | GET | 200 once it has started and its record can be trusted, else 503 |
-| `/metrics` | GET | metrics for Prometheus |
+| `/metrics` | GET | metrics for Prometheus, with the admin token unless `metrics_public` |
 | `/openapi.json` | GET | this table as OpenAPI 3.1 |
 
-Any other path or name answers 404, `OPTIONS` on any path 204.
+Methods of the hosted service that are out of scope answer 404 `not offered: statuses only`; any
+other path or name answers 404 `Not Found`, `OPTIONS` on any path 204.
 """
 
 

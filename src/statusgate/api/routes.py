@@ -27,7 +27,7 @@ from statusgate.engines.registry import kind_of
 from statusgate.telemetry import request_seconds, requests_total
 from statusgate.wire.fields import Given, names_of
 
-_ANYBODY = "partner"
+_OPERATOR = "operator"
 _LONGEST_KEPT = 200
 _PLAIN_SEGMENTS = 3
 _QUERIES_KEPT = 256
@@ -51,12 +51,17 @@ class Meter:
 
 
 class Gate:
-    """Lets in whose token is right; everybody else has ten tries a minute (contract 2.2)."""
+    """Lets in whose token is right; everybody else has ten tries a minute (contract 2.2).
+
+    Ten wrong operator's tokens close that door to their address for the rest of the minute, so
+    that guessing is slow whatever the token is.
+    """
 
     def __init__(self, services: Services, options: ApiOptions) -> None:
         self._instances = services.instances
         self._admin_token = options.admin_token
         self._failures = FailureBudget()
+        self._operator_failures = FailureBudget()
         self.addresses = ClientAddress(options.trusted_proxies)
         self._limits = RateLimits() if options.rate_profile == "green-api" else None
         services.instances.listen(self._instance_changed)
@@ -72,9 +77,14 @@ class Gate:
 
     def admits_operator(self, scope: dict[str, Any], token: str) -> bool:
         """Whether *token* is the operator's; Refused 429 after too many others."""
+        address = self.addresses.of(scope)
+        wait = self._operator_failures.wait(address, _OPERATOR)
+        if wait:
+            raise Refused(429, TOO_MANY, wait)
         if partner.is_admin(self._admin_token, token):
             return True
-        self._count_failure(scope, _ANYBODY)
+        if token:
+            self._operator_failures.fail(address, _OPERATOR)
         return False
 
     def check(self, method: Method, instance: Instance) -> None:

@@ -42,7 +42,7 @@ class Sockets:
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, ready: bool) -> None:
         """Accept who may come in and let the method talk; others get an answer instead."""
         await receive()
-        call = Call(scope, segments_of(scope), None)
+        call = Call(scope, segments_of(scope), None, receive)
         method, meter = self._find(call.segments)
         try:
             if method is None:

@@ -1,28 +1,23 @@
 """Event streams over HTTP (contract 12.7)."""
 
 import asyncio
-from contextlib import aclosing, suppress
-from typing import Any
+from contextlib import aclosing
 
 import msgspec
 
-from statusgate.api.answers import Answers, Call, Send, send_answer
+from statusgate.api.answers import Answers, Call, Send, send_answer, until_gone
 from statusgate.api.context import Services
-from statusgate.api.edge.problems import Disconnected
 from statusgate.api.method import Method
 from statusgate.api.routes import Gate, InstanceRoute
 from statusgate.notifications.live import Stream
 from statusgate.wire.fields import whole_number
 
-SEND_SECONDS = 60.0
 _UNKNOWN = -1
 """An id that was never given: the stream begins with ``resync``."""
 
 
 class StreamRoute(InstanceRoute):
     """A method of the table whose answer does not end by itself."""
-
-    send_seconds = SEND_SECONDS
 
     def __init__(
         self, method: Method, label: str, services: Services, gate: Gate, answers: Answers
@@ -53,28 +48,15 @@ class StreamRoute(InstanceRoute):
         return 200
 
     async def _stream(self, call: Call, send: Send, stream: Stream) -> None:
-        watching = asyncio.create_task(_until_gone(call, stream))
+        leaving = asyncio.create_task(until_gone(call))
+        leaving.add_done_callback(lambda _: stream.end())
         try:
             async with aclosing(stream.chunks()) as chunks:
                 async for chunk in chunks:
-                    async with asyncio.timeout(self.send_seconds):
-                        await send(
-                            {"type": "http.response.body", "body": chunk, "more_body": True}
-                        )
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
-        except TimeoutError:
-            raise Disconnected from None
         finally:
-            watching.cancel()
-
-
-async def _until_gone(call: Call, stream: Stream) -> None:
-    """End the stream once its reader has gone."""
-    message: dict[str, Any] = {}
-    with suppress(asyncio.CancelledError):
-        while call.receive is not None and message.get("type") != "http.disconnect":
-            message = await call.receive()
-        stream.end()
+            leaving.cancel()
 
 
 def _last_event_id(headers: list[tuple[bytes, bytes]]) -> int | None:

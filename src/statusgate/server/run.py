@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -20,15 +21,13 @@ log = structlog.get_logger()
 _HEALTH_SECONDS = 0.5
 _SANDBOX_SECONDS = 10.0
 EXIT_BROKEN = 70
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 
 
 def listening_socket(settings: Settings) -> socket.socket:
     """Bind at once, so that a port in use is told before anything else begins."""
-    if not settings.admin_token and not _is_loopback(settings.host):
-        raise StartError(
-            f"refusing to listen on {settings.host} without an admin token: "
-            "set admin_token, or listen on 127.0.0.1"
-        )
+    if fault := _admin_token_fault(settings.admin_token, settings.host):
+        raise StartError(fault)
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listener = socket.socket(family)
@@ -41,6 +40,26 @@ def listening_socket(settings: Settings) -> socket.socket:
             f"cannot listen on {settings.host}:{settings.port}: {reason}"
         ) from None
     return listener
+
+
+def _admin_token_fault(token: str, host: str) -> str:
+    """Return what is wrong with the admin token (D41), ``""`` if nothing is."""
+    advice = "for example the output of: openssl rand -hex 32"
+    if not _PLAIN.fullmatch(token):
+        return f"admin_token has characters that need escaping in a path: use hex, {advice}"
+    if _is_loopback(host):
+        return ""
+    if not token:
+        return (
+            f"refusing to listen on {host} without an admin token: "
+            "set admin_token, or listen on 127.0.0.1"
+        )
+    if not 16 <= len(token) <= 128:
+        return (
+            f"refusing to listen on {host} with an admin token of {len(token)} characters: "
+            f"it needs 16 to 128, {advice}"
+        )
+    return ""
 
 
 def _is_loopback(host: str) -> bool:

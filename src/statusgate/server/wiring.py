@@ -284,6 +284,7 @@ def _build(
     options = ApiOptions(
         version=__version__,
         admin_token=settings.admin_token,
+        metrics_public=settings.metrics_public,
         rate_profile=settings.rate_profile,
         cors_allow_origin=settings.cors_allow_origin,
         trusted_proxies=settings.trusted_proxies,

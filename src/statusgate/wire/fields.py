@@ -15,7 +15,7 @@ from msgspec import inspect
 
 from statusgate.domain.address import Address, parse_chat_id
 from statusgate.domain.errors import InvalidRequest
-from statusgate.wire.urls import http_url
+from statusgate.wire.urls import url_fault
 
 T = TypeVar("T")
 Given = Mapping[str, object]
@@ -225,13 +225,14 @@ def chat_id(name: str, value: object) -> str:
 
 
 def url(name: str, value: object) -> str:
-    """An http(s) URL or ``""``."""
+    """An http(s) URL without fragment, or ``""``."""
     if not isinstance(value, str):
         fail(name, "must be a string")
-    found = http_url(value) if value else ""
-    if found is None:
-        fail(name, "must be a valid uri")
-    return found
+    if value and (fault := url_fault(value)):
+        fail(name, fault)
+    if "#" in value:
+        fail(name, "must not contain a fragment")
+    return value
 
 
 def printable(longest: int) -> Read:

@@ -12,7 +12,7 @@ from statusgate.domain.status import BLACK, Font, FontName, Kind
 from statusgate.wire import fields
 from statusgate.wire.reports import Interval
 from statusgate.wire.requests import Request, StatusId
-from statusgate.wire.urls import LONGEST, http_url
+from statusgate.wire.urls import LONGEST, url_fault
 
 MAX_TEXT = 500
 MAX_CAPTION = 1024
@@ -31,10 +31,9 @@ def _message(name: str, value: object) -> str:
 
 def _url(name: str, value: object) -> str:
     told: str = fields.text(LONGEST)(name, value)
-    found = http_url(told)
-    if found is None:
-        fields.fail(name, "must be a valid uri")
-    return found
+    if fault := url_fault(told):
+        fields.fail(name, fault)
+    return told.partition("#")[0]
 
 
 def _file_name(name: str, value: object) -> str:

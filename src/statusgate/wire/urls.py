@@ -1,31 +1,42 @@
 """Web addresses that clients give us: syntax only, nothing is looked up."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 LONGEST = 2048
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 
 
-def http_url(text: str) -> str | None:
-    """Return *text* without its fragment if it is an absolute http(s) URL we may call.
+INVALID = "must be a valid uri"
+CREDENTIALS = "must not contain a user name or password"
+PORT = "must have one of the ports 80, 443 and 1024 to 65535"
 
-    That is: a host, no user-info, no control character, space or backslash, a port of 80, 443
-    or 1024-65535, at most 2,048 characters.
+
+def url_fault(text: str) -> str:
+    """Return what keeps *text* from being an absolute http(s) URL that we may call, else "".
+
+    It has a host, no user name, no control character, space or backslash, one of the ports
+    80, 443 and 1024-65535, and at most 2,048 characters.
     """
     if len(text) > LONGEST or _FORBIDDEN.search(text):
-        return None
+        return INVALID
     try:
         parts = urlsplit(text)
+        host = parts.hostname
+    except ValueError:
+        return INVALID
+    if parts.scheme not in ("http", "https") or not host:
+        return INVALID
+    if "@" in parts.netloc:
+        return CREDENTIALS
+    return "" if _has_open_port(parts) else PORT
+
+
+def _has_open_port(parts: SplitResult) -> bool:
+    try:
         port = parts.port
     except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        return None
-    if parts.netloc.endswith(":") or not _is_open(port):
-        return None
-    return text.partition("#")[0]
-
-
-def _is_open(port: int | None) -> bool:
-    return port is None or port in (80, 443) or 1024 <= port <= 65535
+        return False
+    if port is None:
+        return not parts.netloc.endswith(":")
+    return port in (80, 443) or port >= 1024

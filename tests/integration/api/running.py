@@ -17,6 +17,7 @@ from statusgate.settings import Settings
 from tests.waiting import eventually
 
 ADMIN = "canary-admin-token-0123456789abcdefghij"
+OPERATOR = {"Authorization": f"Bearer {ADMIN}"}
 
 
 class Reply(msgspec.Struct, frozen=True):

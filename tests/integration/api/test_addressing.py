@@ -1,22 +1,15 @@
 """Where methods are, and in which order a request is checked (contract 2.1, 2.2, 2.6, 8)."""
 
+import base64
 import re
 from pathlib import Path
 
 import pytest
 
+from statusgate.api.out_of_scope import OUT_OF_SCOPE
 from tests.integration.api.running import ADMIN, Reply, Running, Tenant, running_gateway
+from tests.waiting import eventually
 
-_NAMES = """
-setProfilePicture getDeviceInfo sendMessage sendFileByUpload sendFileByUrl sendLocation
-sendContact sendLink sendPoll sendButtons sendTemplateButtons sendListMessage
-sendInteractiveButtons sendInteractiveButtonsReply sendTemplate sendTyping forwardMessages
-editMessage deleteMessage getChats getChatHistory lastIncomingMessages lastOutgoingMessages
-lastIncomingCalls lastOutgoingCalls readChat archiveChat unarchiveChat setDisappearingChat
-createGroup updateGroupName updateGroupSettings getGroupData addGroupParticipant
-removeGroupParticipant setGroupAdmin removeAdmin setGroupPicture leaveGroup
-"""
-OUT_OF_SCOPE = _NAMES.split()
 STATE = {"stateInstance": "authorized"}
 
 
@@ -62,8 +55,6 @@ async def test_what_is_no_address_is_404_without_credentials(tenant: Tenant) -> 
         ("POST", f"/partner/getInstances/{ADMIN}"),
         ("POST", f"/partner/nothing/{ADMIN}"),
         ("POST", "/health/live"),
-        *(("POST", f"/waInstance{id}/{name}/{token}") for name in OUT_OF_SCOPE),
-        *(("GET", f"/waInstance1/{name}") for name in OUT_OF_SCOPE),
     ]
     for verb, target in wrong:
         reply = await tenant.running.request(verb, target)
@@ -205,10 +196,55 @@ async def test_nothing_but_health_answers_before_start_up_is_finished(tenant: Te
     assert (await running.request("GET", "/health/ready")).body == b'{"status":"up"}'
 
 
+async def test_a_method_that_is_left_out_on_purpose_says_so(tenant: Tenant) -> None:
+    for name in (*OUT_OF_SCOPE, "GetChats", "LASTINCOMINGMESSAGES"):
+        for verb, target in (("POST", tenant.path(name)), ("GET", f"/waInstance1/{name}")):
+            reply = await tenant.running.request(verb, target)
+            assert (reply.code, reply.message) == (404, "not offered: statuses only")
+    text = (Path(__file__).parents[3] / "docs/reference/contract.md").read_text()
+    listed = text.partition("**Out of scope.**")[2]
+    assert all(name in listed for name in OUT_OF_SCOPE)
+    assert set(re.findall(r"\b[a-z]+[A-Z][A-Za-z]+\b", listed)) == OUT_OF_SCOPE
+    for name in ("sendMessages", "toString"):
+        reply = await tenant.get(name)
+        assert (reply.code, reply.message) == (404, "Not Found")
+    assert (await tenant.running.request("GET", "/partner/sendMessage")).message == "Not Found"
+
+
+async def test_metrics_need_the_operators_token(running: Running) -> None:
+    pair = base64.b64encode(f"prometheus:{ADMIN}".encode()).decode()
+    for header in (f"Bearer {ADMIN}", f"Basic {pair}"):
+        reply = await running.request("GET", "/metrics", headers={"Authorization": header})
+        assert reply.headers["content-type"].startswith("text/plain")
+        assert b"statusgate_http_requests_total" in reply.body
+    tenant = await running.create()
+    for header in (
+        "",
+        "Bearer ",
+        "Bearer x",
+        f"Bearer {tenant.token}",
+        "Basic x",
+        "Basic eA==",
+    ):
+        reply = await running.request("GET", "/metrics", headers={"Authorization": header})
+        assert (reply.code, reply.message) == (401, "Unauthorized"), header
+
+
+async def test_metrics_may_be_public_and_are_made_at_most_once_a_second(
+    tmp_path: Path,
+) -> None:
+    async with running_gateway(tmp_path, metrics_public=True) as running:
+        texts = [(await running.request("GET", "/metrics")).body for _ in range(10)]
+        assert len(set(texts)) <= 2
+        before = texts[-1]
+
+        async def changed() -> bool:
+            return (await running.request("GET", "/metrics")).body != before
+
+        await eventually(changed)
+
+
 async def test_what_is_open_to_everybody(running: Running) -> None:
-    metrics = await running.request("GET", "/metrics")
-    assert metrics.headers["content-type"].startswith("text/plain")
-    assert b"statusgate_http_requests_total" in metrics.body
     document = await running.request("GET", "/openapi.json")
     assert document.json()["openapi"] == "3.1.0"
     for closed in ("/docs", "/debug", "/admin", "/dashboard", "/favicon.ico", "/robots.txt"):

@@ -96,9 +96,37 @@ async def test_only_harmless_types_are_shown_inline(tenant: Tenant, tmp_path: Pa
     for mimetype in (*inline, "audio/ogg; codecs=opus", *others):
         file = await add_file(tenant, tmp_path, mimetype=mimetype)
         reply = await ask(tenant, f"/media/{tenant.id}/{file.name}")
-        shown = "attachment" if mimetype in others else "inline"
+        is_shown = mimetype not in others
+        shown = "inline" if is_shown else "attachment"
         assert (reply.code, reply.headers["content-disposition"]) == (200, shown)
-        assert reply.headers["content-type"] == mimetype
+        told = mimetype if is_shown else "application/octet-stream"
+        assert reply.headers["content-type"] == told
+        assert reply.headers["content-security-policy"].startswith("sandbox;")
+
+
+async def test_a_file_is_never_given_as_code(stored: tuple[Tenant, str, bytes]) -> None:
+    tenant, path, content = stored
+    asked = [("Service-Worker", "script")]
+    for code in ("script", "style", "worker", "sharedworker", "serviceworker", "Script"):
+        asked.append(("Sec-Fetch-Dest", code))
+    for name, value in asked:
+        for verb in ("GET", "HEAD"):
+            reply = await ask(tenant, path, verb, **{name: value})
+            assert reply.code == 403, (name, value)
+            assert content not in reply.body
+    for harmless in ("image", "video", "audio", "document", "empty"):
+        assert (await ask(tenant, path, "GET", **{"Sec-Fetch-Dest": harmless})).code == 200
+
+
+async def test_an_uploaded_script_comes_back_as_nothing_to_run(tenant: Tenant) -> None:
+    for kind in ("text/javascript", "text/html", "image/svg+xml", "application/wasm"):
+        reply = await tenant.running.request(
+            "POST", tenant.path("uploadFile"), b"alert(1)", {"Content-Type": kind}
+        )
+        link = reply.json()["urlFile"].removeprefix("https://status.example.org")
+        stored = await ask(tenant, link)
+        assert stored.headers["content-type"] == "application/octet-stream", kind
+        assert stored.headers["content-disposition"] == "attachment"
 
 
 async def test_empty_expired_and_lost_files(tenant: Tenant, tmp_path: Path) -> None:

@@ -17,7 +17,14 @@ import structlog
 from statusgate.api.method import MIB
 from statusgate.api.methods import METHODS
 from statusgate.telemetry import configure_logs
-from tests.integration.api.running import ADMIN, Reply, Tenant, parse, running_gateway
+from tests.integration.api.running import (
+    ADMIN,
+    OPERATOR,
+    Reply,
+    Tenant,
+    parse,
+    running_gateway,
+)
 from tests.integration.api.test_tenants import REQUESTS
 
 POSTS = [method for method in METHODS if method.verb == "POST"]
@@ -235,7 +242,10 @@ async def test_the_token_is_in_no_sink(
     await running.raw(b"GET " + tenant.path("qr").encode() + b" HTTP/1.1\nbroken\n\n")
     await running.raw(b"GET " + tenant.path("scanqrcode").encode() + b" HTTP/1.1\r\nHost: x\r\n"
                       b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")  # fmt: skip
-    sinks += [(await running.request("GET", "/metrics")).body, text.getvalue().encode()]
+    sinks += [
+        (await running.request("GET", "/metrics", headers=OPERATOR)).body,
+        text.getvalue().encode(),
+    ]
     sinks += [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     log = text.getvalue()
     assert "getSettings" in log

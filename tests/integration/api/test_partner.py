@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tests.integration.api.running import ADMIN, Running, Tenant, running_gateway
+from tests.integration.api.running import ADMIN, OPERATOR, Running, Tenant, running_gateway
 
 WRONG = b'{"code":401,"description":"Unauthorized"}'
 UNKNOWN = b'{"code":404,"description":"Not found"}'
@@ -65,7 +65,21 @@ async def test_a_wrong_token_is_told_with_200(running: Running) -> None:
 async def test_guessing_the_operators_token_is_limited(running: Running) -> None:
     codes = [(await running.partner("createInstance", {}, "guess")).code for _ in range(11)]
     assert codes == [200] * 10 + [429]
-    assert (await running.request("GET", f"/partner/getInstances/{ADMIN}")).json() == []
+    right = await running.request("GET", f"/partner/getInstances/{ADMIN}")
+    assert (right.code, right.message) == (429, "Too Many Requests")
+    assert 1 <= int(right.headers["retry-after"]) <= 60
+    assert (await running.request("GET", "/metrics", headers=OPERATOR)).code == 429
+
+
+async def test_guesses_from_elsewhere_do_not_shut_out_the_operator(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, trusted_proxies="127.0.0.1") as running:
+        guess = {"X-Forwarded-For": "203.0.113.9", "Authorization": "Bearer guess"}
+        for _ in range(12):
+            await running.request("GET", "/partner/getInstances", headers=guess)
+        assert (
+            await running.request("GET", "/partner/getInstances", headers=guess)
+        ).code == 429
+        assert (await running.request("GET", f"/partner/getInstances/{ADMIN}")).json() == []
 
 
 async def test_without_an_admin_token_it_is_closed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from statusgate.domain import errors
 UNAUTHORIZED = "Unauthorized"
 FORBIDDEN = "Forbidden"
 NOT_FOUND = "Not Found"
+NOT_OFFERED = "not offered: statuses only"
 NO_MESSAGE = "ID message notfound"
 BAD_DATA = "bad request data"
 NO_ACCESS = "There is no access to the functionality of the beta version of the status methods"
