@@ -27,7 +27,7 @@ from bench.figures import Figure
 from statusgate.domain.conversion import Converted, VideoWanted, VoiceWanted, Wanted
 from statusgate.domain.ids import InstanceId
 from statusgate.media.converter import Converter
-from statusgate.media.process import COMMAND, MediaChild
+from statusgate.media.process import CONVERSIONS, MediaChild
 
 SECTION = "conversion"
 SECONDS = 60
@@ -98,7 +98,7 @@ def _figures(name: str, source: Path, wanted: Wanted, runs: int) -> list[Figure]
 
 
 async def _convert(source: Path, wanted: Wanted) -> Run:
-    child = MediaChild(command=COMMAND, takes_files=True)
+    child = MediaChild(CONVERSIONS)
     converter = Converter([child], [child])
     target = source.with_suffix(".converted")
     cpu_before = _cpu_seconds_of_children()

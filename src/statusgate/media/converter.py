@@ -28,7 +28,7 @@ from statusgate.media.limits import (
     NO_ROOM,
     allowed_seconds,
 )
-from statusgate.media.process import COMMAND, MediaChild
+from statusgate.media.process import CONVERSIONS, MediaChild
 
 _PRIVATE_FILE = 0o600
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -129,7 +129,7 @@ class _Lane:
 
 
 def _new_children() -> list[MediaChild]:
-    return [MediaChild(command=COMMAND, takes_files=True) for _ in range(_CHILDREN)]
+    return [MediaChild(CONVERSIONS) for _ in range(_CHILDREN)]
 
 
 async def _ask_twice(child: MediaChild, wanted: Wanted, files: tuple[int, int]) -> Reply:

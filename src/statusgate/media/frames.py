@@ -17,16 +17,18 @@ class Frame(msgspec.Struct, frozen=True, tag=True):
 
 
 class MakeThumbnail(Frame, frozen=True):
-    """Ask for a JPEG of at most *edge* pixels either way; answered Made."""
+    """Ask for a JPEG of at most *edge* pixels either way; answered Made.
 
-    source: str
+    The source comes as an open file over the child's socket, never as a name.
+    """
+
     edge: int
 
 
 class Convert(Frame, frozen=True):
     """Make what is wanted of the file sent along; answered by some Progress, then Done.
 
-    Source and target come as open files over the child's socket, never as names.
+    Source and target come as open files, likewise.
     """
 
     wanted: Wanted

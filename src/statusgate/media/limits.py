@@ -6,19 +6,37 @@ Every limit is also an answer to "what can the worst file cost": that much, and 
 import errno
 from typing import assert_never
 
+import msgspec
+
 from statusgate.domain.conversion import ImageWanted, VideoWanted, VoiceWanted, Wanted
 from statusgate.domain.media_types import MAX_FILE_BYTES
 
 MEBIBYTE = 1024 * 1024
-LOOKING_MEMORY_BYTES = 176 * MEBIBYTE
-"""for thumbnails, beyond what the libraries take; together below 256 MiB"""
-CONVERTING_MEMORY_BYTES = 448 * MEBIBYTE
-"""for conversions, likewise; the libraries' own part is about 40 MiB resident"""
-LOOKING_CPU_SECONDS = 3
-CONVERTING_CPU_SECONDS = 20
-"""between two steps of progress; what stops a decoder that loops"""
 OUTPUT_BYTES = MAX_FILE_BYTES
-OPEN_FILES = 32
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What a child process may use up."""
+
+    memory_bytes: int
+    """beyond what the libraries take, which is about 40 MiB resident"""
+    cpu_seconds: int
+    """for a request, or between two steps of progress; what stops a decoder that loops"""
+    written_bytes: int
+    niceness: int
+
+
+PROFILES = {
+    "thumbnails": Profile(
+        memory_bytes=176 * MEBIBYTE,  # with the libraries below 256 MiB
+        cpu_seconds=3,
+        written_bytes=0,
+        niceness=0,
+    ),
+    "conversions": Profile(
+        memory_bytes=448 * MEBIBYTE, cpu_seconds=20, written_bytes=OUTPUT_BYTES, niceness=10
+    ),
+}
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 """errors that say that a disk is full"""
 

@@ -6,7 +6,6 @@ Whatever is wrong with a file ends in one of the exceptions of :data:`FAULTS`.
 import contextlib
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 import av
@@ -61,9 +60,9 @@ def prepare() -> None:
     av.logging.set_level(None)
 
 
-def thumbnail(source: Path, edge: int) -> bytes:
+def thumbnail(source: BinaryIO, edge: int) -> bytes:
     """Return a JPEG of a picture or of a film's first frame, without metadata."""
-    mimetype = _type_of(source)
+    mimetype = type_of(source)
     if mimetype in PICTURES:
         return small_jpeg(_small_picture(source, PICTURES[mimetype], edge))
     if mimetype.startswith("video/") and mimetype in CONTAINERS:
@@ -79,13 +78,8 @@ def type_of(file: BinaryIO) -> str:
     return sniff(head).mimetype
 
 
-def _type_of(source: Path) -> str:
-    with source.open("rb") as file:
-        return type_of(file)
-
-
 @contextlib.contextmanager
-def opened_picture(source: Path | BinaryIO, format_name: str) -> Iterator[Image.Image]:
+def opened_picture(source: BinaryIO, format_name: str) -> Iterator[Image.Image]:
     """Open a picture by the decoder we chose. Raises UnfitFile if it has too many pixels."""
     with Image.open(source, formats=(format_name,)) as image:
         is_jpeg = format_name == JPEG.decoder
@@ -93,7 +87,7 @@ def opened_picture(source: Path | BinaryIO, format_name: str) -> Iterator[Image.
         yield image
 
 
-def _small_picture(source: Path, format_name: str, edge: int) -> Image.Image:
+def _small_picture(source: BinaryIO, format_name: str, edge: int) -> Image.Image:
     with opened_picture(source, format_name) as image:
         image.draft("RGB", (2 * edge, 2 * edge))
         small = image if image.mode in ("RGB", "RGBA", "L") else image.convert("RGBA")
@@ -132,8 +126,8 @@ def opened_container(file: BinaryIO, container: str) -> Iterator[InputContainer]
         yield opened
 
 
-def _small_frame(source: Path, container: str, edge: int) -> Image.Image:
-    with source.open("rb") as file, opened_container(file, container) as opened:
+def _small_frame(source: BinaryIO, container: str, edge: int) -> Image.Image:
+    with opened_container(source, container) as opened:
         frame = _first_frame(opened)
         check_pixels(frame.width, frame.height, MAX_FILM_PIXELS)
         scale = min(1.0, edge / max(frame.width, frame.height))

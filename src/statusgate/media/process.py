@@ -21,12 +21,15 @@ from statusgate.media.frames import (
     pack,
     read_reply,
 )
+from statusgate.media.limits import PROFILES
 
 _FAREWELL_SECONDS = 1.0
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """each arena reserves 64 MiB of address space, which the child's limit counts"""
-COMMAND = (sys.executable, "-m", "statusgate.media.child")
+THUMBNAILS, CONVERSIONS = (
+    (sys.executable, "-m", "statusgate.media.child", profile) for profile in PROFILES
+)
 _LOST = (EOFError, OSError, BrokenFrame, msgspec.MsgspecError)
 """how it shows that a child is dead or beside itself"""
 Allowance = Callable[[Progress], float]
@@ -42,22 +45,20 @@ class MediaChild:
 
     def __init__(
         self,
+        command: Sequence[str],
         *,
         answer_seconds: float = 2.0,
         start_seconds: float = 30.0,
         idle_seconds: float = 60.0,
-        command: Sequence[str] = COMMAND,
-        takes_files: bool = False,
     ) -> None:
         """It starts with the first question and ends after *idle_seconds* without any.
 
-        One that *takes_files* is told of a socket on which they come, as its last argument.
+        The number of the socket on which files come is its last argument.
         """
         self._answer_seconds = answer_seconds
         self._start_seconds = start_seconds
         self._idle_seconds = idle_seconds
         self._command = command
-        self._takes_files = takes_files
         self._files: socket.socket | None = None
         self._process: Process | None = None
         self._turn = asyncio.Lock()
@@ -142,9 +143,9 @@ class MediaChild:
 
     async def _send(self, request: Request, files: Sequence[int]) -> Process:
         process = self._process
-        if process is None or process.stdin is None:
+        if process is None or process.stdin is None or self._files is None:
             raise EOFError
-        if files and self._files is not None:
+        if files:
             socket.send_fds(self._files, [b"f"], files)
         process.stdin.write(pack(request))
         await process.stdin.drain()
@@ -163,16 +164,13 @@ class MediaChild:
         return True
 
     async def _start(self) -> None:
-        theirs: list[socket.socket] = []
-        if self._takes_files:
-            self._files, other = socket.socketpair()
-            self._files.setblocking(False)
-            theirs.append(other)
-        try:
+        self._files, theirs = socket.socketpair()
+        self._files.setblocking(False)
+        with theirs:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
-                *(str(end.fileno()) for end in theirs),
-                pass_fds=[end.fileno() for end in theirs],
+                str(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=DEVNULL,
@@ -180,9 +178,6 @@ class MediaChild:
                 env=_FEW_ARENAS
                 | {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             )
-        finally:
-            for end in theirs:
-                end.close()
         async with asyncio.timeout(self._start_seconds):
             if not isinstance(await _read_reply(self._process), Ready):
                 raise BrokenFrame("no greeting")

@@ -1,10 +1,11 @@
 """Previews of foreign files, made in a child process."""
 
+import os
 from pathlib import Path
 
 from statusgate.media.frames import Made, MakeThumbnail
 from statusgate.media.limits import THUMBNAIL_PIXELS
-from statusgate.media.process import MediaChild
+from statusgate.media.process import THUMBNAILS, MediaChild
 
 
 class Thumbnailer:
@@ -12,7 +13,7 @@ class Thumbnailer:
 
     def __init__(self, child: MediaChild | None = None) -> None:
         """*child* may be given by tests."""
-        self._child = child or MediaChild()
+        self._child = child or MediaChild(THUMBNAILS)
 
     async def thumbnail(self, source: Path, mimetype: str) -> bytes:
         """Return a JPEG of at most 72 pixels either way, ``b""`` if none can be made in 2 s.
@@ -21,7 +22,14 @@ class Thumbnailer:
         """
         if not mimetype.startswith(("image/", "video/")):
             return b""
-        reply = await self._child.ask(MakeThumbnail(str(source), THUMBNAIL_PIXELS))
+        try:
+            reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return b""
+        try:
+            reply = await self._child.ask(MakeThumbnail(THUMBNAIL_PIXELS), [reading])
+        finally:
+            os.close(reading)
         return reply.content if isinstance(reply, Made) else b""
 
     async def close(self) -> None:

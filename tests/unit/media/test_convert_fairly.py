@@ -16,7 +16,7 @@ from statusgate.domain.conversion import (
 )
 from statusgate.domain.ids import InstanceId
 from statusgate.media.converter import Converter
-from statusgate.media.process import COMMAND, MediaChild
+from statusgate.media.process import CONVERSIONS, MediaChild
 from tests.unit.media import corpus, hostile
 from tests.waiting import eventually
 
@@ -28,9 +28,7 @@ class House:
     """A converter whose children can be counted, and files to give it."""
 
     def __init__(self, folder: Path) -> None:
-        self.films, self.quick = (
-            [MediaChild(command=COMMAND, takes_files=True) for _ in range(2)] for _ in range(2)
-        )
+        self.films, self.quick = ([MediaChild(CONVERSIONS) for _ in range(2)] for _ in range(2))
         self.converter = Converter(self.quick, self.films)
         self._folder = folder
         self._number = 0

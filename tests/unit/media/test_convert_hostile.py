@@ -30,7 +30,7 @@ from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.status import FailureReason
 from statusgate.media.converter import Converter
-from statusgate.media.process import COMMAND, MediaChild
+from statusgate.media.process import CONVERSIONS, MediaChild
 from tests.unit.media import corpus, hostile
 from tests.unit.media.conftest import Convert
 from tests.unit.media.test_media_types import HEADS
@@ -99,7 +99,7 @@ async def test_the_wrong_kind_of_media_is_bad_media(
 
 
 async def test_bombs_and_broken_files_are_bounded(tmp_path: Path) -> None:
-    quick, films = (MediaChild(command=COMMAND, takes_files=True) for _ in range(2))
+    quick, films = (MediaChild(CONVERSIONS) for _ in range(2))
     converter = Converter([quick], [films])
     source, target = tmp_path / "source", tmp_path / "target"
     for name, content in hostile.bombs().items():
@@ -216,7 +216,7 @@ def test_any_junk_is_a_failure_only(
 
 @pytest.fixture
 async def child() -> AsyncIterator[MediaChild]:
-    child = MediaChild(command=COMMAND, takes_files=True)
+    child = MediaChild(CONVERSIONS)
     yield child
     await child.close()
 
@@ -267,7 +267,7 @@ async def test_files_that_cannot_be_opened_are_not_the_files_fault(
 
 async def test_without_a_child_nothing_is_said_of_the_file(tmp_path: Path) -> None:
     for command in (("/nowhere/python",), (sys.executable, "-c", "")):
-        child = MediaChild(command=command, takes_files=True)
+        child = MediaChild(command)
         converter = Converter([child], [child])
         with pytest.raises(MediaUnavailable) as raised:
             await converter.convert(NOBODY, PICTURE, ImageWanted(), tmp_path / "x")

@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from statusgate.media.frames import Failed, MakeThumbnail
-from statusgate.media.process import MediaChild
+from statusgate.media.process import THUMBNAILS, MediaChild
 from statusgate.media.thumbnails import Thumbnailer
 from tests.unit.media import hostile
 
@@ -32,7 +32,7 @@ SAYS_READY = (
 
 @pytest.fixture
 async def child() -> AsyncIterator[MediaChild]:
-    child = MediaChild()
+    child = MediaChild(THUMBNAILS)
     yield child
     await child.close()
 
@@ -253,21 +253,21 @@ async def test_a_caller_who_gives_up_does_not_confuse_the_next(
     ],
 )
 async def test_a_child_beside_itself_is_a_failure_only(program: str) -> None:
-    child = MediaChild(start_seconds=1.0, command=(sys.executable, "-c", program))
+    child = MediaChild((sys.executable, "-c", program), start_seconds=1.0)
     for _ in range(2):
-        reply = await child.ask(MakeThumbnail("x", 72))
+        reply = await child.ask(MakeThumbnail(72))
         assert isinstance(reply, Failed)
     await child.close()
 
 
 async def test_a_child_that_cannot_be_started_is_a_failure_only() -> None:
-    child = MediaChild(command=("/nowhere/python",))
-    assert isinstance(await child.ask(MakeThumbnail("x", 72)), Failed)
+    child = MediaChild(("/nowhere/python",))
+    assert isinstance(await child.ask(MakeThumbnail(72)), Failed)
     await child.close()
 
 
 async def test_an_idle_child_ends_and_comes_back() -> None:
-    child = MediaChild(idle_seconds=0.2)
+    child = MediaChild(THUMBNAILS, idle_seconds=0.2)
     thumbnailer = Thumbnailer(child)
     assert await thumbnailer.thumbnail(SAMPLES / "image.jpg", "image/jpeg")
     pid = pid_of(child)
