@@ -1,4 +1,4 @@
-"""The port ``MediaStore``, over a folder and over memory."""
+"""The media store, over a folder and over memory."""
 
 import asyncio
 import contextlib
@@ -6,12 +6,13 @@ import errno
 import itertools
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from statusgate.domain.errors import MediaFull, MediaUnavailable
-from statusgate.domain.ids import new_media_key
+from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.media.store import (
     CHUNK_BYTES,
     FolderMediaStore,
@@ -46,10 +47,37 @@ async def read(store: MediaStore, path: str = PATH, start: int = 0, end: int = 1
 
 
 async def test_a_stored_file_is_read_back(store: MediaStore, source: Path) -> None:
-    port: MediaStore = store
-    await port.put(PATH, source)
+    await store.put(PATH, source)
     assert await read(store) == CONTENT
     assert source.read_bytes() == CONTENT
+
+
+async def test_stored_files_are_listed_with_size_and_age(
+    store: MediaStore, source: Path
+) -> None:
+    before_ms = time.time_ns() // 1_000_000
+    paths = [f"{instance}/{new_media_key()}.jpg" for instance in (1, 1, 2, 11)]
+    for path in paths:
+        await store.put(path, source)
+    found = [listed async for listed in store.list()]
+    assert sorted(listed.path for listed in found) == sorted(paths)
+    assert {listed.size for listed in found} == {len(CONTENT)}
+    now_ms = time.time_ns() // 1_000_000
+    assert all(before_ms - 1000 <= listed.modified_ms <= now_ms for listed in found)
+    of_one = [listed.path async for listed in store.list(InstanceId(1))]
+    assert sorted(of_one) == sorted(paths[:2])
+    await store.remove(paths)
+    assert [listed async for listed in store.list()] == []
+
+
+async def test_files_that_are_not_of_the_store_are_not_listed(
+    folder: FolderMediaStore, tmp_path: Path
+) -> None:
+    for name in ("1/notes.txt~", "1/.hidden", "README", ".incoming/0123"):
+        path = tmp_path / "media" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    assert [listed async for listed in folder.list()] == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The media store: files by path ``instance/key.ext``, on an object store of any kind."""
 
-import errno
 import os
 import re
 import secrets
@@ -10,11 +9,14 @@ from asyncio import to_thread
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
+import msgspec
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore
 
 from statusgate.domain.errors import MediaFull, MediaUnavailable
+from statusgate.domain.ids import InstanceId
+from statusgate.media.limits import NO_ROOM
 
 LOW_WATER_BYTES = 512 * 1024 * 1024
 CHUNK_BYTES = 256 * 1024
@@ -22,8 +24,16 @@ _PART_BYTES = 5 * 1024 * 1024
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
 _LEFT_OVER_SECONDS = 3600
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PATH = re.compile(r"[0-9]{1,18}/[0-9a-f-]{1,64}\.[a-z0-9]{1,8}", re.ASCII)
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A file that is in the store, whether or not the journal knows of it."""
+
+    path: str
+    size: int
+    modified_ms: int
+    """when it was put"""
 
 
 class MediaStore:
@@ -47,10 +57,10 @@ class MediaStore:
             raise MediaUnavailable(f"{stored} of {size} bytes were stored", final=False)
 
     async def read(self, path: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Bytes ``start <= i < end`` in chunks; those behind the end of the file are left out.
+        """Bytes ``start <= i < end`` in chunks; those past the end of the file are left out.
 
         Raises MediaUnavailable: final if there is no such file, not final if it cannot be
-        read now or *start* lies behind its end.
+        read now or *start* lies past its end.
         """
         _check(path)
         if start >= end:
@@ -64,8 +74,23 @@ class MediaStore:
         except (BaseError, OSError) as error:
             raise MediaUnavailable(_reason(error), final=False) from error
 
+    async def list(self, instance_id: InstanceId | None = None) -> AsyncGenerator[Listed, None]:
+        """Yield the stored files, of all instances or of one, in no particular order.
+
+        Files that are put or removed meanwhile may be left out. Raises MediaUnavailable.
+        """
+        folder = None if instance_id is None else f"{instance_id}/"
+        try:
+            async for chunk in obstore.list(self._store, folder):
+                for found in chunk:
+                    if _is_path(found["path"]):
+                        modified_ms = int(found["last_modified"].timestamp() * 1000)
+                        yield Listed(found["path"], found["size"], modified_ms)
+        except (BaseError, OSError) as error:
+            raise MediaUnavailable(_reason(error), final=False) from error
+
     async def remove(self, paths: Sequence[str]) -> None:
-        """Forget files; those that are gone already, or never could be here, are fine."""
+        """Remove files; those that are gone already, or never could be here, are fine."""
         for path in paths:
             if not _is_path(path):
                 continue
@@ -99,7 +124,7 @@ class FolderMediaStore(MediaStore):
         try:
             await to_thread(self._put, path, source)
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if error.errno in NO_ROOM:
                 raise MediaFull(_reason(error)) from error
             raise MediaUnavailable(_reason(error), final=False) from error
 
@@ -167,5 +192,5 @@ def _sync_folder(directory: Path) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of a store's complaint; the rest is for its own developers."""
+    """Return the first line of a store's error; the rest is for its own developers."""
     return str(error).partition("\n")[0]
