@@ -473,3 +473,19 @@ async def test_a_flood_of_receipts_loses_none(fake: FakeWhatsApp, mine: Account)
     fake.receipts(mine.device, sent.wire_id, viewers, "read")
     await eventually(lambda: len(mine.all_of(StatusReceipt)) >= len(viewers))
     assert {one.viewer for one in mine.all_of(StatusReceipt)} == set(map(whole, viewers))
+
+
+async def test_asking_for_codes_again_and_again_does_not_disturb_the_new_session(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    for one in strangers(4):
+        async with account(fake, tmp_path, one, paired=False) as mine:
+
+            async def ask(times: int, mine: Account = mine) -> None:
+                for _ in range(times):
+                    await mine.engine.begin_linking()
+
+            await asyncio.gather(*(ask(40) for _ in range(3)))
+            await mine.expect(QrCode)
+            assert not mine.all_of(EngineDied)
+            assert not mine.all_of(LinkingEnded)

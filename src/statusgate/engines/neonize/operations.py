@@ -99,6 +99,18 @@ class Operations:
         """Whether a request is being served."""
         return bool(self._running)
 
+    def is_linked(self) -> bool:
+        """Whether the account is linked. Raises StoreLost.
+
+        The library's file is only looked into while the library does not use it: two copies
+        of SQLite in one process do not see each other's locks, and each would undo what the
+        other is about to write.
+        """
+        with self._opening:
+            if self.session is not None:
+                return not self.session.linking
+            return self._store.check()
+
     def serve(self, request: Request) -> None:
         """Have *request* answered from a thread of its kind.
 
@@ -207,7 +219,7 @@ class Operations:
 
     def _begin_linking(self, _: msgspec.Raw) -> None:
         try:
-            linked = self._store.check()
+            linked = self.is_linked()
         except StoreLost as lost:
             raise EngineUnavailable(str(lost)) from None
         if linked:

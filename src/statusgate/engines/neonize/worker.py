@@ -158,7 +158,7 @@ class Worker:
                 self._store.set_aside()
                 self._state(EngineState.LOGGED_OUT, "unlinked here")
                 self.end(Exit.LOGGED_OUT)
-            elif not self._store.check():
+            elif not self._operations.is_linked():
                 self._resting = True
             elif self._low_on_room(SLACK):
                 self.end(Exit.NO_ROOM)
