@@ -20,7 +20,6 @@ from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind
 from statusgate.journal import Journal, open_journal
 from statusgate.publishing.deleting import Deleting
-from statusgate.publishing.signals import Signals
 from tests.clocks import VirtualClock
 from tests.databases import new_instance
 from tests.factories import INSTANCE, NOON_MS, person
@@ -62,7 +61,7 @@ async def _revoked_from(*events: EngineEvent) -> set[Address]:
         account = Account()
         accounts: Any = account
         publisher = ChangePublisher(journal)
-        deleting = Deleting(journal, publisher, accounts, VirtualClock(), Signals())
+        deleting = Deleting(journal, publisher, accounts, VirtualClock())
         await deleting.delete(instance, "W1")
         return account.revoked
     finally:

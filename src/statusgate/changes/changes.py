@@ -1,6 +1,7 @@
 """What one transaction changed, for everything that follows commits."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -46,6 +47,9 @@ class InstanceStateChanged(msgspec.Struct, frozen=True):
 Fact = StatusAdded | FileSettled | OutcomeRecorded | ReceiptsRecorded | InstanceStateChanged
 
 
+OutboxChange = Literal["files", "schedule", "queue"]
+
+
 class Changes(msgspec.Struct, kw_only=True):
     """Collected while a transaction runs, given to the followers once it is committed."""
 
@@ -68,6 +72,25 @@ class Changes(msgspec.Struct, kw_only=True):
     """number of the last of *events*"""
     events: list[bytes] = []
     """lines that were put into the event log"""
+
+    unposted: list[str] = []
+    """ids of accepted statuses that were removed before they were published"""
+    outbox: set[OutboxChange] = set()
+    """which parts of publishing have something to do"""
+    in_doubt: bool = False
+    """it is not known whether this was committed: followers read the journal again"""
+
+    def doubted(self) -> "Changes":
+        """The same if its commit is in doubt: nothing to take over, everything to look up."""
+        return msgspec.structs.replace(
+            self,
+            statuses={},
+            removed=[],
+            unposted=[],
+            instance=None,
+            people_changed=True,
+            in_doubt=True,
+        )
 
     def status_added(self, status: Status, *, awaits_file: bool = False) -> None:
         """Note a status that is new."""

@@ -1,4 +1,4 @@
-"""Changes to the record, and everyone who must follow once they are committed."""
+"""Recording changes, and notifying followers once they are committed."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,17 +13,20 @@ Announce = Callable[[Transaction, InstanceId, Changes], None]
 
 
 class ChangePublisher:
-    """Runs work on the journal and tells the followers what it changed, in commit order."""
+    """Runs work on the journal and notifies followers of its changes, in commit order."""
 
     def __init__(self, journal: Journal, announce: Announce | None = None) -> None:
-        """*announce* is run within each transaction, after its work: what it writes is on disk
-        with the fact behind it."""
+        """*announce* runs within each transaction, after its work: what it writes is committed
+        with the changes it announces."""
         self._journal = journal
         self._announce = announce
         self._followers: list[Follower] = []
 
     def follow(self, follower: Follower) -> None:
-        """Call *follower* after every commit that came through here; it must not block."""
+        """Call *follower* after every commit that came through here; it must not block.
+
+        If it is not known whether a commit took place, the changes are ``in_doubt``.
+        """
         self._followers.append(follower)
 
     async def record(
@@ -31,7 +34,8 @@ class ChangePublisher:
     ) -> T:
         """Return the result of *work* once it is on disk; *work* notes what it changes.
 
-        *work* may run twice; it gets fresh changes each time.
+        *work* may run more than once; it gets fresh changes each time. Followers are notified
+        even if the caller is cancelled.
         """
 
         def run(tx: Transaction) -> tuple[T, Changes]:
@@ -41,7 +45,10 @@ class ChangePublisher:
                 self._announce(tx, instance_id, changes)
             return result, changes
 
-        result, changes = await self._journal.write(instance_id, run)
-        for follower in self._followers:
-            follower(instance_id, changes)
+        def notify(committed: tuple[T, Changes], certain: bool) -> None:
+            changes = committed[1] if certain else committed[1].doubted()
+            for follower in self._followers:
+                follower(instance_id, changes)
+
+        result, _ = await self._journal.write(instance_id, run, notify)
         return result

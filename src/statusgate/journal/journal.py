@@ -60,16 +60,22 @@ class Journal:
         self._admit = admit
 
     async def write(
-        self, instance_id: InstanceId | None, work: Callable[[Transaction], T]
+        self,
+        instance_id: InstanceId | None,
+        work: Callable[[Transaction], T],
+        on_commit: Callable[[T, bool], None] | None = None,
     ) -> T:
         """Return the result of *work* once it is on disk.
 
-        Works of one instance run in the order of the calls. Raises what *work* raises (with
-        none of its changes kept) or JournalUnavailable.
+        Works of one instance run in the order of the calls. *on_commit* is called with the
+        result in the order of the commits, also if the caller was cancelled meanwhile; and with
+        False as its second argument if it is not known whether the commit took place.
+
+        Raises what *work* raises (with none of its changes kept) or JournalUnavailable.
         """
         if instance_id is not None:
             self._admit()
-        return await self._queue_of(instance_id).submit(instance_id, work)
+        return await self._queue_of(instance_id).submit(instance_id, work, on_commit)
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run *work* on one consistent view of what is committed."""

@@ -13,7 +13,7 @@ from statusgate.domain.errors import JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
 from .rows import row_type
-from .session import Collision, JournalRefused, Lost, Value, bound
+from .session import Collision, InDoubt, JournalRefused, Lost, Value, bound
 from .sql import statements
 
 REST_SECONDS = 0.5
@@ -69,9 +69,7 @@ class PostgresSession:
         except psycopg.Error as error:
             if self._db.closed:
                 self._drop()
-                raise JournalUnavailable(
-                    f"it is not known whether it is saved: {error}"
-                ) from error
+                raise InDoubt(f"it is not known whether it is saved: {error}") from error
             raise self._translated(error) from error
 
     def rollback(self) -> None:

@@ -25,6 +25,10 @@ class Lost(JournalUnavailable):
     """The connection broke before a commit was asked for: nothing has changed."""
 
 
+class InDoubt(JournalUnavailable):
+    """The connection broke during a commit: it is not known whether it took place."""
+
+
 class Collision(JournalUnavailable):
     """The database aborted this transaction in favour of another; it may be run again."""
 

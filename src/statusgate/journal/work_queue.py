@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
+from .session import InDoubt
 from .transaction import Transaction
 
 T = TypeVar("T")
@@ -21,14 +22,19 @@ class Task(NamedTuple):
     instance_id: InstanceId | None
     work: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
+    on_commit: Callable[[Any, bool], None] | None
 
 
 class Outcome(NamedTuple):
-    """What became of a task: a result, or the error it raised."""
+    """The result of a task or the error it raised; both if its commit is in doubt."""
 
     task: Task
     result: Any
     error: Exception | None
+
+    @property
+    def is_in_doubt(self) -> bool:
+        return isinstance(self.error, InDoubt)
 
 
 class WorkQueue:
@@ -40,15 +46,21 @@ class WorkQueue:
         self._closed = False
 
     async def submit(
-        self, instance_id: InstanceId | None, work: Callable[[Transaction], T]
+        self,
+        instance_id: InstanceId | None,
+        work: Callable[[Transaction], T],
+        on_commit: Callable[[T, bool], None] | None = None,
     ) -> T:
-        """Return the result of *work*, or raise what it raised."""
+        """Return the result of *work*, or raise what it raised.
+
+        *on_commit*: see ``Journal.write``.
+        """
         await self._room.acquire()
         if self._closed:
             self._room.release()
             raise JournalUnavailable("the journal is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(Task(instance_id, work, future))
+        self._queue.put(Task(instance_id, work, future, on_commit))
         return await future
 
     def close(self) -> None:
@@ -84,11 +96,23 @@ class WorkQueue:
                 loop.call_soon_threadsafe(self._settle, its_outcomes)
 
     def _settle(self, outcomes: list[Outcome]) -> None:
-        for task, result, error in outcomes:
+        for outcome in outcomes:
             self._room.release()
-            if task.future.done():
+            future, error = outcome.task.future, _notified(outcome)
+            if future.done():
                 continue
             if error is None:
-                task.future.set_result(result)
+                future.set_result(outcome.result)
             else:
-                task.future.set_exception(error)
+                future.set_exception(error)
+
+
+def _notified(outcome: Outcome) -> Exception | None:
+    """Call *on_commit* if there was or may have been a commit; returns the caller's error."""
+    on_commit = outcome.task.on_commit
+    if on_commit is not None and (outcome.error is None or outcome.is_in_doubt):
+        try:
+            on_commit(outcome.result, not outcome.is_in_doubt)
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller
+            return error
+    return outcome.error

@@ -1,12 +1,13 @@
 """Writers and readers: a thread and a connection each; waiting works commit together."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from threading import Thread
 
 from statusgate.domain.errors import JournalUnavailable
 
-from .session import Collision, Lost, Session
+from .session import Collision, InDoubt, Lost, Session
 from .transaction import Transaction
 from .work_queue import Outcome, Task, WorkQueue
 
@@ -69,20 +70,35 @@ class Writer:
                 break
             begun.append(task)
             outcomes.append(run(task))
-        self._session.commit()
-        return outcomes
+        return self._commit(outcomes)
 
     def _alone(self, task: Task, tries: int = TRIES) -> Outcome:
         try:
             self._session.begin()
-            outcome = self._work(task)
-            self._session.commit()
-            return outcome
+            return self._commit([self._work(task)])[0]
         except Exception as error:  # noqa: BLE001 - as above
             self._session.rollback()
             if isinstance(error, Lost | Collision) and tries > 1:
                 return self._alone(task, tries - 1)
             return Outcome(task, None, error)
+
+    def _commit(self, outcomes: list[Outcome]) -> list[Outcome]:
+        try:
+            self._session.commit()
+        except InDoubt as error:
+            self._wait_for_locks(outcome.task for outcome in outcomes)
+            return [one if one.error else one._replace(error=error) for one in outcomes]
+        return outcomes
+
+    def _wait_for_locks(self, tasks: Iterable[Task]) -> None:
+        """Wait until the server has ended the transaction of these tasks, which locks their
+        instances: what is read from then on shows whether it was committed."""
+        with suppress(JournalUnavailable):
+            self._session.begin()
+            for instance_id in {task.instance_id for task in tasks}:
+                if instance_id is not None:
+                    self._session.lock(instance_id)
+        self._session.rollback()
 
     def _guarded(self, task: Task) -> Outcome:
         """As ``_work``; what a work that raises has changed is undone."""
@@ -131,6 +147,6 @@ def _answer(session: Session, transaction: Transaction, task: Task, tries: int =
         return Outcome(task, result, None)
     except Exception as error:  # noqa: BLE001 - a work's error belongs to its caller
         session.rollback()
-        if isinstance(error, Lost) and tries > 1:
+        if isinstance(error, Lost | InDoubt) and tries > 1:  # nothing to commit, so no doubt
             return _answer(session, transaction, task, tries - 1)
         return Outcome(task, None, error)

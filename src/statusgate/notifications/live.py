@@ -41,10 +41,14 @@ class Live:
     def follow(self, instance_id: InstanceId, changes: Changes) -> None:
         """Hand what a commit logged to the streams of its instance."""
         streams = self._streams.get(instance_id)
-        if changes.events and streams:
-            first_no = changes.last_event_no - len(changes.events) + 1
-            chunk = encode(first_no, changes.events)
-            for stream in streams:
+        if not (changes.events and streams):
+            return
+        first_no = changes.last_event_no - len(changes.events) + 1
+        chunk = None if changes.in_doubt else encode(first_no, changes.events)
+        for stream in streams:
+            if chunk is None:
+                stream.read_on(first_no - 1)
+            else:
                 stream.put(changes.last_event_no, chunk)
 
     def close(self) -> None:
@@ -104,7 +108,8 @@ class Stream:
         self._is_live = after is None
         self._heartbeat_seconds = heartbeat_seconds
         self._most_buffered = most_buffered
-        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._chunks: deque[tuple[int, bytes | None]] = deque()
+        """what to send, up to which event; None: whatever the log has after that event"""
         self._size = 0
         self._changed = asyncio.Event()
         self._ended = False
@@ -118,6 +123,11 @@ class Stream:
             self.end()
             return
         self._chunks.append((last_no, chunk))
+        self._changed.set()
+
+    def read_on(self, after: int) -> None:
+        """Send what the log has after *after*: a commit in doubt may have added to it."""
+        self._chunks.append((after, None))
         self._changed.set()
 
     def end(self) -> None:
@@ -135,11 +145,16 @@ class Stream:
         while not self._ended:
             self._changed.clear()
             while self._chunks:
-                last_no, chunk = self._chunks.popleft()
-                self._size -= len(chunk)
+                last_no, item = self._chunks.popleft()
+                if item is None:
+                    self._at = max(self._at, last_no)
+                    async for chunk in self._logged():
+                        yield chunk
+                    continue
+                self._size -= len(item)
                 if last_no > self._at:
                     self._at = last_no
-                    yield chunk
+                    yield item
             if not self._ended and not await self._has_changed():
                 yield HEARTBEAT
 

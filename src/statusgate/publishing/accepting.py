@@ -14,7 +14,6 @@ from statusgate.domain.media_types import JPEG, MP4, OPUS_MIMETYPE
 from statusgate.domain.outbox import KEPT_MS, Draft, Outgoing, Phase, Publication
 from statusgate.domain.status import Kind, NewStatus, Status
 from statusgate.journal import Transaction
-from statusgate.publishing.signals import Signals
 
 FARTHEST_MS = 365 * 86_400_000
 _MIMETYPES = {
@@ -32,13 +31,11 @@ class Publishing:
         self,
         publisher: ChangePublisher,
         clock: Clock,
-        signals: Signals,
         *,
         max_audience: int | None,
     ) -> None:
         self._publisher = publisher
         self._clock = clock
-        self._signals = signals
         self._max_audience = max_audience
 
     async def accept(self, instance: Instance, draft: Draft) -> str:
@@ -62,16 +59,14 @@ class Publishing:
 
         def work(tx: Transaction, changes: Changes) -> None:
             tx.add_outgoing(outgoing)
-            if not later:
+            if outgoing.phase is Phase.FETCHING:
+                changes.outbox.add("files")
+            if later:
+                changes.outbox.add("schedule")
+            else:
                 self._join(tx, changes, outgoing, joined_ms=now_ms, posted_ms=now_ms)
 
         await self._publisher.record(instance.id, work)
-        if outgoing.phase is Phase.FETCHING:
-            self._signals.files.set()
-        if later:
-            self._signals.schedule.set()
-        else:
-            self._signals.queue(instance.id)
         return outgoing.status_id
 
     async def join_queue(self, instance_id: InstanceId, status_id: str) -> None:
@@ -85,7 +80,6 @@ class Publishing:
                 self._join(tx, changes, outgoing, joined_ms=now_ms, posted_ms=due_ms)
 
         await self._publisher.record(instance_id, work)
-        self._signals.queue(instance_id)
 
     def _join(
         self,
@@ -104,6 +98,7 @@ class Publishing:
         tx.record_publication(outgoing.instance_id, status.no, publication_of(outgoing, choice))
         tx.enqueue(outgoing.instance_id, outgoing.status_id, status.no, joined_ms + KEPT_MS)
         changes.status_added(status)
+        changes.outbox.add("queue")
 
 
 def journal_status(tx: Transaction, outgoing: Outgoing, posted_ms: int) -> Status:

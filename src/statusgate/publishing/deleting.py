@@ -12,7 +12,6 @@ from statusgate.domain.instance import Instance
 from statusgate.domain.outbox import Outgoing, Phase
 from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction
-from statusgate.publishing.signals import Signals
 
 _LOOK_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 120.0
@@ -27,13 +26,11 @@ class Deleting:
         publisher: ChangePublisher,
         accounts: AccountManager,
         clock: Clock,
-        signals: Signals,
     ) -> None:
         self._journal = journal
         self._publisher = publisher
         self._accounts = accounts
         self._clock = clock
-        self._signals = signals
 
     async def delete(self, instance: Instance, status_id: str) -> None:
         """Delete a status; one that the engine is publishing just now is waited for.
@@ -49,24 +46,16 @@ class Deleting:
             waited += _LOOK_SECONDS
         if isinstance(found, Status):
             await self._revoke(instance, found)
-        else:
-            self._signals.removed(instance.id, status_id)
-        self._signals.queue(instance.id)
 
     async def clear(self, instance: Instance) -> None:
         """Remove all that waits or is scheduled; what the engine has stays."""
 
-        def work(tx: Transaction, changes: Changes) -> list[str]:
-            waiting = [
-                one for one in tx.outgoing(instance.id) if one.phase is not Phase.SENDING
-            ]
-            for outgoing in waiting:
-                self._remove(tx, changes, outgoing)
-            return [one.status_id for one in waiting]
+        def work(tx: Transaction, changes: Changes) -> None:
+            for outgoing in tx.outgoing(instance.id):
+                if outgoing.phase is not Phase.SENDING:
+                    self._remove(tx, changes, outgoing)
 
-        for status_id in await self._publisher.record(instance.id, work):
-            self._signals.removed(instance.id, status_id)
-        self._signals.queue(instance.id)
+        await self._publisher.record(instance.id, work)
 
     async def _remove_unsent(self, instance: Instance, status_id: str) -> Status | bool | None:
         """True: it was removed. The status: it is published. None: not known yet."""
@@ -101,6 +90,8 @@ class Deleting:
 
     def _remove(self, tx: Transaction, changes: Changes, outgoing: Outgoing) -> None:
         tx.forget_outgoing(outgoing.instance_id, outgoing.status_id)
+        changes.unposted.append(outgoing.status_id)
+        changes.outbox.add("queue")
         if outgoing.status_no is not None:
             status = tx.status_by_no(outgoing.instance_id, outgoing.status_no)
             if status is not None:

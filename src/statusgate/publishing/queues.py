@@ -148,7 +148,7 @@ class Queues:
 
     def _follow(self, instance_id: InstanceId, changes: Changes) -> None:
         """A state that changed may let a queue go on."""
-        if changes.instance is not None and instance_id in self._queues:
+        if (changes.instance is not None or changes.in_doubt) and instance_id in self._queues:
             self._queues[instance_id].changed.set()
 
 

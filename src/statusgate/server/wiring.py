@@ -204,9 +204,9 @@ def _build(
         accounts,
         staging,
     )
-    signals = Signals()
+    signals = Signals(publisher)
     outcomes = Outcomes(publisher, clock)
-    publishing = Publishing(publisher, clock, signals, max_audience=settings.max_audience)
+    publishing = Publishing(publisher, clock, max_audience=settings.max_audience)
     preparing = Preparing(
         journal,
         publisher,
@@ -258,7 +258,7 @@ def _build(
         history=history,
         contacts=Contacts(journal, publisher, accounts),
         publishing=publishing,
-        deleting=Deleting(journal, publisher, accounts, clock, signals),
+        deleting=Deleting(journal, publisher, accounts, clock),
         reports=Reports(
             journal,
             publisher,

@@ -11,7 +11,7 @@ import pytest
 
 from statusgate.domain.errors import JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
-from statusgate.journal.session import Collision, Lost, Session, Value
+from statusgate.journal.session import Collision, InDoubt, Lost, Session, Value
 from statusgate.journal.work_queue import WorkQueue
 from statusgate.journal.writer import Readers, Writer
 
@@ -212,6 +212,8 @@ async def test_a_reader_asks_a_lost_connection_again() -> None:
     tape.at_begin = [Lost("gone")]
     sessions: list[Session] = [tape]
     readers = Readers(sessions, queue)
+    assert await queue.submit(None, note("a")) == "a"
+    tape.at_commit = [InDoubt("gone")]
     assert await queue.submit(None, note("a")) == "a"
     tape.at_begin = [Lost("gone")] * 2
     with pytest.raises(Lost):

@@ -144,11 +144,12 @@ class Queue(RuleBasedStateMachine):
         no_store: Any = None
 
         async def build() -> None:
-            publisher, signals = ChangePublisher(self.journal), Signals()
+            publisher = ChangePublisher(self.journal)
+            signals = Signals(publisher)
             self.signals = signals
             outcomes = Outcomes(publisher, clock)
-            self.publishing = Publishing(publisher, clock, signals, max_audience=None)
-            self.deleting = Deleting(self.journal, publisher, account, clock, signals)
+            self.publishing = Publishing(publisher, clock, max_audience=None)
+            self.deleting = Deleting(self.journal, publisher, account, clock)
             sending = Sending(self.journal, no_store, Path())
             queues = Queues(
                 self.journal,
