@@ -110,11 +110,11 @@ class Followed:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        clock = VirtualClock()
+        clock = VirtualClock(NOON_MS)
         self.instances = Instances(journal, clock, b"k" * 32)
         announcing = Announcing(clock, public_url="http://gateway", shown=lambda _: True)
         self.publisher = ChangePublisher(journal, announcing.announce)
-        self.cache = StatusCache(lambda status: b"%d" % status.no, shown=lambda _: True)
+        self.cache = StatusCache(lambda status: b"%d" % status.no, clock, shown=lambda _: True)
         self.live = Live(journal, self.instances)
         self.notifications = Notifications(
             journal, self.instances, clock, clear_pause_seconds=0
