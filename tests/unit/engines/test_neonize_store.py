@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -131,3 +132,13 @@ def test_learned_addressing_is_remembered(linked: SessionStore) -> None:
     assert linked.learned_addressing() == ""
     linked.learn_addressing("lid")
     assert SessionStore(linked.path.parent).learned_addressing() == "lid"
+
+
+def test_threads_may_note_changes_together(linked: SessionStore) -> None:
+    def note(_: int) -> None:
+        for _ in range(50):
+            linked.note_changes()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(note, range(4)))
+    assert linked.check()

@@ -7,6 +7,7 @@ that does not fit the mark is not used.
 
 import re
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class SessionStore:
         self.path = directory / "session.db"
         self._mark = directory / "linked"
         self._addressing = directory / "addressing"
+        self._writing = threading.RLock()
 
     @property
     def exists(self) -> bool:
@@ -73,20 +75,23 @@ class SessionStore:
 
     def mark(self, linked: Linked) -> None:
         """Remember durably that the account is linked."""
-        write_durably(self._mark, msgspec.json.encode(linked))
+        with self._writing:
+            write_durably(self._mark, msgspec.json.encode(linked))
 
     def note_changes(self) -> None:
         """Remember the present state of the store, so that an older copy is recognised."""
-        try:
-            mark = self.linked()
-        except StoreLost:
-            return
-        if mark is not None and self.path.exists():
-            self.mark(msgspec.structs.replace(mark, changes=_changes(self.path)))
+        with self._writing:
+            try:
+                mark = self.linked()
+            except StoreLost:
+                return
+            if mark is not None and self.path.exists():
+                self.mark(msgspec.structs.replace(mark, changes=_changes(self.path)))
 
     def unmark(self) -> None:
         """The account is no longer linked."""
-        self._mark.unlink(missing_ok=True)
+        with self._writing:
+            self._mark.unlink(missing_ok=True)
         self._addressing.unlink(missing_ok=True)
         sync(self._mark.parent)
 
