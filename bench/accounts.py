@@ -48,7 +48,7 @@ async def _seed(place: Place, count: int, contacts: int, settings: InstanceSetti
     now_ms = time.time_ns() // 1_000_000
     people = workload.contacts(contacts + 1)[1:]  # number 0 is the account itself
     async with opened(place.database) as journal:
-        digest = token_digest(journal, place.folder)
+        digest = await token_digest(journal, place.folder)
         for number in range(count):
             made = _instance(number, digest, now_ms, settings)
             await journal.write(made.id, partial(_create, made, people))

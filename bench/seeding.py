@@ -131,7 +131,7 @@ async def opened(database: str) -> AsyncIterator[Journal]:
 
 async def _seed(place: Place, filler: Filler, variant: Variant, now_ms: int) -> None:
     async with opened(place.database) as journal:
-        digest = token_digest(journal, place.folder)
+        digest = await token_digest(journal, place.folder)
         await _add_instance(journal, workload.INSTANCE, digest, now_ms)
         if filler is Filler.SAME:
             await workload.seed_filler(journal, [workload.INSTANCE], now_ms)
@@ -152,9 +152,9 @@ async def _seed(place: Place, filler: Filler, variant: Variant, now_ms: int) -> 
         )
 
 
-def token_digest(journal: Journal, folder: Path) -> bytes:
+async def token_digest(journal: Journal, folder: Path) -> bytes:
     """What the gateway in *folder* stores of the workload's token."""
-    key = server_key(folder)
+    key = await server_key(folder, journal)
     return Instances(journal, MachineClock(), key).digest(TOKEN)
 
 

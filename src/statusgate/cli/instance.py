@@ -26,7 +26,7 @@ from statusgate.domain.instance import EngineName, Instance
 from statusgate.engines.options import OptionValue, check_options
 from statusgate.engines.registry import ENGINES
 from statusgate.journal import open_journal
-from statusgate.server.folders import server_key
+from statusgate.server.folders import renew_server_key, server_key
 
 
 @click.group()
@@ -40,9 +40,9 @@ def instance() -> None:
 @contextlib.asynccontextmanager
 async def _instances(config: Path | None, flags: dict[str, Any]) -> AsyncIterator[Instances]:
     settings = load(config, **flags)
-    key = server_key(settings.data_folder)
     journal = open_journal(settings.database, exclusive=False)
     try:
+        key = await server_key(settings.data_folder, journal)
         instances = Instances(journal, SystemClock(), key)
         await instances.refresh()
         yield instances
@@ -216,6 +216,30 @@ def delete(
         async with _instances(config, flags) as instances:
             await instances.delete(instance_id)
             return {"deleted": instance_id}
+
+    with faults_told():
+        print_fields(asyncio.run(work()), as_json=as_json)
+
+
+@instance.command("renew-key")
+@settings_options
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True)
+def renew_key(config: Path | None, yes: bool, as_json: bool, **flags: Any) -> None:
+    """Replace a lost server key. All tokens become void.
+
+    Give every instance a new token afterwards (rotate-token) and restart the server.
+    """
+    if not yes:
+        click.confirm("Make a new server key, so that no token is valid any more?", abort=True)
+
+    async def work() -> dict[str, Any]:
+        settings = load(config, **flags)
+        journal = open_journal(settings.database, exclusive=False)
+        try:
+            return {"serverKey": str(await renew_server_key(settings.data_folder, journal))}
+        finally:
+            await journal.close()
 
     with faults_told():
         print_fields(asyncio.run(work()), as_json=as_json)

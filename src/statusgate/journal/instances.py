@@ -53,6 +53,14 @@ class Instances(Part):
         rows = self._db.run("instance", instance_id=instance_id)
         return _instance_of(rows[0]) if rows else None
 
+    def server_key_digest(self) -> bytes | None:
+        """What recognizes the server key that this database is used with; None at first."""
+        rows = self._db.run("server_key_digest", instance_id=OPERATOR)
+        return bytes(rows[0].digest) if rows else None
+
+    def keep_server_key_digest(self, digest: bytes) -> None:
+        self._db.run("keep_server_key_digest", instance_id=OPERATOR, digest=digest)
+
     def create_instance(self, instance: Instance) -> Instance:
         """Add an instance; ``id=0`` chooses the next free one.
 

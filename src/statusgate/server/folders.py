@@ -1,9 +1,19 @@
 """The data folder: private, and the key of the server in it."""
 
+import contextlib
+import hmac
+import os
 import secrets
 from pathlib import Path
 
-from statusgate.engines.disk import write_durably
+from statusgate.engines.disk import sync, write_durably
+from statusgate.journal import Journal
+
+_KEY_BYTES = 32
+_WHAT_TO_DO = (
+    "put back the server.key of this database from a backup, or run"
+    " 'statusgate instance renew-key' and give every instance a new token with 'rotate-token'"
+)
 
 
 class StartError(Exception):
@@ -19,15 +29,60 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
-def server_key(data: Path) -> bytes:
-    """The 32 bytes that key the digests of tokens; made at the first start."""
+async def server_key(data: Path, journal: Journal) -> bytes:
+    """The 32 bytes that key the digests of tokens; made at the first start.
+
+    Raises StartError if there are tokens, and the key is missing or not the one they were
+    made with.
+    """
+    path = private_folder(data) / "server.key"
+    known, is_needed = await journal.read(
+        lambda tx: (
+            tx.server_key_digest(),
+            any(instance.deleted_ms is None for instance in tx.instances()),
+        )
+    )
+    if is_needed and not path.exists():
+        raise StartError(f"the server key {path} is missing: {_WHAT_TO_DO}")
+    key = _key_in(path)
+    digest = _digest(key)
+    if is_needed and known is not None and not hmac.compare_digest(known, digest):
+        raise StartError(f"the server key {path} is not that of this database: {_WHAT_TO_DO}")
+    if known != digest:
+        await journal.write(None, lambda tx: tx.keep_server_key_digest(digest))
+    return key
+
+
+async def renew_server_key(data: Path, journal: Journal) -> Path:
+    """Make a new key, which voids all tokens; returns its path."""
+    key = secrets.token_bytes(_KEY_BYTES)
     path = private_folder(data) / "server.key"
     try:
+        write_durably(path, key.hex().encode())
+    except OSError as error:
+        raise StartError(f"cannot write the server key {path}: {error}") from None
+    await journal.write(None, lambda tx: tx.keep_server_key_digest(_digest(key)))
+    return path
+
+
+def _key_in(path: Path) -> bytes:
+    """The key in a file, which is made if need be; of two that begin at once one makes it."""
+    try:
         if not path.exists():
-            write_durably(path, secrets.token_hex(32).encode())
+            made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+            write_durably(made, secrets.token_bytes(_KEY_BYTES).hex().encode())
+            with contextlib.suppress(FileExistsError):
+                os.link(made, path)
+            made.unlink()
+            sync(path.parent)
         key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
         raise StartError(f"cannot read the server key {path}: {error}") from None
-    if len(key) != 32:
-        raise StartError(f"the server key {path} is not 32 bytes in hex")
+    if len(key) != _KEY_BYTES:
+        raise StartError(f"the server key {path} is not {_KEY_BYTES} bytes in hex")
     return key
+
+
+def _digest(key: bytes) -> bytes:
+    """What is kept in the database to recognize a key."""
+    return hmac.digest(key, b"statusgate server key", "sha256")

@@ -82,7 +82,6 @@ class Gateway(msgspec.Struct, kw_only=True):
 async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]:
     """Build everything over an open journal; close it at the end."""
     data = private_folder(settings.data_folder)
-    key = server_key(data)
     _make_parent(settings.database)
     clock = SystemClock()
     space = SpaceGuard(clock, lambda: shutil.disk_usage(data).free, settings.min_free_mb * _MIB)
@@ -92,6 +91,7 @@ async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]
         raise StartError(str(error)) from None
     built: Gateway | None = None
     try:
+        key = await server_key(data, journal)
         with _wrong_settings_named():
             client = guarded_client(settings.outbound_allow, clock.now_ms)
         async with client:

@@ -69,3 +69,10 @@ DELETE FROM state_history
 WHERE instance_id = :instance_id AND change_no <= (
     SELECT max(change_no) FROM state_history WHERE instance_id = :instance_id
 ) - :keep;
+
+-- name: server_key_digest
+SELECT digest FROM server_key WHERE instance_id = :instance_id;
+
+-- name: keep_server_key_digest
+INSERT INTO server_key (instance_id, digest) VALUES (:instance_id, :digest)
+ON CONFLICT (instance_id) DO UPDATE SET digest = excluded.digest;
