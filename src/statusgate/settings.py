@@ -45,6 +45,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """whose statuses ``getIncomingStatuses`` shows"""
     max_audience: Positive | None = None
     """first N recipients of a status; empty: no cap"""
+    max_participants: Positive = 10_000
+    """participants that one call may name"""
+    max_open_polls: Positive = 16
+    """``receiveNotification`` calls of an instance that may wait at the same time"""
+    max_open_streams: Positive = 16
+    """``events`` streams of an instance"""
+    max_open_qr_sockets: Positive = 8
+    """``scanqrcode`` connections of an instance"""
     max_voice_seconds: Positive = 600
     max_video_seconds: Positive = 60
     rate_profile: Literal["off", "green-api"] = "off"

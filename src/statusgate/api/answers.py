@@ -1,14 +1,16 @@
 """How answers look on the wire: headers made once, bodies of errors (contract 2.5, 2.6, 8)."""
 
+import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
 import msgspec
 
 from statusgate.api.edge.body import Body, Receive
-from statusgate.api.edge.problems import Refused
+from statusgate.api.edge.problems import Disconnected, Refused
 from statusgate.domain.clock import Clock
 from statusgate.wire.errors import ErrorBody, iso_time, shown_path
 
@@ -126,6 +128,32 @@ async def until_gone(call: Call) -> None:
     message: dict[str, Any] = {}
     while message.get("type") != "http.disconnect":
         message = await call.receive()
+
+
+@asynccontextmanager
+async def while_there(call: Call) -> AsyncIterator[None]:
+    """Run the block unless the client leaves, which is noticed from the second second on.
+
+    Raises Disconnected then.
+    """
+    watching: list[asyncio.Task[None]] = []
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as deadline:
+
+            async def watch() -> None:
+                await until_gone(call)
+                deadline.reschedule(loop.time())
+
+            start = loop.call_later(1.0, lambda: watching.append(loop.create_task(watch())))
+            try:
+                yield
+            finally:
+                start.cancel()
+                for task in watching:
+                    task.cancel()
+    except TimeoutError:
+        raise Disconnected from None
 
 
 def _expects_continue(headers: list[Header]) -> bool:

@@ -24,11 +24,12 @@ from statusgate.api.edge.problems import (
 )
 from statusgate.api.files import FileRoute
 from statusgate.api.health import Document, Live, Metrics, Ready
+from statusgate.api.method import Method
 from statusgate.api.methods import METHODS
 from statusgate.api.openapi import openapi_document
 from statusgate.api.out_of_scope import OUT_OF_SCOPE
 from statusgate.api.partner_methods import PARTNER_METHODS
-from statusgate.api.routes import Gate, InstanceRoute, Meter, PartnerRoute, Route
+from statusgate.api.routes import Gate, InstanceRoute, Meter, PartnerRoute, Route, WaitingRoute
 from statusgate.api.sockets import Sockets
 from statusgate.api.streams import StreamRoute
 
@@ -57,7 +58,7 @@ class Api:
         self._preflights = Meter("preflight")
         self._sockets = Sockets(services, gate, answers)
         self._methods: dict[str, Route] = {
-            method.name.lower(): (StreamRoute if method.stream else InstanceRoute)(
+            method.name.lower(): _kind_of_route(method, gate)(
                 method, method.name, services, gate, answers
             )
             for method in METHODS
@@ -160,6 +161,12 @@ class Api:
             client=self._gate.addresses.of(call.scope),
             milliseconds=round(seconds * 1000, 2),
         )
+
+
+def _kind_of_route(method: Method, gate: Gate) -> type[InstanceRoute]:
+    if method.stream:
+        return StreamRoute
+    return WaitingRoute if gate.open_calls.are_limited(method.name) else InstanceRoute
 
 
 def _missing(segments: list[str]) -> Refused:

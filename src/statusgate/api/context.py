@@ -37,6 +37,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     media: MediaStore
     journal: Journal
     clock: Clock
+    max_participants: int
+    """that one call may name"""
 
 
 class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,5 +54,9 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""
     """addresses (comma-separated, CIDR) whose X-Forwarded-For counts"""
     access_log: bool = False
+    max_open_polls: int = 16
+    max_open_streams: int = 16
+    max_open_qr_sockets: int = 8
+    """of each instance"""
     body_idle_seconds: float = 30.0
     """longest silence within a request body"""

@@ -1,8 +1,11 @@
 """Publishing, the queue, reports (contract 3.3, 3.6, 7.3, 12.3-12.5, 12.8)."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from statusgate.api.context import Services
+from statusgate.domain.errors import InvalidRequest
 from statusgate.domain.instance import Instance
 from statusgate.wire.publishing import (
     AudienceRequest,
@@ -24,6 +27,7 @@ async def send_status(
     request: SendTextRequest | SendVoiceRequest | SendMediaRequest,
 ) -> bytes:
     """Answer only after the status is durably recorded."""
+    _check_participants(services, request.participants)
     status_id = await services.publishing.accept(instance, request.draft)
     return _encode(SentAnswer(id_message=status_id))
 
@@ -64,6 +68,7 @@ async def get_status_report(
 async def get_status_audience(
     services: Services, instance: Instance, request: AudienceRequest
 ) -> bytes:
+    _check_participants(services, request.participants)
     return _encode(await services.reports.audience(instance, request.participants))
 
 
@@ -72,3 +77,9 @@ async def read_status(
 ) -> bytes:
     await services.reports.view(instance, request.id_message, request.chat_id)
     return _encode(ReadAnswer())
+
+
+def _check_participants(services: Services, participants: Sequence[str]) -> None:
+    most = services.max_participants
+    if len(participants) > most:
+        raise InvalidRequest(f"'participants' must contain less than or equal to {most} items")

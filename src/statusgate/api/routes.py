@@ -5,11 +5,11 @@ from typing import Any
 
 from statusgate.accounts.instances import Denied
 from statusgate.api import partner
-from statusgate.api.answers import Answers, Call, Send, send_answer
+from statusgate.api.answers import Answers, Call, Send, send_answer, while_there
 from statusgate.api.auth import ClientAddress, FailureBudget, is_prefetch
 from statusgate.api.context import ApiOptions, Services
 from statusgate.api.edge.decode import json_from, parameters, query_pairs
-from statusgate.api.edge.limits import RateLimits
+from statusgate.api.edge.limits import OpenCalls, RateLimits
 from statusgate.api.edge.paths import INSTANCE, token_of
 from statusgate.api.edge.problems import (
     FORBIDDEN,
@@ -63,6 +63,13 @@ class Gate:
         self._failures = FailureBudget()
         self._operator_failures = FailureBudget()
         self.addresses = ClientAddress(options.trusted_proxies)
+        self.open_calls = OpenCalls(
+            {
+                "receiveNotification": options.max_open_polls,
+                "events": options.max_open_streams,
+                "scanqrcode": options.max_open_qr_sockets,
+            }
+        )
         self._limits = RateLimits() if options.rate_profile == "green-api" else None
         services.instances.listen(self._instance_changed)
 
@@ -218,7 +225,9 @@ class InstanceRoute(MethodRoute):
 
     async def answer(self, call: Call) -> bytes:
         """Check in the order of contract 2.2, then let the method answer."""
-        instance, request = await self._admitted(call)
+        return await self._handle(call, *await self._admitted(call))
+
+    async def _handle(self, call: Call, instance: Instance, request: Any) -> bytes:
         is_head = call.scope["method"] == "HEAD"
         handler = self.method.head if is_head and self.method.head else self.method.handler
         body: bytes = await handler(self._services, instance, request)
@@ -235,6 +244,18 @@ class InstanceRoute(MethodRoute):
         if request is None:
             request = await self._request(call, query)
         return instance, request
+
+
+class WaitingRoute(InstanceRoute):
+    """A method whose calls wait, of which an instance may have only so many at a time."""
+
+    async def answer(self, call: Call) -> bytes:
+        instance, request = await self._admitted(call)
+        if call.scope["method"] == "HEAD":  # does not wait
+            return await self._handle(call, instance, request)
+        with self._gate.open_calls.one(instance.id, self.method.name):
+            async with while_there(call):
+                return await self._handle(call, instance, request)
 
 
 class PartnerRoute(MethodRoute):

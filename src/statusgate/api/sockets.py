@@ -1,5 +1,6 @@
 """WebSocket handshakes: the same checks as for a request, then the method takes over."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import structlog
@@ -44,22 +45,24 @@ class Sockets:
         await receive()
         call = Call(scope, segments_of(scope), None, receive)
         method, meter = self._find(call.segments)
-        try:
-            if method is None:
-                raise Refused(404, NOT_FOUND)  # noqa: TRY301 - all refusals go one way
-            if not ready:
-                raise Refused(503, UNAVAILABLE, RETRY_SECONDS)  # noqa: TRY301
-            instance = self._admit(call, method)
-        except Exception as error:  # noqa: BLE001 - answered or logged in there
-            await self._deny(call, meter, error, send)
-            return
-        meter.note(_SWITCHED, 0.0)
-        await send({"type": "websocket.accept", "headers": []})
-        try:
-            await method.handler(self._services, instance, receive, send)
-        except Exception:
-            log.exception("socket.failed", method=method.name)
-            await send({"type": "websocket.close", "code": 1011})
+        with ExitStack() as counted:
+            try:
+                if method is None:
+                    raise Refused(404, NOT_FOUND)  # noqa: TRY301 - all refusals go one way
+                if not ready:
+                    raise Refused(503, UNAVAILABLE, RETRY_SECONDS)  # noqa: TRY301
+                instance = self._admit(call, method)
+                counted.enter_context(self._gate.open_calls.one(instance.id, method.name))
+            except Exception as error:  # noqa: BLE001 - answered or logged in there
+                await self._deny(call, meter, error, send)
+                return
+            meter.note(_SWITCHED, 0.0)
+            await send({"type": "websocket.accept", "headers": []})
+            try:
+                await method.handler(self._services, instance, receive, send)
+            except Exception:
+                log.exception("socket.failed", method=method.name)
+                await send({"type": "websocket.close", "code": 1011})
 
     def _find(self, segments: list[str]) -> tuple[Method | None, Meter]:
         if len(segments) in (2, 3) and segments[0].lower().startswith(INSTANCE):

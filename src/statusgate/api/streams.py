@@ -38,13 +38,16 @@ class StreamRoute(InstanceRoute):
         resumed = _last_event_id(call.scope["headers"])
         if resumed is not None:
             request = msgspec.structs.replace(request, last_event_id=resumed)
-        stream: Stream = await self.method.handler(self._services, instance, request)
-        try:
-            call.started = True
-            await send({"type": "http.response.start", "status": 200, "headers": self._head})
-            await self._stream(call, send, stream)
-        finally:
-            self._services.live.leave(stream)
+        with self._gate.open_calls.one(instance.id, self.method.name):
+            stream: Stream = await self.method.handler(self._services, instance, request)
+            try:
+                call.started = True
+                await send(
+                    {"type": "http.response.start", "status": 200, "headers": self._head}
+                )
+                await self._stream(call, send, stream)
+            finally:
+                self._services.live.leave(stream)
         return 200
 
     async def _stream(self, call: Call, send: Send, stream: Stream) -> None:

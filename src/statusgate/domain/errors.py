@@ -44,10 +44,6 @@ class WebhookIsSet(StatusgateError):
     """Notifications are pushed, so they cannot be received (contract 6.1)."""
 
 
-class TooManyStreams(StatusgateError):
-    """The instance has as many live streams as it may have (contract 12.7)."""
-
-
 class JournalUnavailable(StatusgateError):
     """The record cannot be written or read just now; nothing has changed."""
 

@@ -7,13 +7,11 @@ from typing import Final
 
 from statusgate.accounts.instances import Instances
 from statusgate.changes.changes import Changes
-from statusgate.domain.errors import TooManyStreams
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
 from statusgate.journal import Journal
 from statusgate.wire.events import EXPIRED, HEARTBEAT, RETRY, sse
 
-MOST_STREAMS: Final = 16
 HEARTBEAT_SECONDS: Final = 15.0
 MOST_BUFFERED: Final = 1 << 20
 """Bytes that wait for one reader; beyond it is dropped, and can resume from the log."""
@@ -61,15 +59,12 @@ class Live:
     def open(self, instance: Instance, after: int | None) -> "Stream":
         """A new stream; *after*: the event to resume after, None: from now on.
 
-        Raises TooManyStreams. To be released with ``leave``.
+        To be released with ``leave``.
         """
-        streams = self._streams[instance.id]
-        if len(streams) >= MOST_STREAMS:
-            raise TooManyStreams
         stream = Stream(
             self._journal, instance, after, self._heartbeat_seconds, self._most_buffered
         )
-        streams.add(stream)
+        self._streams[instance.id].add(stream)
         if self._closed:
             stream.end()
         return stream

@@ -15,6 +15,7 @@ from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
 
 _LOOK_UPS_AT_ONCE = 8
+_LOOK_UPS_IN_A_SLICE = 500
 
 
 class Sending:
@@ -106,8 +107,12 @@ async def not_on_whatsapp(engine: Engine, people: Sequence[Address]) -> list[Add
         async with turn:
             return (await engine.look_up(address)).exists
 
-    found = await asyncio.gather(*map(exists, people))
-    return [one for one, there in zip(people, found, strict=True) if not there]
+    missing: list[Address] = []
+    for start in range(0, len(people), _LOOK_UPS_IN_A_SLICE):  # others have their turn between
+        some = people[start : start + _LOOK_UPS_IN_A_SLICE]
+        found = await asyncio.gather(*map(exists, some))
+        missing += [one for one, there in zip(some, found, strict=True) if not there]
+    return missing
 
 
 async def copy_out(store: MediaStore, name: str, size: int, to: Path) -> None:

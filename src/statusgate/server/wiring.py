@@ -280,12 +280,16 @@ def _build(
         media=store,
         journal=journal,
         clock=clock,
+        max_participants=settings.max_participants,
     )
     options = ApiOptions(
         version=__version__,
         admin_token=settings.admin_token,
         metrics_public=settings.metrics_public,
         rate_profile=settings.rate_profile,
+        max_open_polls=settings.max_open_polls,
+        max_open_streams=settings.max_open_streams,
+        max_open_qr_sockets=settings.max_open_qr_sockets,
         cors_allow_origin=settings.cors_allow_origin,
         trusted_proxies=settings.trusted_proxies,
         access_log=settings.access_log,

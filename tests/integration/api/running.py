@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from statusgate.api.edge.connections import OpenConnections
 from statusgate.api.edge.server import Server, make_server
 from statusgate.server.roles import supervise
 from statusgate.server.wiring import Gateway, gateway
@@ -46,6 +47,13 @@ class Running:
         self.server = server
         self.port: int = server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+
+    @property
+    def connections(self) -> OpenConnections:
+        """What the server knows of its connections."""
+        protocol: Any = self.server.config.http_protocol_class
+        found: OpenConnections = protocol.everyone
+        return found
 
     async def raw(self, request: bytes, *, seconds: float = 8.0) -> bytes:
         """Send bytes on a connection of their own; everything that comes back."""

@@ -7,7 +7,6 @@ import re
 import socket
 import tracemalloc
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -26,13 +25,6 @@ ENDLESS = {
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
 UP = b'{"status":"up"}'
-
-
-def connections(running: Running) -> OpenConnections:
-    """What the server knows of its connections."""
-    protocol: Any = running.server.config.http_protocol_class
-    found: OpenConnections = protocol.everyone
-    return found
 
 
 @pytest.mark.parametrize("kind", ENDLESS)
@@ -93,7 +85,7 @@ async def test_a_handshake_that_is_wrong_is_answered_at_once(
     raw = await running.raw(HANDSHAKES[name])
     codes = re.findall(rb"HTTP/1\.1 ([0-9]{3})", raw)
     assert codes == [b"200"] if name == "behind another" else codes == [b"400"], raw
-    await eventually(lambda: not connections(running).count, "the connection is forgotten")
+    await eventually(lambda: not running.connections.count, "the connection is forgotten")
 
 
 async def test_a_refused_handshake_is_no_error_of_ours(
@@ -118,7 +110,7 @@ async def test_sockets_count_as_connections_and_a_handshake_has_little_time(
         assert await tenant.running.raw(LAST) == b""
     for _, writer in opened:
         writer.close()
-    await eventually(lambda: not connections(tenant.running).count)
+    await eventually(lambda: not tenant.running.connections.count)
     assert (await tenant.running.raw(LAST)).endswith(UP)
 
 
@@ -217,7 +209,7 @@ async def ask_without_reading(
 async def test_an_answer_that_nobody_reads_is_given_up(
     talkative: Tenant, monkeypatch: pytest.MonkeyPatch, more: str
 ) -> None:
-    everyone = connections(talkative.running)
+    everyone = talkative.running.connections
     await eventually(lambda: not everyone.count)
     monkeypatch.setattr(Guarded, "write_seconds", 0.3)
     await ask_without_reading(talkative, more)
@@ -244,7 +236,7 @@ async def test_what_waits_unread_is_bounded_and_readers_are_served(
     talkative: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(OpenConnections, "most_unsent", 5 * MIB)
-    everyone = connections(talkative.running)
+    everyone = talkative.running.connections
     for _ in range(6):
         await ask_without_reading(talkative)
         await asyncio.sleep(0.05)
@@ -257,7 +249,7 @@ async def test_what_waits_unread_is_bounded_and_readers_are_served(
 
 
 async def test_idle_connections_give_way_to_those_who_ask(running: Running) -> None:
-    everyone = connections(running)
+    everyone = running.connections
     everyone.most = 20
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     idle = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(30)]
@@ -270,7 +262,7 @@ async def test_idle_connections_give_way_to_those_who_ask(running: Running) -> N
 
 
 async def test_a_request_under_way_is_not_given_up_for_idle_ones(tenant: Tenant) -> None:
-    everyone = connections(tenant.running)
+    everyone = tenant.running.connections
     waiting = asyncio.create_task(tenant.get("receiveNotification", "receiveTimeout=5"))
     await eventually(lambda: everyone.count == 1)
     await asyncio.sleep(0.05)

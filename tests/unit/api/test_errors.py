@@ -57,7 +57,6 @@ EXPECTED = {
         "Message cannot be received because custom webhook url is set. "
         "Clear webhookUrl with setSettings",
     ),
-    "TooManyStreams": (429, "Too Many Requests"),
 }
 INTERNAL = {"StatusgateError", "MediaUnavailable"}
 

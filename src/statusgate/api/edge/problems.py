@@ -32,7 +32,6 @@ _TABLE: tuple[tuple[type[Exception], tuple[int, str, float | None]], ...] = (
     (errors.EngineUnavailable, (400, STARTING, None)),
     (errors.EngineUncertain, (400, STARTING, None)),
     (errors.WebhookIsSet, (400, WEBHOOK_IS_SET, None)),
-    (errors.TooManyStreams, (429, TOO_MANY, RETRY_SECONDS)),
     (errors.InstanceUnknown, (403, FORBIDDEN, None)),
     (errors.NotSupported, (404, NOT_FOUND, None)),
     (errors.JournalUnavailable, (503, UNAVAILABLE, RETRY_SECONDS)),

@@ -1,0 +1,113 @@
+"""What one instance may have open at a time, and how much one call may name (contract 9)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.api.running import Running, Tenant, parse, running_gateway
+from tests.waiting import eventually
+
+HANDSHAKE = (
+    " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
+
+
+@pytest.fixture
+async def bounded(tmp_path: Path) -> AsyncIterator[Running]:
+    """A gateway of which everybody may have little."""
+    async with running_gateway(
+        tmp_path, max_open_polls=3, max_open_qr_sockets=2, max_participants=5
+    ) as running:
+        yield running
+
+
+def busy(running: Running) -> int:
+    """How many requests are under way."""
+    return running.connections.count - len(running.connections.idle)
+
+
+async def test_waiting_polls_of_an_instance_are_bounded(bounded: Running) -> None:
+    tenant, other = await bounded.create(), await bounded.create()
+    polls = [
+        asyncio.create_task(tenant.get("receiveNotification", "receiveTimeout=5"))
+        for _ in range(3)
+    ]
+    await eventually(lambda: busy(bounded) == 3)
+    fourth = await tenant.get("receiveNotification", "receiveTimeout=5")
+    assert fourth.code == 429
+    assert fourth.message == "Too Many Requests: at most 3 open calls of receiveNotification"
+    assert int(fourth.headers["retry-after"]) >= 1
+    assert (await other.running.request("HEAD", other.path("receiveNotification"))).code == 200
+    assert (await tenant.get("getWebhooksCount")).code == 200
+    assert [(await poll).body for poll in polls] == [b"null"] * 3
+
+
+async def test_a_poll_whose_caller_has_gone_is_not_counted(bounded: Running) -> None:
+    tenant = await bounded.create()
+    target = tenant.path("receiveNotification") + "?receiveTimeout=60"
+    for _ in range(3):
+        _, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        await eventually(lambda: busy(bounded) > 0)
+        writer.close()
+
+    async def free() -> bool:
+        return (await tenant.get("receiveNotification", "receiveTimeout=5")).code == 200
+
+    await eventually(free)
+
+
+async def test_qr_sockets_of_an_instance_are_bounded(bounded: Running) -> None:
+    tenant = await bounded.create()
+    await tenant.get("logout")
+    handshake = f"GET {tenant.path('scanqrcode')}{HANDSHAKE}".encode()
+    opened = [await asyncio.open_connection("127.0.0.1", bounded.port) for _ in range(2)]
+    for reader, writer in opened:
+        writer.write(handshake)
+        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+    third = parse(await bounded.raw(handshake))
+    assert third.code == 429
+    assert third.message == "Too Many Requests: at most 2 open calls of scanqrcode"
+    for _, writer in opened:
+        writer.close()
+
+    async def free() -> bool:
+        reader, writer = await asyncio.open_connection("127.0.0.1", bounded.port)
+        writer.write(handshake)
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        return b" 101 " in head
+
+    await eventually(free)
+
+
+async def test_the_participants_of_one_call_are_bounded(bounded: Running) -> None:
+    tenant = await bounded.create()
+    people = [f"7900000000{n}@c.us" for n in range(6)]
+    calls: list[tuple[str, dict[str, object]]] = [
+        ("getStatusAudience", {}),
+        ("sendTextStatus", {"message": "Hello"}),
+        ("sendVoiceStatus", {"urlFile": "https://example.org/a.mp3", "fileName": "a.mp3"}),
+        ("sendMediaStatus", {"urlFile": "https://example.org/a.jpg", "fileName": "a.jpg"}),
+    ]
+    for method, wish in calls:
+        reply = await tenant.post(method, wish | {"participants": people})
+        assert reply.code == 400
+        fault = "'participants' must contain less than or equal to 5 items"
+        assert reply.message == f"Validation failed. Details: {fault}"
+        assert (await tenant.post(method, wish | {"participants": people[:5]})).code == 200
+    assert (await tenant.get("getMessagesCount")).json()["count"] <= 3
+
+
+async def test_a_large_audience_leaves_others_their_turn(tenant: Tenant) -> None:
+    people = [f"{79 * 10**9 + n}@c.us" for n in range(10_000)]
+    asking = asyncio.create_task(tenant.post("getStatusAudience", {"participants": people}))
+    answered = 0
+    while not asking.done():
+        assert (await tenant.get("getStateInstance")).code == 200
+        answered += 1
+    assert (await asking).code == 200
+    assert answered >= 10
