@@ -59,6 +59,17 @@ def test_waiting_tells_what_became_of_it(account: InstanceClient) -> None:
     assert "skipped: 1 unknown (71@c.us)" in for_people.stdout
 
 
+def test_whom_a_post_cannot_reach_is_named(account: InstanceClient) -> None:
+    before = account.get("getOutgoingStatuses").json()
+    done = command(account, "post", "text", "Hi", "--to", "71@c.us")
+    assert done.returncode == 1
+    assert "nobody to send to: 71@c.us is not on WhatsApp" in done.stderr
+    assert account.get("getOutgoingStatuses").json() == before
+    done = command(account, "post", "text", "Hi", "--to", "71@c.us", "--to", ANNA)
+    assert done.returncode == 0
+    assert "left out: 71@c.us is not on WhatsApp" in done.stderr
+
+
 def test_a_local_file_is_uploaded(account: InstanceClient) -> None:
     picture = str(SAMPLES / "image.jpg")
     told = report(account, "post", "image", picture, "--caption", "Horse", "--wait")

@@ -15,6 +15,13 @@ from statusgate.cli.status import show_report
 
 _LOOK_SECONDS = 0.25
 EXIT_FAILED = 1
+_WHY_LEFT_OUT = {
+    "unknown": "is not on WhatsApp",
+    "self": "is the account itself",
+    "duplicate": "is named twice",
+    "privacy": "is excluded by the account's status privacy",
+    "overLimit": "is beyond the limit of recipients",
+}
 
 
 def _audience(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,6 +122,7 @@ class _Post:
         wish |= {"participants": list(self._common["participants"])}
         wish |= {"sendAt": self._common["at"]}
         given = {key: value for key, value in wish.items() if value is not None}
+        self._check_audience()
         told: dict[str, Any] = self._client.post(method, given)
         if self._common["wait"]:
             told = self._follow(told["idMessage"])
@@ -127,6 +135,21 @@ class _Post:
             show_report(told)
         if told.get("statusMessage") == "failed":
             raise SystemExit(EXIT_FAILED)
+
+    def _check_audience(self) -> None:
+        """Say which of those named with --to cannot get it; fail if nobody can."""
+        named = list(self._common["participants"])
+        if not named:
+            return
+        found: dict[str, Any] = self._client.post("getStatusAudience", {"participants": named})
+        left_out = [
+            f"{one['id']} {_WHY_LEFT_OUT.get(one['reason'], one['reason'])}"
+            for one in found["excluded"]
+        ]
+        if not found["total"]:
+            raise click.ClickException("nobody to send to: " + "; ".join(left_out))
+        for line in left_out:
+            self._notes.print(f"left out: {line}", highlight=False)
 
     def _upload(self, path: Path) -> str:
         columns = (

@@ -1,5 +1,6 @@
 """What the engine port is given to post, and what it answers."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -53,12 +54,14 @@ class AudiencePrivacy(msgspec.Struct, frozen=True):
     """all contacts; all but *people*; *people* alone"""
     people: tuple[Address, ...] = ()
 
-    def excludes(self, address: Address) -> bool:
-        """Tell whether that person does not see the account's statuses."""
+    def excluded(self, people: Iterable[Address]) -> list[Address]:
+        """Those of *people* who do not see the account's statuses."""
         if self.kind == "contacts":
-            return False
-        listed = any(address.meets(person) for person in self.people)
-        return listed if self.kind == "blacklist" else not listed
+            return []
+        phones = {one.phone for one in self.people if one.phone}
+        lids = {one.lid for one in self.people if one.lid}
+        is_out = self.kind == "blacklist"
+        return [one for one in people if (one.phone in phones or one.lid in lids) is is_out]
 
 
 class ContactInfo(msgspec.Struct, frozen=True, kw_only=True):

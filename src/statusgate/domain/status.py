@@ -60,6 +60,7 @@ class FailureReason(StrEnum):
     VOICE_TOO_LONG = "voiceTooLong"
     QUEUE_EXPIRED = "queueExpired"
     REFUSED = "refused"
+    NO_RECIPIENTS = "noRecipients"
     ENGINE_ERROR = "engineError"
 
 

@@ -1,6 +1,6 @@
 """Recording what became of a status."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -9,14 +9,21 @@ from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.address import Address
 from statusgate.domain.audience import Excluded, Reason, joined, summary
 from statusgate.domain.clock import Clock
-from statusgate.domain.outbox import Outgoing
+from statusgate.domain.outbox import LeftOut, Outgoing
 from statusgate.domain.post import SentStatus, Skipped
 from statusgate.domain.status import Failure, FailureReason
-from statusgate.journal import Transaction
+from statusgate.journal import Journal, Transaction
 from statusgate.publishing.accepting import journal_status
 
 EXPIRED = Failure(FailureReason.QUEUE_EXPIRED, "Not sent within 24 hours")
 ENGINE_FAULT = Failure(FailureReason.ENGINE_ERROR, "The engine could not publish the status")
+_WHY_SKIPPED = {
+    str(Reason.UNKNOWN): "not on WhatsApp",
+    str(Reason.SELF): "the account itself",
+    str(Reason.PRIVACY): "excluded by the account's status privacy",
+    str(Reason.OVER_LIMIT): "beyond the limit",
+}
+_MOST_NAMED = 3
 
 
 def refused(code: int) -> Failure:
@@ -27,7 +34,8 @@ def refused(code: int) -> Failure:
 class Outcomes:
     """Ends a status's time in the outbox, in one transaction with what became of it."""
 
-    def __init__(self, publisher: ChangePublisher, clock: Clock) -> None:
+    def __init__(self, journal: Journal, publisher: ChangePublisher, clock: Clock) -> None:
+        self._journal = journal
         self._publisher = publisher
         self._clock = clock
 
@@ -52,9 +60,16 @@ class Outcomes:
 
         await self._publisher.record(instance_id, work)
 
-    async def leave_out(self, outgoing: Outgoing, unknown: Sequence[Address]) -> None:
-        """Remove the rows of people who are not on WhatsApp, and count them as skipped."""
-        skipped = [Skipped(address, str(Reason.UNKNOWN)) for address in unknown]
+    async def fail_without_recipients(self, outgoing: Outgoing) -> None:
+        """It will not be published: all whom its sender named were left out (D36)."""
+        instance_id, status_no = outgoing.instance_id, _number(outgoing)
+        publication = await self._journal.read(
+            lambda tx: tx.publication(instance_id, status_no)
+        )
+        await self.fail(outgoing, _no_recipients(publication.skipped if publication else ()))
+
+    async def leave_out(self, outgoing: Outgoing, skipped: Sequence[Skipped]) -> None:
+        """Remove the rows of people who cannot get it, and count them as skipped."""
 
         def work(tx: Transaction, changes: Changes) -> None:
             if tx.outgoing_one(outgoing.instance_id, outgoing.status_id) is not None:
@@ -84,6 +99,21 @@ class Outcomes:
                 changes.outcome_recorded(raised)
 
         await self._publisher.record(instance_id, work)
+
+
+def _no_recipients(skipped: Iterable[LeftOut]) -> Failure:
+    """Nobody is left; names the first few who were left out, and why."""
+    found = [part for part in skipped if part.reason in _WHY_SKIPPED]
+    people = [
+        f"{chat_id} is {_WHY_SKIPPED[part.reason]}"
+        for part in found
+        for chat_id in part.participants
+    ]
+    more = sum(part.count for part in found) - _MOST_NAMED
+    text = f"None of the participants can get it: {', '.join(people[:_MOST_NAMED])}"
+    if more > 0:
+        text += f" and {more} more"
+    return Failure(FailureReason.NO_RECIPIENTS, text)
 
 
 def _leave_out(

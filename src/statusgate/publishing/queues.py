@@ -228,6 +228,9 @@ class Queue:
             await self._wait_for(head, _START_SECONDS if error.starting else _LOOK_SECONDS)
             return
         audience = await self._audience(engine, head)
+        if not audience and head.draft.participants and head.phase is not Phase.SENDING:
+            await self._outcomes.fail_without_recipients(head)
+            return
         try:
             sent = await self._sending.post(engine, head, audience)
         except EngineRejected as error:
@@ -251,10 +254,10 @@ class Queue:
         await recorded
 
     async def _audience(self, engine: Engine, head: Outgoing) -> list[Address]:
-        """The recipients, without those who are not on WhatsApp (contract 3.1)."""
-        people, unknown = await self._sending.audience(engine, head)
-        if unknown:
-            await self._outcomes.leave_out(head, unknown)
+        """The recipients, without those who cannot get it (contract 3.1)."""
+        people, skipped = await self._sending.audience(engine, head)
+        if skipped:
+            await self._outcomes.leave_out(head, skipped)
         return people
 
     def _is_expired(self, head: Outgoing) -> bool:

@@ -1,7 +1,5 @@
 """Reports on statuses, the queue and audiences (contract 7.3, 12.3-12.5, 12.8)."""
 
-import asyncio
-
 import msgspec
 
 from statusgate.accounts.manager import AccountManager
@@ -17,7 +15,7 @@ from statusgate.domain.receipt import Progress, Recipient
 from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction
 from statusgate.publishing.accepting import choose_audience
-from statusgate.publishing.sending import not_on_whatsapp
+from statusgate.publishing.sending import excluded, not_on_whatsapp
 from statusgate.wire.reports import (
     AudienceAnswer,
     IncomingStatus,
@@ -29,8 +27,6 @@ from statusgate.wire.reports import (
     status_answer,
     status_report,
 )
-
-_PRIVACY_SECONDS = 10.0
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,12 +151,12 @@ class Reports:
     async def _without_excluded(self, instance: Instance, choice: Choice) -> Choice:
         """Leave out whom the account's own privacy list excludes, if it can be asked."""
         try:
-            async with asyncio.timeout(_PRIVACY_SECONDS):
-                privacy = await self._accounts.live_engine(instance).privacy()
-        except (NotAuthorized, EngineUnavailable, TimeoutError):
+            engine = self._accounts.live_engine(instance)
+        except NotAuthorized:
             return choice
-        excluded = [one for one in choice.people if privacy.excludes(one.address)]
-        return without(choice, excluded, Reason.PRIVACY)
+        people = {one.address: one for one in choice.people}
+        gone = await excluded(engine, list(people))
+        return without(choice, [people[one] for one in gone], Reason.PRIVACY)
 
 
 def scheduled_view(outgoing: Outgoing, instance: Instance) -> View:

@@ -7,15 +7,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from statusgate.domain.address import Address
+from statusgate.domain.audience import Reason
 from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.outbox import Outgoing, Phase
-from statusgate.domain.post import SentStatus, StatusPost
+from statusgate.domain.post import SentStatus, Skipped, StatusPost
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
 
 _LOOK_UPS_AT_ONCE = 8
 _LOOK_UPS_IN_A_SLICE = 500
+_PRIVACY_SECONDS = 10.0
 
 
 class Sending:
@@ -29,11 +31,11 @@ class Sending:
 
     async def audience(
         self, engine: Engine, head: Outgoing
-    ) -> tuple[list[Address], list[Address]]:
-        """The recipients of a status, and separately those who are not on WhatsApp.
+    ) -> tuple[list[Address], list[Skipped]]:
+        """The recipients of a status, and separately those of them who cannot get it.
 
-        Only people who were named and are not contacts are looked up, and nobody when the
-        engine had the status before: it decides by the key. Raises EngineUnavailable.
+        Only people who were named are checked, strangers by looking them up, and nobody when
+        the engine had the status before: it decides by the key. Raises EngineUnavailable.
         """
 
         def rows(tx: Transaction) -> tuple[list[Address], list[Address]]:
@@ -45,7 +47,7 @@ class Sending:
             if status is None:
                 return [], []
             people = [row.address for row in tx.recipients(status)]
-            if not head.draft.participants or head.phase is Phase.SENDING:
+            if not _is_checked(head):
                 return people, []
             known = tx.known_people(head.instance_id, people)
             return people, [
@@ -53,9 +55,16 @@ class Sending:
             ]
 
         people, strangers = await self._journal.read(rows)
-        unknown = await not_on_whatsapp(engine, strangers)
-        gone = set(unknown)
-        return [one for one in people if one not in gone], unknown
+        skipped = [
+            Skipped(one, str(Reason.UNKNOWN))
+            for one in await not_on_whatsapp(engine, strangers)
+        ]
+        if _is_checked(head):
+            skipped += [
+                Skipped(one, str(Reason.PRIVACY)) for one in await excluded(engine, people)
+            ]
+        gone = {one.address for one in skipped}
+        return [one for one in people if one not in gone], skipped
 
     async def post(
         self, engine: Engine, head: Outgoing, audience: Sequence[Address]
@@ -113,6 +122,20 @@ async def not_on_whatsapp(engine: Engine, people: Sequence[Address]) -> list[Add
         found = await asyncio.gather(*map(exists, some))
         missing += [one for one, there in zip(some, found, strict=True) if not there]
     return missing
+
+
+async def excluded(engine: Engine, people: Sequence[Address]) -> list[Address]:
+    """Those of *people* whom the account's own privacy list excludes, if it can be read."""
+    try:
+        async with asyncio.timeout(_PRIVACY_SECONDS):
+            privacy = await engine.privacy()
+    except (EngineUnavailable, TimeoutError):
+        return []
+    return privacy.excluded(people)
+
+
+def _is_checked(head: Outgoing) -> bool:
+    return bool(head.draft.participants) and head.phase is not Phase.SENDING
 
 
 async def copy_out(store: MediaStore, name: str, size: int, to: Path) -> None:

@@ -205,7 +205,7 @@ def _build(
         staging,
     )
     signals = Signals(publisher)
-    outcomes = Outcomes(publisher, clock)
+    outcomes = Outcomes(journal, publisher, clock)
     publishing = Publishing(publisher, clock, max_audience=settings.max_audience)
     preparing = Preparing(
         journal,

@@ -12,6 +12,7 @@ import pytest
 from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.post import AudiencePrivacy
+from statusgate.engines.simulated import SimulatedEngine
 from tests.integration.api.running import Reply, Running, Tenant, running_gateway
 
 ANNA, BOB, CARL = "79000000001@c.us", "79000000002@c.us", "79000000003@c.us"
@@ -115,6 +116,52 @@ async def test_participants_are_who_was_asked_for_and_the_rest_is_reported(
     assert {one["reason"]: one["participants"] for one in found["fanOut"]["skipped"]} == {
         "unknown": ["71234567890@c.us"], "self": [me], "duplicate": [CARL],
     }  # fmt: skip
+
+
+async def test_a_status_that_none_of_those_named_can_get_fails_and_says_why(
+    on_each: Tenant,
+) -> None:
+    await people(on_each)
+    me = (await on_each.get("getSettings")).json()["wid"]
+    unknown = [f"7123456789{number}@c.us" for number in range(4)]
+    nobody = "None of the participants can get it: "
+    some = ", ".join(f"{one} is not on WhatsApp" for one in unknown[:3])
+    for wanted, description in (
+        ([unknown[0]], f"{nobody}{unknown[0]} is not on WhatsApp"),
+        ([me], f"{nobody}{me} is the account itself"),
+        (unknown, f"{nobody}{some} and 1 more"),
+    ):
+        item = await ended(on_each, await post(on_each, participants=wanted))
+        assert item["statusMessage"] == "failed"
+        assert item["failure"] == {"reason": "noRecipients", "description": description}
+        assert (item["sentAt"], item["counts"]["total"]) == (None, 0)
+        found = await report(on_each, item["idMessage"])
+        assert found["audience"]["resolved"] == 0
+        assert sum(one["count"] for one in found["fanOut"]["skipped"]) == len(wanted)
+    assert (await ended(on_each, await post(on_each, participants=[BOB])))["sentAt"]
+
+
+async def test_whom_the_accounts_own_privacy_list_excludes_is_not_sent_to(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await people(tenant)
+
+    async def privacy(_: Any) -> AudiencePrivacy:
+        return AudiencePrivacy("blacklist", (Address(phone=ANNA.partition("@")[0]),))
+
+    monkeypatch.setattr(SimulatedEngine, "privacy", privacy)
+    alone = await ended(tenant, await post(tenant, participants=[ANNA]))
+    assert alone["failure"]["reason"] == "noRecipients"
+    assert "excluded by the account's status privacy" in alone["failure"]["description"]
+    both = await ended(tenant, await post(tenant, participants=[ANNA, BOB]))
+    assert (both["statusMessage"], both["counts"]["total"]) == ("sent", 1)
+
+
+async def test_without_contacts_a_status_is_sent_and_seen_by_its_owner_alone(
+    tenant: Tenant,
+) -> None:
+    item = await ended(tenant, await post(tenant))
+    assert (item["statusMessage"], item["counts"]["total"]) == ("sent", 0)
 
 
 async def test_a_report_shows_when_it_was_seen(on_each: Tenant) -> None:

@@ -147,7 +147,7 @@ class Queue(RuleBasedStateMachine):
             publisher = ChangePublisher(self.journal)
             signals = Signals(publisher)
             self.signals = signals
-            outcomes = Outcomes(publisher, clock)
+            outcomes = Outcomes(self.journal, publisher, clock)
             self.publishing = Publishing(publisher, clock, max_audience=None)
             self.deleting = Deleting(self.journal, publisher, account, clock)
             sending = Sending(self.journal, no_store, Path())
@@ -190,9 +190,7 @@ class Queue(RuleBasedStateMachine):
             self.run(asyncio.wait_for(deleting, 1))
         except TimeoutError:
             # Before a crash the engine may have had it, and it was not asked again yet.
-            found = self.run(
-                self.journal.read(lambda tx: tx.outgoing_one(INSTANCE, status_id))
-            )
+            found = self.run(self.journal.read(lambda tx: tx.outgoing_one(INSTANCE, status_id)))
             assert found is not None
             assert found.phase is Phase.SENDING
         except MessageNotFound:

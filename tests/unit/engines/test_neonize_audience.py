@@ -167,8 +167,7 @@ def test_the_library_reaches_exactly_the_recipients_and_names_come_back(
 def test_who_is_excluded_by_the_accounts_own_list() -> None:
     listed = (Address(lid=BORIS.lid),)
     both = Address(phone=BORIS.phone, lid=BORIS.lid)
-    assert not AudiencePrivacy("contacts", listed).excludes(both)
-    assert AudiencePrivacy("blacklist", listed).excludes(both)
-    assert not AudiencePrivacy("blacklist", listed).excludes(ANNA)
-    assert not AudiencePrivacy("whitelist", listed).excludes(both)
-    assert AudiencePrivacy("whitelist", listed).excludes(ANNA)
+    people = [ANNA, both]
+    assert AudiencePrivacy("contacts", listed).excluded(people) == []
+    assert AudiencePrivacy("blacklist", listed).excluded(people) == [both]
+    assert AudiencePrivacy("whitelist", listed).excluded(people) == [ANNA]
