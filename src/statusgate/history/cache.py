@@ -24,13 +24,13 @@ _ITEM_BYTES = 160
 """key of an item: a tuple and two numbers, with what the garbage collector adds"""
 _STATISTIC_BYTES = 480
 """a statistic's key, expiry and places in the tables"""
-Key = tuple[int, str, int]
-"""(-posted_ms, id, number): ascending keys are newest first, ties by id"""
+Key = tuple[int, int]
+"""(-posted_ms, -number): ascending keys are newest first, ties by acceptance"""
 
 
 def key_of(status: Status) -> Key:
     """Where a status stands in its journal."""
-    return (-status.posted_ms, status.status_id, status.no)
+    return (-status.posted_ms, -status.no)
 
 
 class Window:
@@ -61,8 +61,8 @@ class Window:
         ordered = sorted(items)
         self._keys = [key for key, _ in ordered]
         self._bodies = [body for _, body in ordered]
-        self._by_no = {key[2]: key for key in self._keys}
-        self._content = sum(map(_cost, self._keys, self._bodies))
+        self._by_no = {-key[1]: key for key in self._keys}
+        self._content = sum(map(_cost, self._bodies))
 
     def put(self, status: Status, body: bytes) -> None:
         """Add an item or replace it; one older than the window is left out."""
@@ -74,7 +74,7 @@ class Window:
         self._keys.insert(place, key)
         self._bodies.insert(place, body)
         self._by_no[status.no] = key
-        self._content += _cost(key, body)
+        self._content += _cost(body)
 
     def remove(self, no: int) -> None:
         """Take an item out; unknown ones are fine."""
@@ -83,7 +83,7 @@ class Window:
         if key is not None:
             place = bisect_left(self._keys, key)
             del self._keys[place]
-            self._content -= _cost(key, self._bodies.pop(place))
+            self._content -= _cost(self._bodies.pop(place))
 
     def trim(self, now_ms: int) -> None:
         """Drop items that have grown older than the window reaches back."""
@@ -95,8 +95,8 @@ class Window:
         if kept == len(self._keys):
             return
         for key, body in zip(self._keys[kept:], self._bodies[kept:], strict=True):
-            del self._by_no[key[2]]
-            self._content -= _cost(key, body)
+            del self._by_no[-key[1]]
+            self._content -= _cost(body)
         if kept < len(self._keys) // 2:
             self._by_no = self._by_no.copy()  # a dict gives memory back only to its copy
         del self._keys[kept:], self._bodies[kept:]
@@ -120,7 +120,7 @@ class Window:
 
     def _count(self, since_ms: int) -> int:
         """How many items were posted at or after *since_ms*."""
-        return bisect_left(self._keys, (1 - since_ms, "", 0))
+        return bisect_left(self._keys, (1 - since_ms, -sys.maxsize))
 
 
 class StatusCache:
@@ -343,9 +343,9 @@ class Statistics:
             del self._by_instance[key[0]]
 
 
-def _cost(key: Key, body: bytes) -> int:
+def _cost(body: bytes) -> int:
     """Bytes of memory of an item, beside its place in the tables."""
-    return _ITEM_BYTES + sys.getsizeof(key[1]) + sys.getsizeof(body)
+    return _ITEM_BYTES + sys.getsizeof(body)
 
 
 def _array(items: Iterable[bytes]) -> bytes:

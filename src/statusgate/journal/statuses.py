@@ -30,7 +30,7 @@ class Statuses(Receipts):
         before_ms: int | None = None,
         contacts_only: bool = False,
     ) -> list[Status]:
-        """Statuses with ``since_ms <= posted_ms < before_ms``, newest first, ties by id.
+        """Statuses with ``since_ms <= posted_ms < before_ms``, newest first (D37).
 
         *contacts_only* keeps those whose author now has a non-empty contact name.
         """
@@ -42,11 +42,7 @@ class Statuses(Receipts):
             before_ms=_END_OF_TIME if before_ms is None else before_ms,
             contacts_only=contacts_only,
         )
-        # SQL leaves open how statuses with the same time and id are ordered.
-        return sorted(
-            (_status_of(row) for row in rows),
-            key=lambda status: (-status.posted_ms, status.status_id, status.no),
-        )
+        return [_status_of(row) for row in rows]
 
     def status(
         self, instance_id: InstanceId, status_id: str, author: Address | None = None

@@ -69,7 +69,9 @@ async def test_the_same_id_of_another_author_is_another_status(account: Account)
     assert await account.status(key, person(3)) is None
 
 
-async def test_windows_are_half_open_and_newest_first(account: Account) -> None:
+async def test_windows_are_half_open_newest_first_ties_by_acceptance(
+    account: Account,
+) -> None:
     def work(tx: Transaction) -> None:
         for number, at_ms in ((1, 10), (2, 20), (4, 20), (3, 20), (5, 30)):
             record(tx, number, posted_ms=at_ms)
@@ -81,8 +83,8 @@ async def test_windows_are_half_open_and_newest_first(account: Account) -> None:
         found = reader.statuses(INSTANCE, outgoing=out, since_ms=since, before_ms=before)
         return [int(one.status_id[4:], 16) for one in found]
 
-    assert await account.read(lambda r: window(r, 10, None, out=False)) == [5, 2, 3, 4, 1]
-    assert await account.read(lambda r: window(r, 11, 30, out=False)) == [2, 3, 4]
+    assert await account.read(lambda r: window(r, 10, None, out=False)) == [5, 3, 4, 2, 1]
+    assert await account.read(lambda r: window(r, 11, 30, out=False)) == [3, 4, 2]
     assert await account.read(lambda r: window(r, 20, 20, out=False)) == []
     assert await account.read(lambda r: window(r, 0, None, out=True)) == [6]
 

@@ -28,7 +28,7 @@ def named(status: Status) -> bool:
 def answer(statuses: dict[int, Status], since_ms: int) -> bytes:
     """What the journal would say, encoded."""
     shown = [one for one in statuses.values() if one.posted_ms >= since_ms and named(one)]
-    shown.sort(key=lambda one: (-one.posted_ms, one.status_id, one.no))
+    shown.sort(key=lambda one: (-one.posted_ms, -one.no))
     return b"[" + b",".join(encode(one) for one in shown) + b"]"
 
 

@@ -22,7 +22,7 @@ LEFT JOIN files f ON (
 WHERE s.instance_id = :instance_id AND s.outgoing = :outgoing
     AND s.posted_ms >= :since_ms AND s.posted_ms < :before_ms
     AND (:contacts_only = 0 OR coalesce(p.book_name, p.contact_name, '') <> '')
-ORDER BY s.posted_ms DESC, s.status_id;
+ORDER BY s.posted_ms DESC, s.status_no DESC;
 
 -- name: statuses_by_id
 -- use: status_item
