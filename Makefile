@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test lint soak bench docs lock clean
+.PHONY: help setup demo test lint interop soak bench docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -28,6 +28,10 @@ lint: $(STAMP)  ## format, lint, types, layers
 
 test: lint  ## lint, then the whole suite
 	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile
+
+interop: $(STAMP)  ## the gateway and Baileys on our own WhatsApp server (needs npm's registry)
+	interop/prepare $(BIN)/python
+	$(BIN)/pytest interop
 
 soak: $(STAMP)  ## the long checks (needs time)
 	$(BIN)/pytest -m soak --timeout 7200

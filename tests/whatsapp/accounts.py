@@ -50,6 +50,7 @@ class Device:
     handed_out: set[bytes] = field(default_factory=set)  # public one-time keys
     queue: DeliveryQueue = field(default_factory=DeliveryQueue)
     held: list[Node] = field(default_factory=list)  # by the fault "reorder"
+    keyed: set[Jid] = field(default_factory=set)  # devices that hold its sender key
     received: set[tuple[str, str]] = field(default_factory=set)  # author's phone, message id
     connection: Connection | None = None
 

@@ -28,6 +28,9 @@ class EngineError(Exception):
 class RawEngine:
     """One engine; `directory` keeps its session, so it can be stopped and started again."""
 
+    command: tuple[str, ...] = (sys.executable, "-m", "tests.whatsapp.raw_engine")
+    store = "store.db"
+
     def __init__(
         self, fake: FakeWhatsApp, directory: Path, contacts: Path | None = None
     ) -> None:
@@ -42,11 +45,11 @@ class RawEngine:
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        env = {**os.environ, **self.fake.environment(self._contacts)}
-        env |= {"FAKE_PROXY": self.fake.proxy, "FAKE_STORE": str(self.directory / "store.db")}
+        env = {**os.environ, **self.environment()}
+        env |= {"FAKE_PROXY": self.fake.proxy, "FAKE_STORE": str(self.directory / self.store)}
         with (self.directory / "engine.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.whatsapp.raw_engine"],
+                self.command,
                 cwd=REPOSITORY,
                 env=env,
                 stdin=subprocess.PIPE,
@@ -55,6 +58,10 @@ class RawEngine:
             )
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
         return process
+
+    def environment(self) -> dict[str, str]:
+        """What the process needs to trust the fake server."""
+        return self.fake.environment(self._contacts)
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None

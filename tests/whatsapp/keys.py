@@ -40,6 +40,22 @@ def upload_keys(connection: Connection, device: Device, question: Node) -> Answe
     return None
 
 
+def digest(_connection: Connection, device: Device, _question: Node) -> Answer:
+    """What the server has of the device's keys, for the client to compare."""
+    if device.bundle is None:
+        return None
+    ids = [part for key in device.bundle.one_time for part in key.all("id")]
+    return [node("digest", content=[*device.bundle.lasting, node("list", content=ids)])]
+
+
+def rotate(_connection: Connection, device: Device, question: Node) -> Answer:
+    """A new signed key in the place of the former one."""
+    signed = question.children[0].child("skey")
+    if device.bundle is not None and signed is not None:
+        device.bundle.signed = signed
+    return None
+
+
 def _public(key: Node) -> bytes:
     value = key.child("value")
     return value.data if value else b""

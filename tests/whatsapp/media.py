@@ -73,7 +73,8 @@ async def _answer(
 def _upload(world: World, target: str, body: bytes) -> tuple[int, bytes]:
     """`POST /mms/KIND/TOKEN?...`; the token is the hash of the body, and is checked."""
     token = target.partition("?")[0].rpartition("/")[2]
-    if base64.urlsafe_b64encode(hashlib.sha256(body).digest()).decode() != token:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).decode()
+    if digest.rstrip("=") != token.rstrip("="):  # clients differ in the padding
         world.history.violate("bad_upload_token", target=target, size=len(body))
         return 400, b""
     path = f"/v/t62/{token}"

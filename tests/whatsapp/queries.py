@@ -51,6 +51,10 @@ def _nothing(_connection: Connection, _device: Device, _question: Node) -> Answe
     return None
 
 
+def _no_list(_connection: Connection, _device: Device, _question: Node) -> Answer:
+    return [node("list")]
+
+
 # ---------------------------------------------------------------------------- people
 
 
@@ -85,7 +89,9 @@ def _user(connection: Connection, user: Node, wanted: set[str]) -> Node:
         numbers = sorted(account.devices) if account else []
         if account is not None and connection.jid is not None and jid is not None:
             account.watchers.add((connection.jid, jid.server))
-        devices = [node("device", {"id": number}) for number in numbers]
+        devices = [
+            node("device", {"id": number, "key-index": number or None}) for number in numbers
+        ]
         parts.append(node("devices", content=[node("device-list", content=devices)]))
     if "lid" in wanted and account is not None:
         parts.append(node("lid", {"val": Jid(account.lid, LIDS)}))
@@ -121,11 +127,20 @@ def _remove(connection: Connection, device: Device) -> None:
 
 _HANDLERS: dict[tuple[str, str, str], Handler] = {
     ("encrypt", "get", "count"): keys.count_keys,
+    ("encrypt", "get", "digest"): keys.digest,
     ("encrypt", "set", "registration"): keys.upload_keys,
+    ("encrypt", "set", "identity"): keys.upload_keys,
+    ("encrypt", "set", "rotate"): keys.rotate,
     ("encrypt", "get", "key"): keys.hand_out_keys,
     ("passive", "set", "active"): _nothing,
     ("passive", "set", "passive"): _nothing,
     ("w:p", "get", ""): _nothing,
+    ("w:p", "get", "ping"): _nothing,
+    ("w:stats", "set", "add"): _nothing,
+    ("w:mex", "get", "query"): _nothing,
+    ("abt", "get", "props"): _nothing,
+    ("blocklist", "get", ""): _no_list,
+    ("urn:xmpp:whatsapp:dirty", "set", "clean"): _nothing,
     ("privacy", "get", "privacy"): _privacy,
     ("privacy", "set", "tokens"): _nothing,
     ("status", "get", "privacy"): _status_privacy,

@@ -263,8 +263,8 @@ class Engine:
 
     # ------------------------------------------------------------ what the server does not know
 
-    def blocklist(self) -> None:
-        self._client.get_blocklist()
+    def contact_link(self) -> None:
+        self._client.get_contact_qr_link()
 
     def typing(self, phone: str) -> None:
         from neonize.utils.enum import ChatPresence, ChatPresenceMedia

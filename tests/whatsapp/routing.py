@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.whatsapp import viewers
@@ -52,7 +53,11 @@ def _targets(
     """Each exact device on the list, how it was addressed, and its own ciphertext."""
     participants = message.child("participants")
     if participants is not None:
-        asked = [(each.jid("jid"), each.children) for each in participants.children]
+        asked = [
+            (jid, each.children)
+            for each in participants.children
+            for jid in _addressed(world, sender, each)
+        ]
     else:
         one = message.jid("participant") or message.jid("to")
         asked = [(one, [])]
@@ -67,8 +72,21 @@ def _targets(
                 id=message.text("id"),
             )
             continue
+        if own and message.jid("to") == STATUS:
+            sender.keyed.add(device.jid)
         found.append((jid, device, own))
     return found
+
+
+def _addressed(world: World, sender: Device, to: Node) -> list[Jid | None]:
+    """The devices meant by a `<to>`: one, or without a ciphertext of its own every device of
+    the person that holds the sender key."""
+    jid = to.jid("jid")
+    account = world.accounts.person(jid) if jid else None
+    if jid is None or to.children or jid.device or account is None:
+        return [jid]
+    holders = [each.number for each in account.devices.values() if each.jid in sender.keyed]
+    return [replace(jid, device=number) for number in holders or [0]]
 
 
 def _refusal(

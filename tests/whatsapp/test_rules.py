@@ -119,6 +119,28 @@ def test_a_post_to_an_unknown_device_is_a_violation(
     assert broken(world) == ["to_unknown_device"]
 
 
+def test_a_person_named_without_ciphertext_means_each_device_that_holds_the_key(
+    world: World, device: Device
+) -> None:
+    viewer = world.accounts.open("7903", "2203")
+    for number in (1, 2, 3):
+        viewer.devices[number] = Device(viewer, number)
+
+    def post(message_id: str, to: list[Node]) -> object:
+        participants = [node("participants", content=to), node("enc", {"type": "skmsg"}, b"x")]
+        message = node("message", {"id": message_id, "to": STATUS}, participants)
+        routing.on_message(line(world, device), device, message)
+        return world.posts[-1]["recipients"]
+
+    key = [node("enc", {"type": "pkmsg"}, b"k")]
+    first = [node("to", {"jid": Jid("7903", device=number)}, key) for number in (1, 3)]
+    post("A", first)
+    assert post("B", [node("to", {"jid": Jid("7903")})]) == [
+        "7903:1@s.whatsapp.net",
+        "7903:3@s.whatsapp.net",
+    ]
+
+
 def test_only_the_named_device_is_asked_to_retry(world: World, device: Device) -> None:
     """A retry goes to the device which sent, other receipts to all companions."""
     account = device.account
@@ -138,10 +160,10 @@ def test_only_the_named_device_is_asked_to_retry(world: World, device: Device) -
 
 @pytest.mark.e2e
 def test_an_unknown_question_is_a_violation(fake: FakeWhatsApp, third: RawEngine) -> None:
-    with pytest.raises(EngineError, match="missing <list>"):
-        third.call("blocklist")
+    with pytest.raises(EngineError, match="missing <qr>"):
+        third.call("contact_link")
     (found,) = until(lambda: fake.violations(take=True))
-    assert (found["rule"], found["node"]["attrs"]["xmlns"]) == ("unknown_iq", "blocklist")
+    assert (found["rule"], found["node"]["attrs"]["xmlns"]) == ("unknown_iq", "w:qr")
 
 
 @pytest.mark.e2e

@@ -42,8 +42,13 @@ class WebSocket:
         request = events[0]
         if not isinstance(request, Request):
             raise ClosedError("no upgrade request")
-        asked = request.path, request.headers.get("Host"), request.headers.get("Origin")
-        if asked != (_PATH, CHAT_HOST, f"https://{CHAT_HOST}"):
+        origin = f"https://{CHAT_HOST}"
+        asked = (
+            request.path,
+            request.headers.get("Host"),
+            request.headers.get("Origin", origin),  # not every client names one
+        )
+        if asked != (_PATH, CHAT_HOST, origin):
             raise UpgradeError(f"unexpected upgrade request {asked}")
         self._protocol.send_response(self._protocol.accept(request))
         await self._flush()
