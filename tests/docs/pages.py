@@ -11,10 +11,11 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def files(*suffixes: str) -> list[Path]:
-    """Files of the repository with one of *suffixes*, but for hidden folders."""
+    """Files of the repository with one of *suffixes*, but for hidden and installed ones."""
     tops = [path for path in ROOT.iterdir() if not path.name.startswith(".")]
     found = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*"))]
-    return sorted(path for path in found if path.name.endswith(suffixes))
+    ours = (path for path in found if "node_modules" not in path.parts)
+    return sorted(path for path in ours if path.name.endswith(suffixes))
 
 
 def fences(page: Path) -> Iterator[tuple[str, str]]:

@@ -15,13 +15,11 @@ import os
 import struct
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from neonize.proto.waServerSync.WAWebProtobufsServerSync_pb2 import SyncdMutation, SyncdPatch
-from neonize.proto.waSyncAction.WAWebProtobufSyncAction_pb2 import SyncActionData
 
 from tests.whatsapp.delivery import deliver
 from tests.whatsapp.jids import SERVER, Jid
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from tests.whatsapp.world import World
 
 ADDRESS_BOOK = "critical_unblock_low"
+_SET = 0  # the operation's number
 _HASH = struct.Struct("<64H")
 
 
@@ -48,6 +47,9 @@ class AddressBook:
 
     def name(self, contacts: list[tuple[Jid, Jid | None, str]]) -> None:
         """Add a patch that gives these people (address, hidden number if told) names."""
+        # Imported here, in the server's process: it loads the library, which tests never do.
+        from neonize.proto.waServerSync.WAWebProtobufsServerSync_pb2 import SyncdPatch
+
         keys = _expand(self.key, b"WhatsApp Mutation Keys", 160)
         index_key, cipher_key, value_key, snapshot_key, patch_key = (
             keys[at : at + 32] for at in range(0, 160, 32)
@@ -61,7 +63,7 @@ class AddressBook:
             index = hmac.digest(index_key, data.index, "sha256")
             sealed = _seal(cipher_key, data.SerializeToString())
             mac = self._value_mac(value_key, sealed)
-            mutation = patch.mutations.add(operation=SyncdMutation.SET)
+            mutation = patch.mutations.add(operation=_SET)
             mutation.record.index.blob = index
             mutation.record.value.blob = sealed + mac
             mutation.record.keyID.ID = self.key_id
@@ -73,7 +75,7 @@ class AddressBook:
         self.patches.append(patch.SerializeToString())
 
     def _value_mac(self, key: bytes, sealed: bytes) -> bytes:
-        named = bytes((SyncdMutation.SET + 1,)) + self.key_id
+        named = bytes((_SET + 1,)) + self.key_id
         length = len(named).to_bytes(8, "big")
         return hmac.digest(key, named + sealed + length, "sha512")[:32]
 
@@ -121,7 +123,10 @@ def _collection(device: Device, asked: Node) -> Node:
     )
 
 
-def _action(jid: Jid, lid: Jid | None, shown: str) -> SyncActionData:
+def _action(jid: Jid, lid: Jid | None, shown: str) -> Any:
+    """The record of a contact, as a protobuf message."""
+    from neonize.proto.waSyncAction.WAWebProtobufSyncAction_pb2 import SyncActionData
+
     data = SyncActionData(index=json.dumps(["contact", str(jid)]).encode(), version=2)
     data.value.timestamp = int(time.time() * 1000)
     contact = data.value.contactAction
