@@ -86,5 +86,6 @@ def wa_settings(instance: Instance) -> WaSettingsAnswer:
 
 
 def history_item(change: StateChange) -> StateHistoryItem:
-    """Return one line of ``getStateInstanceHistory``."""
-    return StateHistoryItem(change.state, change.at_ms // 1000, change.phone)
+    """Return one line of ``getStateInstanceHistory``; only ``authorized`` has a number."""
+    phone = change.phone if change.state is State.AUTHORIZED else ""
+    return StateHistoryItem(change.state, change.at_ms // 1000, phone)

@@ -97,6 +97,9 @@ async def test_states_are_remembered_newest_first(on_each: Tenant) -> None:
     lines = (await on_each.get("getStateInstanceHistory")).json()
     states = [line["stateInstance"] for line in lines]
     assert states == ["suspended", "authorized", "blocked", "authorized"]
+    numbers = [line["phoneNumber"] for line in lines]
+    assert numbers == ["", numbers[1], "", numbers[1]]
+    assert numbers[1].isdigit()
     assert set(lines[0]) == {"stateInstance", "timestamp", "phoneNumber"}
     for query, body in (("count=2", None), ("", b'{"count": 2}'), ("", b'{"count": "2"}')):
         reply = await on_each.get("GetStateInstanceHistory", query, body)
@@ -116,6 +119,13 @@ async def test_a_reboot_brings_the_account_back(tenant: Tenant) -> None:
 async def history(tenant: Tenant) -> list[dict[str, str]]:
     told: list[dict[str, str]] = (await tenant.get("getStateInstanceHistory")).json()
     return told
+
+
+async def test_the_history_of_a_logout_carries_no_number(tenant: Tenant) -> None:
+    await tenant.get("logout")
+    await tenant.state("notAuthorized")
+    latest = (await history(tenant))[0]
+    assert (latest["stateInstance"], latest["phoneNumber"]) == ("notAuthorized", "")
 
 
 async def test_a_new_token_kills_the_old_one_at_once(tenant: Tenant) -> None:
