@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test lint interop soak bench docs lock clean
+.PHONY: help setup demo test coverage lint interop soak bench docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -26,8 +26,11 @@ lint: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint  ## lint, then the whole suite
-	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile
+test: lint  ## lint, then the whole suite with branch coverage and its floor
+	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+
+coverage: $(STAMP)  ## the lines that the last `make test` did not reach
+	$(BIN)/coverage report --show-missing --skip-covered --fail-under=0
 
 interop: $(STAMP)  ## the gateway and Baileys on our own WhatsApp server (needs npm's registry)
 	interop/prepare $(BIN)/python

@@ -108,6 +108,7 @@ class FakeWhatsApp:
         env[RECEIVED] = str(self.received)
         path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
         env["PYTHONPATH"] = path
+        env |= {name: text for name, text in os.environ.items() if name.startswith("COVERAGE")}
         if contacts is not None:
             env[CONTACTS] = str(contacts)
         return env
