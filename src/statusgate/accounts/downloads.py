@@ -181,6 +181,8 @@ class Downloads:
         await self._store.put(f"{download.instance_id}/{stored.name}", path)
 
         def work(tx: Transaction, changes: Changes) -> bool:
+            if not tx.awaits_file(download.instance_id, download.status_no):
+                return False
             status = tx.attach_file(download.instance_id, download.status_no, stored, thumbnail)
             if status is not None:
                 changes.file_settled(status)
@@ -219,6 +221,8 @@ class Downloads:
 
     async def _give_up(self, instance_id: InstanceId, status_no: int) -> None:
         def work(tx: Transaction, changes: Changes) -> None:
+            if not tx.awaits_file(instance_id, status_no):
+                return
             tx.drop_download(instance_id, status_no)
             status = tx.status_by_no(instance_id, status_no)
             if status is not None:

@@ -52,6 +52,11 @@ class Row(msgspec.Struct, frozen=True):
             _earliest(self.read_ms, other.read_ms),
         )
 
+    def stages(self, above: Progress, to: Progress) -> list[tuple[Progress, int]]:
+        """The receipts that carried it from *above* up to *to*, each with its time."""
+        times = ((Progress.DELIVERED, self.delivered_ms), (Progress.READ, self.read_ms))
+        return [(kind, at) for kind, at in times if at is not None and above < kind <= to]
+
     def newest_ms(self) -> int | None:
         """The time of the newest receipt in the row."""
         if self.delivered_ms is None or self.read_ms is None:
@@ -76,8 +81,8 @@ class Receipt(msgspec.Struct, frozen=True):
 class ReceiptChange(msgspec.Struct, frozen=True, kw_only=True):
     """One row that a batch of receipts changed.
 
-    *raised_to* is the progress it reached for the first time, None if only an earlier time
-    was learned.
+    *raised_to* is the progress it reached for the first time, *raised_from* where it stood
+    before; None if only an earlier time was learned.
     """
 
     status_no: int
@@ -86,6 +91,7 @@ class ReceiptChange(msgspec.Struct, frozen=True, kw_only=True):
     viewer: Address
     row: Row
     raised_to: Progress | None
+    raised_from: Progress = Progress.PENDING
     raised_status: bool = False
     """the batch carried the status itself further, to this row's progress at least"""
 

@@ -45,6 +45,10 @@ class Media(Statuses):
         self._db.run("drop_download", **key)
         return self.status_by_no(instance_id, status_no)
 
+    def awaits_file(self, instance_id: InstanceId, status_no: int) -> bool:
+        """Whether the file of a status is still to be fetched."""
+        return bool(self._db.run("awaits_file", instance_id=instance_id, status_no=status_no))
+
     def instances_with_downloads(self, now_ms: int) -> list[InstanceId]:
         """Instances that have files to fetch now."""
         rows = self._db.run("instances_with_downloads", now_ms=now_ms)

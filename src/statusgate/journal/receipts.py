@@ -118,6 +118,7 @@ class Receipts(People):
                 viewer=viewers[number].address,
                 row=change.new,
                 raised_to=change.raised_to,
+                raised_from=change.old.progress,
                 raised_status=(change.raised_to or Progress.PENDING) > by_no[status_no].reached,
             )
             for (status_no, number), change in self._raise_rows(instance_id, raised).items()

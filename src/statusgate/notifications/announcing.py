@@ -19,10 +19,11 @@ from statusgate.changes.changes import (
 from statusgate.domain.clock import Clock
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
-from statusgate.domain.receipt import Progress, Row
+from statusgate.domain.receipt import Progress, ReceiptChange
 from statusgate.domain.status import Status
 from statusgate.journal import Transaction
 from statusgate.wire import events, notifications
+from statusgate.wire.notifications import ReceiptStatus
 
 
 class Announcing:
@@ -73,6 +74,8 @@ class _Announcement:
         self._shown = shown
         self.bodies: list[bytes] = []
         self.lines: list[bytes] = []
+        self._awaiting: dict[int, bool] = {}
+        """by number: whether the file of a status is still to be fetched"""
 
     def compose(self) -> None:
         """Contacts first, so that a status comes after its author; deletions last."""
@@ -112,10 +115,15 @@ class _Announcement:
             self._early(status)
 
     def _file_settled(self, fact: FileSettled) -> None:
-        """Incoming statuses and those posted on the phone are announced with their file."""
+        """Incoming statuses and those posted on the phone are announced with their file, and
+        then the receipts that arrived meanwhile."""
         status = self._changes.statuses.get(fact.status_no)
-        if status is not None and not (status.outgoing and status.by_api):
-            self._message(status)
+        if status is None or (status.outgoing and status.by_api):
+            return
+        self._message(status)
+        if status.outgoing:
+            for receipt in self._so_far(status):
+                self._receipt(receipt, logged=False)
 
     def _message(self, status: Status) -> None:
         """Announce a status that is complete."""
@@ -143,25 +151,30 @@ class _Announcement:
 
     def _early(self, status: Status) -> None:
         """Announce receipts that came before their status and were applied with it."""
+        for receipt in self._so_far(status):
+            self._receipt(receipt)
+
+    def _so_far(self, status: Status) -> Iterable[ReceiptChange]:
+        """What the rows of a status had reached before the receipts of this transaction."""
         if status.reached is Progress.PENDING:
             return
-        announced = {
-            (one.status_no, one.viewer.chat_id)
-            for one in self._changes.receipts
-            if one.raised_to is not None
-        }
+        before: dict[tuple[int, str], Progress] = {}
+        for change in self._changes.receipts:
+            before.setdefault((change.status_no, change.viewer.chat_id), change.raised_from)
         for one in reversed(self._tx.recipients(status)):
-            if one.row != Row() and (status.no, one.address.chat_id) not in announced:
-                self._receipt(
-                    status.status_id, one.address.chat_id, one.row, by_api=status.by_api
-                )
+            yield ReceiptChange(
+                status_no=status.no,
+                status_id=status.status_id,
+                by_api=status.by_api,
+                viewer=one.address,
+                row=one.row,
+                raised_to=before.get((status.no, one.address.chat_id), Progress.READ),
+            )
 
     def _receipts_recorded(self, fact: ReceiptsRecorded) -> None:
         raised: list[int] = []
         for one in fact.receipts:
-            if one.raised_to is None:
-                continue
-            self._receipt(one.status_id, one.viewer.chat_id, one.row, by_api=one.by_api)
+            self._receipt(one)
             if one.raised_status:
                 raised.append(one.status_no)
         for status in self._changed(dict.fromkeys(raised)):
@@ -171,28 +184,40 @@ class _Announcement:
         found = (self._changes.statuses.get(number) for number in numbers)
         return (status for status in found if status is not None)
 
-    def _receipt(self, status_id: str, viewer: str, row: Row, *, by_api: bool) -> None:
-        if row.read_ms is not None:
-            self._receipt_of(status_id, viewer, "read", row.read_ms, by_api=by_api)
-        elif row.delivered_ms is not None:
-            self._receipt_of(status_id, viewer, "delivered", row.delivered_ms, by_api=by_api)
+    def _receipt(self, change: ReceiptChange, *, logged: bool = True) -> None:
+        """Announce each kind of receipt that a row has for the first time.
 
-    def _receipt_of(
-        self,
-        status_id: str,
-        viewer: str,
-        status: notifications.ReceiptStatus,
-        at_ms: int,
-        *,
-        by_api: bool,
-    ) -> None:
-        self.lines.append(events.receipt_line(status_id, viewer, status, at_ms))
-        if self._settings.status_receipt_webhook:
-            self.bodies.append(
-                notifications.receipt_body(
-                    self._instance, status_id, viewer, status, at_ms, by_api=by_api
+        Notifications wait for that of the status itself, which waits for its file.
+        """
+        if change.raised_to is None:
+            return
+        queued = self._settings.status_receipt_webhook and not self._awaits_file(change)
+        for kind, at_ms in change.row.stages(change.raised_from, change.raised_to):
+            name: ReceiptStatus = "read" if kind is Progress.READ else "delivered"
+            viewer = change.viewer.chat_id
+            if logged:
+                self.lines.append(events.receipt_line(change.status_id, viewer, name, at_ms))
+            if queued:
+                self.bodies.append(
+                    notifications.receipt_body(
+                        self._instance,
+                        change.status_id,
+                        viewer,
+                        name,
+                        at_ms,
+                        by_api=change.by_api,
+                    )
                 )
-            )
+
+    def _awaits_file(self, change: ReceiptChange) -> bool:
+        """Whether the status was posted on the phone and its file is still to be fetched."""
+        if change.by_api:
+            return False
+        awaits = self._awaiting.get(change.status_no)
+        if awaits is None:
+            awaits = self._tx.awaits_file(self._instance.id, change.status_no)
+            self._awaiting[change.status_no] = awaits
+        return awaits
 
     def _state_changed(self, fact: InstanceStateChanged) -> None:
         self.lines.append(events.state_line(fact.instance, fact.at_ms))

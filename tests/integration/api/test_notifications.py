@@ -55,17 +55,16 @@ async def test_every_shape_satisfies_a_strict_consumer(on_each: Tenant) -> None:
         {"event": "state", "state": "suspended"},
         {"event": "state", "state": "authorized"},
     )
-    told = await drain(tenant, 5)
+    told = await drain(tenant, 6)
     kinds = [type(one) for one in told]
     assert kinds[0] is notified.Incoming
     assert kinds[1] is notified.Outgoing
     assert kinds[-2:] == [notified.State, notified.State]
     receipts = [one for one in told if isinstance(one, notified.Outcome)]
-    assert [(one.chatId, one.status, one.sendByApi) for one in receipts][-1] == (
-        ANNA,
-        "read",
-        False,
-    )
+    assert [(one.chatId, one.status, one.sendByApi) for one in receipts] == [
+        (ANNA, "delivered", False),
+        (ANNA, "read", False),
+    ]
     first = told[0]
     assert isinstance(first, notified.Incoming)
     assert first.senderData.senderContactName == "Anna K"
@@ -121,6 +120,54 @@ async def test_receipts_that_came_before_their_status_are_announced_with_it(
     )
     told = await drain(tenant, 2)
     assert [type(one) for one in told] == [notified.Outgoing, notified.Outcome]
+
+
+def receipt(status: str) -> dict[str, str]:
+    """Anna's receipt of the status ``B1``."""
+    return {"event": "receipt", "idMessage": "B1", "participant": ANNA, "status": status}
+
+
+def mine(kind: str) -> dict[str, str]:
+    """The status ``B1``, posted on the phone."""
+    text = {"text": "Mine"} if kind == "text" else {}
+    return {"event": "phoneStatus", "type": kind, "idMessage": "B1"} | text
+
+
+@pytest.mark.parametrize("kind", ["text", "image"])
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [["status", "delivered", "read"]],
+        [["status", "read", "delivered"]],
+        [["status"], ["delivered", "read"]],
+        [["status", "delivered"], ["read"]],
+        [["delivered"], ["status", "read"]],
+        [["delivered", "read"], ["status"]],
+        [["status", "delivered", "delivered"], ["delivered", "read", "read"]],
+    ],
+)
+async def test_a_status_its_delivery_and_its_view_are_announced_once_each_in_this_order(
+    tenant: Tenant, kind: str, batches: list[list[str]]
+) -> None:
+    await tenant.post("setSettings", ALL)
+    await tenant.simulate(CONTACT)
+    for batch in batches:
+        steps = (mine(kind) if name == "status" else receipt(name) for name in batch)
+        await tenant.simulate(*steps)
+    told = await drain(tenant, 3)
+    assert isinstance(told[0], notified.Outgoing)
+    assert [one.status for one in told[1:] if isinstance(one, notified.Outcome)] == [
+        "delivered",
+        "read",
+    ]
+
+
+async def test_a_delivery_told_after_the_view_is_no_news(tenant: Tenant) -> None:
+    await tenant.post("setSettings", ALL)
+    await tenant.simulate(mine("text"), receipt("read"))
+    await tenant.simulate(receipt("delivered"))
+    told = await drain(tenant, 2)
+    assert [one.status for one in told if isinstance(one, notified.Outcome)] == ["read"]
 
 
 async def test_nothing_is_announced_unless_the_settings_ask_for_it(tenant: Tenant) -> None:
