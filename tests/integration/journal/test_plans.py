@@ -56,7 +56,7 @@ HOT = {
     "file": {"files_pkey"},
     "due_downloads": {"downloads_pkey"},
     "instances_with_downloads": {"downloads_due"},
-    "awaits_file": {"downloads_pkey"},
+    "awaits_file": set(),
     "next_download": {"downloads_due"},
     "expired_statuses": {"statuses_window"},
     "count_notifications": {"notifications_waiting"},

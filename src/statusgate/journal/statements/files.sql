@@ -41,7 +41,7 @@ ORDER BY status_no
 LIMIT :limit;
 
 -- name: awaits_file
-SELECT attempts FROM downloads WHERE instance_id = :instance_id AND status_no = :status_no;
+SELECT status_no FROM downloads WHERE instance_id = :instance_id AND status_no = :status_no;
 
 -- name: want_download
 -- Only for a status that is there, and once.
