@@ -32,6 +32,10 @@ class FetchFailed(StatusgateError):
         self.reason = reason
 
 
+class FileMoved(FetchFailed):
+    """The file's address redirects to another, which is never followed."""
+
+
 class FileTooLarge(FetchFailed):
     """The file is there, and over the limit."""
 

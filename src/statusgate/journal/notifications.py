@@ -96,11 +96,26 @@ class Notifications(Part):
             return None
         return self._queue(instance_id, [(found.webhook_id, found.body)], now_ms)
 
-    def record_delivery(self, instance_id: InstanceId, delivery: Delivery) -> None:
-        """Keep the outcome of an attempt; its number follows from those before."""
-        counted = self._db.run(
-            "count_attempt", instance_id=instance_id, receipt_id=delivery.receipt_id
-        )
+    def record_delivery(
+        self, instance_id: InstanceId, delivery: Delivery, ended_ms: int | None = None
+    ) -> None:
+        """Keep the outcome of an attempt; its number follows from those before.
+
+        *ended_ms*: the notification was delivered, and leaves the queue.
+        """
+        receipt_id = delivery.receipt_id
+        if ended_ms is None:
+            counted = self._db.run(
+                "count_attempt", instance_id=instance_id, receipt_id=receipt_id
+            )
+        else:
+            counted = self._db.run(
+                "count_last_attempt",
+                instance_id=instance_id,
+                receipt_id=receipt_id,
+                outcome=End.DELIVERED,
+                ended_ms=ended_ms,
+            )
         if not counted:
             return
         numbered = msgspec.structs.replace(delivery, attempt=counted[0].attempts)

@@ -10,7 +10,7 @@ from statusgate.accounts.instances import Instances
 from statusgate.domain.clock import Clock
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
-from statusgate.domain.notification import Backlog, Delivery, End, Notification, Streak
+from statusgate.domain.notification import Backlog, Delivery, Notification, Streak
 from statusgate.domain.outbound_http import (
     LONGEST_PAUSE_SECONDS,
     Delivered,
@@ -87,14 +87,13 @@ class Pushing:
         now_ms = self._clock.now_ms()
         step = next_step(attempt.outcome)
 
-        def work(tx: Transaction) -> tuple[set[str], _Found]:
-            news = _record(tx, attempt, step, now_ms)
-            return news, _look(tx, instance_id)
+        def work(tx: Transaction) -> tuple[_Recorded, _Found]:
+            recorded = _record(tx, attempt, step, now_ms)
+            return recorded, _Found(tx.first_notification(instance_id), recorded.streak)
 
-        new_events, found = await self._journal.write(instance_id, work)
+        recorded, found = await self._journal.write(instance_id, work)
         _count(attempt)
-        for event in sorted(new_events):
-            _notify_operator(event, attempt)
+        _log(attempt, recorded, now_ms)
         return await self._judged(instance_id, found)
 
     async def _judged(self, instance_id: InstanceId, found: "_Found") -> Next:
@@ -113,6 +112,14 @@ class _Found(msgspec.Struct, frozen=True):
     streak: Streak | None
 
 
+class _Recorded(msgspec.Struct, frozen=True):
+    """The streak of failures before and after an attempt, and operator events that are new."""
+
+    before: Streak | None
+    streak: Streak | None
+    events: frozenset[str] = frozenset()
+
+
 def _look(tx: Transaction, instance_id: InstanceId) -> _Found:
     head = tx.first_notification(instance_id)
     return _Found(head, tx.push_streak(instance_id) if head is not None else None)
@@ -128,29 +135,27 @@ def _due_or_paused(
     return Due(head, url, instance.settings.webhook_url_token)
 
 
-def _record(tx: Transaction, attempt: Attempt, step: Step, now_ms: int) -> set[str]:
-    """Record the attempt and its consequence; returns operator events that are new."""
-    head = attempt.due.notification
-    tx.record_delivery(head.instance_id, _delivery(attempt))
-    streak = tx.push_streak(head.instance_id)
+def _record(tx: Transaction, attempt: Attempt, step: Step, now_ms: int) -> _Recorded:
+    """Record the attempt and its consequence."""
+    instance_id = attempt.due.notification.instance_id
+    before = tx.push_streak(instance_id)
     if isinstance(step, Delivered):
-        tx.end_notification(head.instance_id, head.receipt_id, End.DELIVERED, now_ms)
-        if streak is not None:
-            tx.set_push_streak(head.instance_id, None)
-        return set()
-    since_ms = streak.since_ms if streak else now_ms
-    reported = streak.told if streak else frozenset()
-    news = _events(step, now_ms - since_ms) - reported
-    tx.set_push_streak(
-        head.instance_id,
-        Streak(
-            until_ms=now_ms + step.pause_seconds * 1000,
-            since_ms=since_ms,
-            url=attempt.due.url,
-            told=reported | news,
-        ),
+        tx.record_delivery(instance_id, _delivery(attempt), ended_ms=now_ms)
+        if before is not None:
+            tx.set_push_streak(instance_id, None)
+        return _Recorded(before, None)
+    tx.record_delivery(instance_id, _delivery(attempt))
+    since_ms = before.since_ms if before else now_ms
+    reported = before.told if before else frozenset()
+    events = _events(step, now_ms - since_ms) - reported
+    streak = Streak(
+        until_ms=now_ms + step.pause_seconds * 1000,
+        since_ms=since_ms,
+        url=attempt.due.url,
+        told=reported | events,
     )
-    return set(news)
+    tx.set_push_streak(instance_id, streak)
+    return _Recorded(before, streak, events)
 
 
 def _events(step: Retry | Gone, lasts_ms: int) -> frozenset[str]:
@@ -193,14 +198,24 @@ def _count(attempt: Attempt) -> None:
     telemetry.push_seconds.observe(attempt.seconds)
 
 
-def _notify_operator(event: str, attempt: Attempt) -> None:
-    """Once a streak: a line in the log and a count; never in the client's own queue."""
-    telemetry.operator_events_total.labels(event).inc()
+def _log(attempt: Attempt, recorded: _Recorded, now_ms: int) -> None:
+    """A line for each failed attempt, for what an operator should see once a streak, and for
+    the end of a streak."""
+    instance_id = attempt.due.notification.instance_id
+    if recorded.streak is None:
+        if recorded.before is not None:
+            seconds = (now_ms - recorded.before.since_ms) // 1000
+            log.info("webhook.works_again", instance=instance_id, after_seconds=seconds)
+        return
     delivery = _delivery(attempt)
-    log.warning(
-        event,
-        instance=attempt.due.notification.instance_id,
-        receipt=delivery.receipt_id,
-        code=delivery.code,
-        reason=delivery.reason,
-    )
+    failure = {
+        "instance": instance_id,
+        "receipt": delivery.receipt_id,
+        "code": delivery.code,
+        "reason": delivery.reason,
+    }
+    seconds = (recorded.streak.until_ms - now_ms) // 1000
+    log.info("webhook.failed", outcome=delivery.outcome, again_in_seconds=seconds, **failure)
+    for event in sorted(recorded.events):
+        telemetry.operator_events_total.labels(event).inc()
+        log.warning(event, **failure)

@@ -21,6 +21,7 @@ from statusgate.domain.outbound_http import (
     Fault,
     Fetched,
     FetchFailed,
+    FileMoved,
     FileTooLarge,
     PushAnswer,
     PushFailed,
@@ -43,6 +44,7 @@ KEPT_PER_HOST: Final = 128
 T = TypeVar("T")
 
 _HEAD_ALLOWANCE = 2 * 1024 * 1024
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 256 * 1024
 _LARGE_BODY = 1024 * 1024
 _MIMETYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
@@ -192,6 +194,8 @@ def _where(text: str) -> URL:
 
 
 def _check_answer(answer: aiohttp.ClientResponse, limit_bytes: int) -> None:
+    if answer.status in _REDIRECTS:
+        raise FileMoved(f"answered {answer.status}")
     if answer.status != 200:
         raise FetchFailed(f"answered {answer.status}")
     if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":

@@ -1,6 +1,7 @@
 """Accepting a status and queueing it."""
 
 import msgspec
+import structlog
 
 from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
@@ -15,6 +16,7 @@ from statusgate.domain.outbox import KEPT_MS, Draft, Outgoing, Phase, Publicatio
 from statusgate.domain.status import Kind, NewStatus, Status
 from statusgate.journal import Transaction
 
+log = structlog.get_logger()
 FARTHEST_MS = 365 * 86_400_000
 _MIMETYPES = {
     Kind.TEXT: "",
@@ -67,6 +69,13 @@ class Publishing:
                 self._join(tx, changes, outgoing, joined_ms=now_ms, posted_ms=now_ms)
 
         await self._publisher.record(instance.id, work)
+        log.info(
+            "status.accepted",
+            instance=instance.id,
+            status=outgoing.status_id,
+            kind=str(draft.kind),
+            send_at_ms=draft.send_at_ms,
+        )
         return outgoing.status_id
 
     async def join_queue(self, instance_id: InstanceId, status_id: str) -> None:

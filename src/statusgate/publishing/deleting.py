@@ -2,6 +2,8 @@
 
 import asyncio
 
+import structlog
+
 from statusgate.accounts.manager import AccountManager
 from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
@@ -13,6 +15,7 @@ from statusgate.domain.outbox import Outgoing, Phase
 from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction
 
+log = structlog.get_logger()
 _LOOK_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 120.0
 
@@ -46,6 +49,7 @@ class Deleting:
             waited += _LOOK_SECONDS
         if isinstance(found, Status):
             await self._revoke(instance, found)
+        log.info("status.deleted", instance=instance.id, status=status_id)
 
     async def clear(self, instance: Instance) -> None:
         """Remove all that waits or is scheduled; what the engine has stays."""

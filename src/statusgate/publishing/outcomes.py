@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import msgspec
+import structlog
 
 from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
@@ -15,6 +16,7 @@ from statusgate.domain.status import Failure, FailureReason
 from statusgate.journal import Journal, Transaction
 from statusgate.publishing.accepting import journal_status
 
+log = structlog.get_logger()
 EXPIRED = Failure(FailureReason.QUEUE_EXPIRED, "Not sent within 24 hours")
 ENGINE_FAULT = Failure(FailureReason.ENGINE_ERROR, "The engine could not publish the status")
 _WHY_SKIPPED = {
@@ -44,10 +46,10 @@ class Outcomes:
         at_ms = self._clock.now_ms()
         instance_id = outgoing.instance_id
 
-        def work(tx: Transaction, changes: Changes) -> None:
+        def work(tx: Transaction, changes: Changes) -> bool:
             present = tx.outgoing_one(instance_id, outgoing.status_id)
             if present is None:
-                return
+                return False
             status_no = present.status_no
             if status_no is None:
                 status = journal_status(tx, present, at_ms)
@@ -55,10 +57,18 @@ class Outcomes:
                 status_no = status.no
             tx.forget_outgoing(instance_id, outgoing.status_id)
             failed = tx.mark_failed(instance_id, status_no, failure, at_ms)
-            if failed is not None and failed.failed_ms == at_ms:
-                changes.outcome_recorded(failed)
+            if failed is None or failed.failed_ms != at_ms:
+                return False
+            changes.outcome_recorded(failed)
+            return True
 
-        await self._publisher.record(instance_id, work)
+        if await self._publisher.record(instance_id, work):
+            log.info(
+                "status.failed",
+                instance=instance_id,
+                status=outgoing.status_id,
+                reason=str(failure.reason),
+            )
 
     async def fail_without_recipients(self, outgoing: Outgoing) -> None:
         """It will not be published: all whom its sender named were left out (D36)."""
@@ -88,17 +98,27 @@ class Outcomes:
         instance_id, status_no = outgoing.instance_id, _number(outgoing)
         added = _beyond(audience, sent.recipients)
 
-        def work(tx: Transaction, changes: Changes) -> None:
+        def work(tx: Transaction, changes: Changes) -> bool:
             if not tx.forget_outgoing(instance_id, outgoing.status_id):
-                return
+                return False
             tx.add_recipients(instance_id, status_no, added)
             tx.refuse(instance_id, status_no, sent.refused)
             _leave_out(tx, changes, outgoing, sent.skipped, added=len(added))
             raised = tx.mark_sent(instance_id, status_no, sent.wire_id, at_ms)
-            if raised is not None and raised.sent_ms == at_ms:
-                changes.outcome_recorded(raised)
+            if raised is None or raised.sent_ms != at_ms:
+                return False
+            changes.outcome_recorded(raised)
+            return True
 
-        await self._publisher.record(instance_id, work)
+        if await self._publisher.record(instance_id, work):
+            log.info(
+                "status.sent",
+                instance=instance_id,
+                status=outgoing.status_id,
+                recipients=len(audience) - len(sent.skipped) + len(added),
+                skipped=len(sent.skipped),
+                refused=len(sent.refused),
+            )
 
 
 def _no_recipients(skipped: Iterable[LeftOut]) -> Failure:

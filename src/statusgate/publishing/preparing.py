@@ -25,7 +25,7 @@ from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.instance import Instance
 from statusgate.domain.media import StoredFile, media_url
 from statusgate.domain.media_types import MAX_FILE_BYTES
-from statusgate.domain.outbound_http import FetchFailed, FileTooLarge
+from statusgate.domain.outbound_http import FetchFailed, FileMoved, FileTooLarge
 from statusgate.domain.outbox import Outgoing, Prepared
 from statusgate.domain.status import Failure, FailureReason, Kind
 from statusgate.domain.waiting import happens_within
@@ -39,6 +39,9 @@ from statusgate.publishing.signals import Signals
 
 log = structlog.get_logger()
 FETCH_FAILED = Failure(FailureReason.FETCH_FAILED, "File could not be fetched")
+MOVED = Failure(
+    FailureReason.FETCH_FAILED, "File could not be fetched: its address redirects to another"
+)
 TOO_LARGE = Failure(FailureReason.FILE_TOO_LARGE, "File exceeds the limit of 100 MB")
 _AT_ONCE = 32
 _EACH = 4
@@ -180,15 +183,27 @@ class Preparing:
             await self._fetch(outgoing, source)
         except FileTooLarge:
             return TOO_LARGE
+        except FileMoved:
+            return MOVED
         except FetchFailed as error:
-            log.info("status.fetch", instance=outgoing.instance_id, reason=error.reason)
+            log.info(
+                "status.not_fetched",
+                instance=outgoing.instance_id,
+                status=outgoing.status_id,
+                reason=error.reason,
+            )
             return FETCH_FAILED
         wanted = self._limits.wanted(outgoing.draft.kind)
         converted = await self._converter.convert(
             outgoing.instance_id, source, wanted, folder / "target"
         )
         if isinstance(converted, ConversionFailed):
-            log.info("status.media", instance=outgoing.instance_id, reason=converted.detail)
+            log.info(
+                "status.not_converted",
+                instance=outgoing.instance_id,
+                status=outgoing.status_id,
+                reason=converted.detail,
+            )
             return Failure(converted.reason, converted.description)
         return converted
 

@@ -234,7 +234,12 @@ class Queue:
         try:
             sent = await self._sending.post(engine, head, audience)
         except EngineRejected as error:
-            log.warning("status.refused", instance=self._id, reason=str(error)[:200])
+            log.warning(
+                "status.refused",
+                instance=self._id,
+                status=head.status_id,
+                reason=str(error)[:200],
+            )
             await self._ended(self._outcomes.fail(head, refused(error.code)))
         except EngineUncertain:
             await self._ended(self._outcomes.fail(head, ENGINE_FAULT))

@@ -119,6 +119,29 @@ async def test_attempts_are_numbered_and_kept(account: Account) -> None:
     assert await account.read(lambda tx: tx.deliveries(INSTANCE, 9)) == []
 
 
+async def test_the_attempt_that_delivers_ends_the_notification(account: Account) -> None:
+    await queue(account, b"1", b"2")
+    done = Delivery(receipt_id=1, at_ms=5, duration_ms=7, outcome="delivered", code=200)
+    await account.write(lambda tx: tx.record_delivery(INSTANCE, done, ended_ms=12))
+    assert [one.receipt_id for one in await waiting(account)] == [2]
+    found = await account.read(lambda tx: tx.notification(INSTANCE, 1))
+    assert found is not None
+    assert (found.ended_ms, found.outcome, found.attempts) == (12, "delivered", 1)
+
+
+async def test_a_delivery_does_not_change_how_a_notification_had_ended(
+    account: Account,
+) -> None:
+    """As when it was dropped while an attempt was in flight."""
+    await queue(account, b"1")
+    await account.write(lambda tx: tx.end_notification(INSTANCE, 1, End.DROPPED, 9))
+    done = Delivery(receipt_id=1, at_ms=5, duration_ms=7, outcome="delivered", code=200)
+    await account.write(lambda tx: tx.record_delivery(INSTANCE, done, ended_ms=12))
+    found = await account.read(lambda tx: tx.notification(INSTANCE, 1))
+    assert found is not None
+    assert (found.ended_ms, found.outcome, found.attempts) == (9, "dropped", 1)
+
+
 async def test_a_streak_is_kept_until_it_ends(account: Account) -> None:
     streak = Streak(until_ms=9, since_ms=1, url="http://x/", told=frozenset({"a.b", "c.d"}))
     for wanted in (streak, Streak(until_ms=10, since_ms=1, url="http://y/"), None):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from structlog.testing import capture_logs
 
 from statusgate import telemetry
 from statusgate.domain.ids import InstanceId
@@ -83,6 +84,25 @@ async def test_the_operator_hears_once_a_streak(outcome: PushOutcome, event: str
         await w.queue(b'{"n":1}', b'{"n":2}')
         await w.advance(7201)
         assert counted(event) == before + 2  # one streak a notification
+
+
+async def test_a_receiver_that_fails_is_in_the_log_until_it_works_again() -> None:
+    async with world() as w:
+        w.sender.outcomes = [PushAnswer(500), PushFailed(Fault.SILENT, "TimeoutError")]
+        with capture_logs() as lines:
+            await w.queue(b'{"text":"secret"}')
+            await w.advance(130)
+        failed = [one for one in lines if one["event"] == "webhook.failed"]
+        assert [(one["outcome"], one["code"], one["reason"]) for one in failed] == [
+            ("failed", 500, ""), ("silent", None, "TimeoutError"),
+        ]  # fmt: skip
+        assert {(one["instance"], one["again_in_seconds"]) for one in failed} == {
+            (INSTANCE, 60)
+        }
+        again = [one for one in lines if one["event"] == "webhook.works_again"]
+        assert [one["after_seconds"] for one in again] == [120]
+        assert "secret" not in repr(lines)
+        assert URL not in repr(lines)
 
 
 async def test_failing_for_an_hour_is_worth_one_notice() -> None:

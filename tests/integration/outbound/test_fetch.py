@@ -9,7 +9,7 @@ import pytest
 
 from statusgate.domain.errors import MediaFull
 from statusgate.domain.media_types import MAX_FILE_BYTES
-from statusgate.domain.outbound_http import Fetched, FetchFailed, FileTooLarge
+from statusgate.domain.outbound_http import Fetched, FetchFailed, FileMoved, FileTooLarge
 from statusgate.outbound.client import GuardedClient
 from tests.integration.outbound.servers import (
     Behaviour,
@@ -114,7 +114,7 @@ BROTLI_BOMB = b"\x1b\x3f\x4b\x4c\x00\x24\xc2\xc4\xc6\x00" + bytes(50)
         reply_and_close(),
         reply(answer("204 No Content")),
         reply(answer("206 Partial Content", body=b"hello")),
-        reply(answer("301 Moved", "Location: /elsewhere")),
+        reply(answer("304 Not Modified")),
         reply(answer("404 Not Found", body=b"hello")),
         reply(answer("500 Error")),
         reply(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nhi"),
@@ -129,6 +129,16 @@ async def test_what_is_no_plain_whole_file_could_not_be_fetched(
     assert str(caught.value) == "file could not be fetched"
     assert caught.value.reason
     assert "hook" not in caught.value.reason
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_an_address_that_redirects_is_named_as_such(
+    status: int, client: GuardedClient, tmp_path: Path
+) -> None:
+    moved = reply(answer(f"{status} Moved", "Location: /elsewhere"))
+    with pytest.raises(FileMoved, match="file could not be fetched"):
+        await fetch(client, moved, tmp_path / "file")
     assert list(tmp_path.iterdir()) == []
 
 

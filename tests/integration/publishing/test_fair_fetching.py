@@ -34,7 +34,9 @@ class FileHost:
             self.asked.append(path)
             if path.startswith("/slow"):
                 await self._wait(reader)
-            if self.opened.is_set() or not path.startswith("/slow"):
+            if path == "/moved":
+                writer.write(b"HTTP/1.1 302 Found\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n")
+            elif self.opened.is_set() or not path.startswith("/slow"):
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(PICTURE))
                 writer.write(PICTURE)
                 await writer.drain()
@@ -131,3 +133,19 @@ async def test_what_is_removed_is_no_longer_fetched(
     if how != "delete instance":
         picture = await post(tenant, host.url("picture"))
         await until(lambda: is_sent(tenant, picture))
+
+
+async def test_the_report_says_that_the_address_of_a_file_redirects(
+    running: Running, host: FileHost
+) -> None:
+    tenant = await running.create()
+    moved = await post(tenant, host.url("moved"))
+    async with asyncio.timeout(20):
+        while await state_of(tenant, moved) == "pending":
+            await asyncio.sleep(0.01)
+    item = (await tenant.get("getStatus", f"idMessage={moved}")).json()
+    assert item["failure"] == {
+        "reason": "fetchFailed",
+        "description": "File could not be fetched: its address redirects to another",
+    }
+    assert host.asked == ["/moved"]

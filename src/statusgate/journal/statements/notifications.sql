@@ -66,6 +66,13 @@ UPDATE notifications SET attempts = attempts + 1
 WHERE instance_id = :instance_id AND receipt_id = :receipt_id
 RETURNING attempts;
 
+-- name: count_last_attempt
+UPDATE notifications SET
+    attempts = attempts + 1, ended_ms = COALESCE(ended_ms, :ended_ms),
+    outcome = CASE WHEN ended_ms IS NULL THEN :outcome ELSE outcome END
+WHERE instance_id = :instance_id AND receipt_id = :receipt_id
+RETURNING attempts;
+
 -- name: add_delivery
 INSERT INTO deliveries (
     instance_id, receipt_id, attempt, at_ms, duration_ms, outcome, code, reason
