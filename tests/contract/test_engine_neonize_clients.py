@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from statusgate.domain.address import Address
 from statusgate.domain.events import (
     ContactsChanged,
     GapClosed,
@@ -138,6 +139,20 @@ async def test_a_viewer_named_by_lid_is_known_as_the_recipient_named_by_phone(
     await mine.expect(IdentityLearned, address=whole(viewer))
     fake.receipts(mine.device, sent.wire_id, [viewer], "read", by="lid", both=False)
     await mine.expect(StatusReceipt)
+
+
+async def test_a_view_names_the_author_as_the_status_did(
+    fake: FakeWhatsApp, mine: Account, friend: RawEngine
+) -> None:
+    """The server checks that: see the rule `receipt_in_another_form`."""
+    person = mine.person
+    await asyncio.to_thread(friend.know, person, by="lid")
+    sent = await call(friend, "post_text", text="by hidden number")
+    await asyncio.to_thread(friend.know, person)
+    got = await mine.expect(StatusReceived, wire_id=sent)
+    assert got.by_lid
+    await mine.engine.mark_viewed(sent, Address(lid=got.author.lid))
+    await asyncio.to_thread(friend.receipt, sent, "READ", person.lid)
 
 
 # -- what cannot be read

@@ -197,6 +197,13 @@ else:
         got = only(Converter(OWN).message(message(Message(ptvMessage=note))))
         assert (got.kind, got.text) == (Kind.VIDEO, "round")
 
+    def test_a_status_tells_in_which_form_its_author_was_named() -> None:
+        hidden, phone = jid("555", "lid"), jid("101")
+        body = Message(conversation="x")
+        for sender, other, by_lid in ((hidden, phone, True), (phone, hidden, False)):
+            got: Any = Converter(OWN).message(message(body, source(sender, other)))[-1]
+            assert (got.author, got.by_lid) == (Address(phone="101", lid="555"), by_lid)
+
     # -- deletions
 
     def revoke(wire_id: str = "ID1", mine: bool = True, participant: str = "") -> Any:

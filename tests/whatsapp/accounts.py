@@ -51,7 +51,8 @@ class Device:
     queue: DeliveryQueue = field(default_factory=DeliveryQueue)
     held: list[Node] = field(default_factory=list)  # by the fault "reorder"
     keyed: set[Jid] = field(default_factory=set)  # devices that hold its sender key
-    received: set[tuple[str, str]] = field(default_factory=set)  # author's phone, message id
+    # author's phone and message id -> the form in which its author was named (jids.LIDS …)
+    received: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     connection: Connection | None = None
 
     @property

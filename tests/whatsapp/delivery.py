@@ -24,8 +24,9 @@ def deliver(world: World, device: Device, stanza: Node, *, front: bool = False) 
     if stanza.tag == "message":
         participant = stanza.jid("participant") or stanza.jid("from")
         author = world.accounts.person(participant) if participant else None
-        if author is not None:
-            device.received.add((author.phone, stanza.text("id")))
+        if author is not None and participant is not None:
+            forms = device.received.setdefault((author.phone, stanza.text("id")), set())
+            forms.add(participant.server)
     if device.is_phone:
         world.history.add("to_phone", device=str(device.jid), id=stanza.text("id"))
         return

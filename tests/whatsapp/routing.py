@@ -232,11 +232,11 @@ def _author(world: World, device: Device, receipt: Node) -> Account | None:
     listed = receipt.child("list")
     if listed is not None:
         ids += [item.text("id") for item in listed.children]
-    for each in ids:
-        if to == STATUS and (author.phone if author else "", each) not in device.received:
-            world.history.violate(
-                "receipt_for_unsent", device=str(device.jid), node=describe(receipt)
-            )
+    for each in ids if to == STATUS else []:
+        forms = device.received.get((author.phone if author else "", each))
+        if forms is None or participant.server not in forms:
+            rule = "receipt_for_unsent" if forms is None else "receipt_in_another_form"
+            world.history.violate(rule, device=str(device.jid), node=describe(receipt))
             return None
     return author
 

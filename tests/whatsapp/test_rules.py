@@ -14,7 +14,7 @@ from tests.whatsapp.accounts import Device
 from tests.whatsapp.client import FakeWhatsApp
 from tests.whatsapp.engines import EngineError, RawEngine
 from tests.whatsapp.history import History
-from tests.whatsapp.jids import STATUS, Jid
+from tests.whatsapp.jids import PHONES, STATUS, Jid
 from tests.whatsapp.nodes import Attrs, Node, Tables, node
 from tests.whatsapp.world import World
 
@@ -147,7 +147,7 @@ def test_only_the_named_device_is_asked_to_retry(world: World, device: Device) -
     account.devices[2] = Device(account, 2)
     viewer = world.accounts.open("7903", "2203")
     viewer.devices[1] = Device(viewer, 1)
-    viewer.devices[1].received.add((account.phone, "A"))
+    viewer.devices[1].received[account.phone, "A"] = {PHONES}
     for kind in ("retry", "read"):
         attrs: Attrs = {"id": "A", "to": STATUS, "participant": device.jid, "type": kind}
         routing.on_receipt(

@@ -150,6 +150,7 @@ class _Recording:
                 sent_ms=event.at_ms if own else None,
                 mimetype=event.media.mimetype if event.media else "",
                 thumbnail=event.thumbnail,
+                by_lid=event.by_lid,
             ),
         )
         if status is None:

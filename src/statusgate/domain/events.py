@@ -84,6 +84,8 @@ class StatusReceived(Event, frozen=True, kw_only=True):
     media: MediaRef | None = None
     thumbnail: bytes = b""
     push_name: str = ""
+    by_lid: bool = False
+    """WhatsApp named the author by LID"""
     at_ms: int
 
 

@@ -93,6 +93,8 @@ class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
     sent_ms: int | None = None
     mimetype: str = ""
     thumbnail: bytes = b""
+    by_lid: bool = False
+    """WhatsApp named the author by LID; receipts must do the same"""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +128,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     mimetype: str
     thumbnail: bytes
     viewed_ms: int | None
+    by_lid: bool = False
+    """as in ``NewStatus``"""
 
     @property
     def base(self) -> Progress:

@@ -252,6 +252,7 @@ def _status_of(row: Any) -> Status:
         mimetype=row.mimetype,
         thumbnail=row.thumbnail,
         viewed_ms=row.viewed_ms,
+        by_lid=row.by_lid == 1,
         author=_sender_of(row) if outgoing else _author_of(row),
         author_name=(row.push_name if outgoing else row.author_name) or "",
         author_contact_name="" if outgoing else row.author_contact_name or "",

@@ -107,7 +107,10 @@ class Reports:
         author = None if chat_id is None else parse_chat_id(chat_id)
         engine = self._accounts.live_engine(instance)
         status = await self._journal.read(lambda tx: _incoming(tx, instance, status_id, author))
-        await engine.mark_viewed(status.wire_id or status.status_id, status.author)
+        author_named = status.author
+        if status.by_lid and author_named.lid:
+            author_named = Address(lid=author_named.lid)
+        await engine.mark_viewed(status.wire_id or status.status_id, author_named)
         at_ms = self._clock.now_ms()
 
         def work(tx: Transaction, changes: Changes) -> None:

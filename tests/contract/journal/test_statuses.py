@@ -33,6 +33,7 @@ async def test_a_status_comes_back_as_it_was_recorded(account: Account) -> None:
         participants=("7@c.us", "8@lid"),
         mimetype="video/mp4",
         thumbnail=b"\xff\xd8\x00",
+        by_lid=True,
     )
     made = await account.write(lambda tx: tx.record_status(INSTANCE, new))
     assert made is not None
@@ -40,7 +41,7 @@ async def test_a_status_comes_back_as_it_was_recorded(account: Account) -> None:
     assert made == await account.read(lambda record: record.status_by_no(INSTANCE, made.no))
     for field in ("status_id", "wire_id", "author", "kind", "text", "background", "font"):
         assert getattr(made, field) == getattr(new, field)
-    for field in ("participants", "posted_ms", "mimetype", "thumbnail"):
+    for field in ("participants", "posted_ms", "mimetype", "thumbnail", "by_lid"):
         assert getattr(made, field) == getattr(new, field)
     assert (made.outgoing, made.by_api, made.reached) == (False, False, Progress.PENDING)
 

@@ -78,8 +78,15 @@ class Converter:
         if event.Message.HasField("protocolMessage"):
             found = _deletion(event.Message.protocolMessage, author, from_me, at_ms)
         else:
-            name = clean(info.Pushname, MAX_NAME)
-            found = status_of(event.Message, info.ID, author, from_me, name, at_ms)
+            found = status_of(
+                event.Message,
+                wire_id=info.ID,
+                author=author,
+                from_me=from_me,
+                by_lid=info.MessageSource.Sender.Server == "lid",
+                push_name=clean(info.Pushname, MAX_NAME),
+                at_ms=at_ms,
+            )
         events: list[EngineEvent] = []
         if found is not None:
             events = [*self._identity(author, at_ms), found]
@@ -135,10 +142,14 @@ class Converter:
                 continue
             if old.key.remoteJID != "status@broadcast" or not _ID.fullmatch(old.key.ID):
                 continue
-            from_me = author.meets(self.own)
-            name = clean(old.pushName, MAX_NAME)
             found = status_of(
-                old.message, old.key.ID, author, from_me, name, min(at_ms, now_ms)
+                old.message,
+                wire_id=old.key.ID,
+                author=author,
+                from_me=author.meets(self.own),
+                by_lid=not author.phone,
+                push_name=clean(old.pushName, MAX_NAME),
+                at_ms=min(at_ms, now_ms),
             )
             if found is not None:
                 yield [found]
@@ -156,17 +167,11 @@ class Converter:
         return [IdentityLearned(address=person, at_ms=at_ms)]
 
 
-def status_of(
-    message: Any, wire_id: str, author: Address, from_me: bool, name: str, at_ms: int
-) -> StatusReceived | None:
-    """Return the status that *message* is; None if it has no content that we know."""
-    common: dict[str, Any] = {
-        "wire_id": wire_id,
-        "author": author,
-        "from_me": from_me,
-        "push_name": name,
-        "at_ms": at_ms,
-    }
+def status_of(message: Any, **common: Any) -> StatusReceived | None:
+    """Return the status that *message* is; None if it has no content that we know.
+
+    *common*: the fields of the event that do not depend on the content.
+    """
     fields = _content(message)
     if "conversation" in fields:
         return StatusReceived(kind=Kind.TEXT, text=clean(message.conversation), **common)

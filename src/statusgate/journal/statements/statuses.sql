@@ -2,7 +2,7 @@
 SELECT s.instance_id, s.status_no, s.status_id, s.wire_id, s.outgoing, s.by_api, s.kind,
        s.text, s.background, s.font, s.participants, s.posted_ms, s.sent_ms, s.failed_ms,
        s.failure_reason, s.failure_text, s.reached, s.last_receipt_ms, s.mimetype, s.thumbnail,
-       s.viewed_ms, s.sender_phone, i.phone AS account_phone, i.lid AS account_lid,
+       s.viewed_ms, s.by_lid, s.sender_phone, i.phone AS account_phone, i.lid AS account_lid,
        i.push_name, p.phone AS author_phone, p.lid AS author_lid, p.name AS author_name,
        coalesce(p.book_name, p.contact_name) AS author_contact_name,
 -- use: file
@@ -45,7 +45,8 @@ WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_
 -- name: add_status
 INSERT INTO statuses (
     instance_id, status_no, author_no, outgoing, by_api, kind, reached, posted_ms, sent_ms,
-    background, font, status_id, wire_id, sender_phone, mimetype, participants, text, thumbnail
+    background, font, status_id, wire_id, sender_phone, mimetype, participants, text, thumbnail,
+    by_lid
 ) VALUES (:*);
 
 -- name: set_sent
