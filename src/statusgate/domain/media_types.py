@@ -14,7 +14,7 @@ HEAD_SIZE = 4096
 """bytes that :func:`sniff` wants to see; fewer will do for most types"""
 
 
-class MediaType(msgspec.Struct, frozen=True, kw_only=True):
+class MediaType(msgspec.Struct, frozen=True):
     """A row of the table."""
 
     mimetype: str
@@ -39,30 +39,19 @@ class MediaType(msgspec.Struct, frozen=True, kw_only=True):
         return self.mimetype.partition("/")[0]
 
 
-UNKNOWN = MediaType(mimetype="application/octet-stream", extensions=("bin",))
+UNKNOWN = MediaType("application/octet-stream", ("bin",))
 
 JPEG = MediaType(
-    mimetype="image/jpeg",
-    extensions=("jpg", "jpeg"),
-    signature=rb"\xff\xd8\xff",
-    decoder="JPEG",
+    "image/jpeg",
+    ("jpg", "jpeg"),
+    rb"\xff\xd8\xff",
+    "JPEG",
     inline=True,
     aliases=("image/jpg", "image/pjpeg"),
 )
-MP4 = MediaType(
-    mimetype="video/mp4",
-    extensions=("mp4",),
-    signature=rb".{4}ftyp",
-    decoder="mov",
-    inline=True,
-)
+MP4 = MediaType("video/mp4", ("mp4",), rb".{4}ftyp", "mov", inline=True)
 OGG = MediaType(
-    mimetype="audio/ogg",
-    extensions=("ogg", "oga", "opus"),
-    signature=rb"OggS",
-    decoder="ogg",
-    inline=True,
-    aliases=("audio/opus",),
+    "audio/ogg", ("ogg", "oga", "opus"), rb"OggS", "ogg", inline=True, aliases=("audio/opus",)
 )
 OPUS_MIMETYPE = "audio/ogg; codecs=opus"
 """of voice notes"""
@@ -72,118 +61,44 @@ _MPEG_RATES = b"".join(rb"\x%x0-\x%xb" % (bits, bits) for bits in range(15))
 
 TABLE = (
     JPEG,
+    MediaType("image/png", ("png",), rb"\x89PNG\r\n\x1a\n", "PNG", inline=True),
+    MediaType("image/webp", ("webp",), rb"RIFF.{4}WEBP", "WEBP", inline=True),
+    MediaType("image/gif", ("gif",), rb"GIF8[79]a", "GIF", inline=True),
+    MediaType("image/heic", ("heic", "heif"), rb".{4}ftyp(?:heic|heix|mif1)"),
+    MediaType("image/avif", ("avif",), rb".{4}ftypavif"),
+    MediaType("video/quicktime", ("mov",), rb".{4}ftypqt  ", "mov"),
+    MediaType("video/3gpp", ("3gp",), rb".{4}ftyp3g[p2]", "mov"),
+    MediaType("video/x-m4v", ("m4v",), rb".{4}ftypM4V[ HP]", "mov"),
     MediaType(
-        mimetype="image/png",
-        extensions=("png",),
-        signature=rb"\x89PNG\r\n\x1a\n",
-        decoder="PNG",
-        inline=True,
-    ),
-    MediaType(
-        mimetype="image/webp",
-        extensions=("webp",),
-        signature=rb"RIFF.{4}WEBP",
-        decoder="WEBP",
-        inline=True,
-    ),
-    MediaType(
-        mimetype="image/gif",
-        extensions=("gif",),
-        signature=rb"GIF8[79]a",
-        decoder="GIF",
-        inline=True,
-    ),
-    MediaType(
-        mimetype="image/heic",
-        extensions=("heic", "heif"),
-        signature=rb".{4}ftyp(?:heic|heix|mif1)",
-    ),
-    MediaType(mimetype="image/avif", extensions=("avif",), signature=rb".{4}ftypavif"),
-    MediaType(
-        mimetype="video/quicktime",
-        extensions=("mov",),
-        signature=rb".{4}ftypqt  ",
-        decoder="mov",
-    ),
-    MediaType(
-        mimetype="video/3gpp",
-        extensions=("3gp",),
-        signature=rb".{4}ftyp3g[p2]",
-        decoder="mov",
-    ),
-    MediaType(
-        mimetype="video/x-m4v",
-        extensions=("m4v",),
-        signature=rb".{4}ftypM4V[ HP]",
-        decoder="mov",
-    ),
-    MediaType(
-        mimetype="audio/mp4",
-        extensions=("m4a",),
-        signature=rb".{4}ftypM4[AB] ",
-        decoder="mov",
-        inline=True,
-        aliases=("audio/x-m4a",),
+        "audio/mp4", ("m4a",), rb".{4}ftypM4[AB] ", "mov", inline=True, aliases=("audio/x-m4a",)
     ),
     MP4,
-    MediaType(
-        mimetype="video/webm",
-        extensions=("webm",),
-        signature=rb"\x1aE\xdf\xa3.{0,56}webm",
-        decoder="matroska",
-        inline=True,
-    ),
-    MediaType(
-        mimetype="video/x-matroska",
-        extensions=("mkv",),
-        signature=rb"\x1aE\xdf\xa3",
-        decoder="matroska",
-    ),
-    MediaType(
-        mimetype="video/x-msvideo",
-        extensions=("avi",),
-        signature=rb"RIFF.{4}AVI ",
-        decoder="avi",
-    ),
-    MediaType(
-        mimetype="video/ogg",
-        extensions=("ogv",),
-        signature=rb"OggS.{0,117}\x80theora",
-        decoder="ogg",
-    ),
+    MediaType("video/webm", ("webm",), rb"\x1aE\xdf\xa3.{0,56}webm", "matroska", inline=True),
+    MediaType("video/x-matroska", ("mkv",), rb"\x1aE\xdf\xa3", "matroska"),
+    MediaType("video/x-msvideo", ("avi",), rb"RIFF.{4}AVI ", "avi"),
+    MediaType("video/ogg", ("ogv",), rb"OggS.{0,117}\x80theora", "ogg"),
     OGG,
     MediaType(
-        mimetype="audio/mpeg",
-        extensions=("mp3",),
-        signature=rb"ID3|\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][%b]" % _MPEG_RATES,
-        decoder="mp3",
+        "audio/mpeg",
+        ("mp3",),
+        rb"ID3|\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][%b]" % _MPEG_RATES,
+        "mp3",
         inline=True,
         aliases=("audio/mp3",),
     ),
     MediaType(
-        mimetype="audio/wav",
-        extensions=("wav",),
-        signature=rb"RIFF.{4}WAVE",
-        decoder="wav",
+        "audio/wav",
+        ("wav",),
+        rb"RIFF.{4}WAVE",
+        "wav",
         inline=True,
         aliases=("audio/x-wav", "audio/wave", "audio/vnd.wave"),
     ),
-    MediaType(
-        mimetype="audio/aac",
-        extensions=("aac",),
-        signature=rb"\xff[\xf0\xf1\xf8\xf9].",
-        decoder="aac",
-    ),
-    MediaType(
-        mimetype="audio/flac",
-        extensions=("flac",),
-        signature=rb"fLaC",
-        decoder="flac",
-        aliases=("audio/x-flac",),
-    ),
-    MediaType(mimetype="audio/amr", extensions=("amr",), signature=rb"#!AMR", decoder="amr"),
-    MediaType(mimetype="application/pdf", extensions=("pdf",), signature=rb"%PDF-"),
-    MediaType(mimetype="text/plain", extensions=("txt",)),
+    MediaType("audio/aac", ("aac",), rb"\xff[\xf0\xf1\xf8\xf9].", "aac"),
+    MediaType("audio/flac", ("flac",), rb"fLaC", "flac", aliases=("audio/x-flac",)),
+    MediaType("audio/amr", ("amr",), rb"#!AMR", "amr"),
+    MediaType("application/pdf", ("pdf",), rb"%PDF-"),
+    MediaType("text/plain", ("txt",)),
 )
 
 _SIGNATURES = tuple((re.compile(row.signature, re.DOTALL), row) for row in TABLE)

@@ -8,7 +8,6 @@ from typing import BinaryIO, Self
 import av
 import msgspec
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.filter import Graph
@@ -20,6 +19,7 @@ from PIL import Image
 
 from statusgate.media.limits import OUTPUT_BYTES, THUMBNAIL_PIXELS
 from statusgate.media.pictures import UnfitFile, small_jpeg
+from statusgate.media.resampling import RATE, Resampler
 
 LONGEST_EDGE = 1280
 """pixels"""
@@ -28,7 +28,6 @@ WANTED_BYTES = 16 * 1024 * 1024
 _MOST_BITS_PER_SECOND = 4_000_000
 _FEWEST_BITS_PER_SECOND = 500_000
 _SOUND_BITS_PER_SECOND = 128_000
-_SOUND_RATE = 48_000
 _SOUND_FRAME = 1024
 _CONTAINER_SHARE = 0.9
 """of the bytes, left for film and sound by peaks and indices"""
@@ -101,19 +100,17 @@ class Mp4Writer:
         self._sound = self._add_sound() if has_sound else None
         self._reformatter = VideoReformatter()
         self._turner = _Turner(picture) if picture.rotation else None
-        self._resampler: AudioResampler | None = None
-        self._form: tuple[str, str, int] | None = None
+        self._resampler = Resampler("fltp", "stereo", _SOUND_FRAME, keeps_time=True)
         self._max_seconds = max_seconds
         self._shown_at: Fraction | None = None
         self._film_end = Fraction(0)
-        self._samples = 0
         self.thumbnail = b""
 
     @property
     def seconds(self) -> Fraction:
         """How long it is so far."""
-        film = min(self._film_end, Fraction(self._max_seconds))
-        return max(film, Fraction(self._samples, _SOUND_RATE))
+        longest = max(self._film_end, Fraction(self._resampler.samples, RATE))
+        return min(longest, Fraction(self._max_seconds))
 
     def show(self, frame: VideoFrame, at: Fraction) -> None:
         """Add a frame to be seen from *at* seconds on; the first one from the start on.
@@ -138,12 +135,7 @@ class Mp4Writer:
             return
         frame.pts = round(at * frame.sample_rate)
         frame.time_base = Fraction(1, frame.sample_rate)
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if self._resampler is None or form != self._form:
-            self._finish_resampler()
-            self._form = form
-            self._resampler = self._new_resampler()
-        self._hear(self._resampler.resample(frame))
+        self._mux_sound(self._sound, self._resampler.resample(frame))
 
     def __enter__(self) -> Self:
         return self
@@ -160,7 +152,7 @@ class Mp4Writer:
                 raise UnfitFile("no frame can be decoded")
             self._container.mux(self._film.encode(None))
             if self._sound is not None:
-                self._finish_resampler()
+                self._mux_sound(self._sound, self._resampler.rest())
                 self._container.mux(self._sound.encode(None))
         self._container.close()
 
@@ -186,31 +178,17 @@ class Mp4Writer:
         return stream
 
     def _add_sound(self) -> AudioStream:
-        stream = self._container.add_stream("aac", rate=_SOUND_RATE, layout="stereo")
+        stream = self._container.add_stream("aac", rate=RATE, layout="stereo")
         if not isinstance(stream, AudioStream):
             raise UnfitFile("no encoder")
         stream.bit_rate = _SOUND_BITS_PER_SECOND
         return stream
 
-    def _new_resampler(self) -> AudioResampler:
-        start = {} if self._samples else {"first_pts": "0"}
-        return AudioResampler(
-            "fltp", "stereo", _SOUND_RATE, _SOUND_FRAME, options={"async": "1"} | start
-        )
-
-    def _finish_resampler(self) -> None:
-        if self._resampler is not None:
-            self._hear(self._resampler.resample(None))
-            self._resampler = None
-
-    def _hear(self, frames: list[AudioFrame]) -> None:
-        most = self._max_seconds * _SOUND_RATE
-        for frame in filter(None, frames):
-            if self._sound is None or self._samples + frame.samples > most:
-                return
-            frame.pts, frame.time_base = self._samples, Fraction(1, _SOUND_RATE)
-            self._samples += frame.samples
-            self._container.mux(self._sound.encode(frame))
+    def _mux_sound(self, sound: AudioStream, frames: list[AudioFrame]) -> None:
+        """Encode what is in front of the cut."""
+        for frame in frames:
+            if (frame.pts or 0) + frame.samples <= self._max_seconds * RATE:
+                self._container.mux(sound.encode(frame))
 
     def _upright(self, frame: VideoFrame) -> VideoFrame:
         small = self._reformatter.reformat(

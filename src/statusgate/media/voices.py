@@ -8,18 +8,18 @@ from typing import BinaryIO
 import av
 import av.error
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from statusgate.domain.media_types import OGG, OPUS_MIMETYPE
+from statusgate.media import waveforms
 from statusgate.media.frames import Done
 from statusgate.media.limits import STEP_SECONDS
 from statusgate.media.pictures import CONTAINERS, UnfitFile, opened_container, type_of
+from statusgate.media.resampling import RATE, Resampler
 from statusgate.media.sources import check_whole, forgiving, start_over
-from statusgate.media.waveforms import RATE, Loudness
+from statusgate.media.waveforms import Loudness
 
-_OPUS_RATE = 48_000
 _BITS_PER_SECOND = 48_000
 _MOST_COPIED_BYTES = 16 * 1024 * 1024
 """the size WhatsApp documents for sound (Cloud API)"""
@@ -76,7 +76,7 @@ class _Listener:
         self._most_seconds = max_seconds + _ROUNDING_SECONDS
         self._report = report
         self._reported = 0.0
-        self._resampler = _Resampler()
+        self._resampler = Resampler("s16", "mono")
 
     def hear(self, frame: AudioFrame) -> list[AudioFrame]:
         """Return what is ready after *frame*. Raises TooLong."""
@@ -97,7 +97,7 @@ class _Listener:
     def _listen(self, frames: list[AudioFrame]) -> list[AudioFrame]:
         for frame in frames:
             samples = array("h", bytes(frame.planes[0])[: frame.samples * 2])
-            self.loudness.listen(samples[:: _OPUS_RATE // RATE])
+            self.loudness.listen(samples[:: RATE // waveforms.RATE])
         return frames
 
 
@@ -177,44 +177,9 @@ def _opened_ogg(target: BinaryIO) -> OutputContainer:
 
 def _opus_stream(container: OutputContainer) -> AudioStream:
     stream = container.add_stream(
-        "libopus", rate=_OPUS_RATE, layout="mono", options={"application": "audio"}
+        "libopus", rate=RATE, layout="mono", options={"application": "audio"}
     )
     if not isinstance(stream, AudioStream):
         raise UnfitFile("no encoder")
     stream.bit_rate = _BITS_PER_SECOND
     return stream
-
-
-class _Resampler:
-    """Mono 16-bit sound at 48 kHz out of frames that may change their form on the way."""
-
-    def __init__(self) -> None:
-        self._form: tuple[str, str, int] | None = None
-        self._inner: AudioResampler | None = None
-        self._samples = 0
-
-    def resample(self, frame: AudioFrame) -> list[AudioFrame]:
-        """Return what is ready after *frame*, numbered without gaps."""
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        before: list[AudioFrame] = []
-        if self._inner is None or form != self._form:
-            before = self.rest()
-            self._form = form
-            self._inner = AudioResampler("s16", "mono", _OPUS_RATE)
-        frame.pts = None
-        return before + self._numbered(self._inner.resample(frame))
-
-    def rest(self) -> list[AudioFrame]:
-        """Return what was held back."""
-        if self._inner is None:
-            return []
-        frames = self._numbered(self._inner.resample(None))
-        self._inner = None
-        return frames
-
-    def _numbered(self, frames: list[AudioFrame]) -> list[AudioFrame]:
-        found = [frame for frame in frames if frame is not None]  # PyAV passes a flush on
-        for frame in found:
-            frame.pts, frame.time_base = self._samples, Fraction(1, _OPUS_RATE)
-            self._samples += frame.samples
-        return found
