@@ -1,4 +1,4 @@
-"""What a posted file is to become before phones are shown it, and what became of it."""
+"""What a posted file is to become before it is sent to phones, and what became of it."""
 
 from pathlib import Path
 

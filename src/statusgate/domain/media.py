@@ -12,7 +12,7 @@ class MediaRef(msgspec.Struct, frozen=True, kw_only=True):
     """opaque outside its engine"""
     mimetype: str
     size: int = 0
-    """bytes, as told by the sender; 0 if not told"""
+    """bytes, as the sender says; 0 if unknown"""
     sha256: bytes = b""
 
 

@@ -1,7 +1,7 @@
-"""The process that decodes foreign files: ``python -m statusgate.media.child PROFILE SOCKET``.
+"""The process that decodes untrusted files: ``statusgate.media.child PROFILE SOCKET``.
 
 It reads requests from stdin and answers on stdout, one at a time, until its parent hangs up.
-The files of a request come over the socket (its number is told), opened by the parent. Before
+The files of a request come over the socket whose number is given, opened by the parent. Before
 the first request the process gives up all it does not need, so that a hostile file can cost no
 more than this process: its profile limits what it may use up, and the kernel refuses it
 sockets, programs, other processes and any other file.
@@ -142,7 +142,7 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _confine(profile: limits.Profile) -> None:
-    """The files of one request fill the last free places; nothing can be opened beside them."""
+    """The files of one request fill the last free places; there is no place for any other."""
     os.nice(profile.niceness)
     places = [os.dup(2) for _ in range(_FILES_AT_ONCE)]
     for place in places:

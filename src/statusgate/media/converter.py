@@ -1,4 +1,4 @@
-"""Conversion of foreign files to what phones show, in child processes."""
+"""Conversion of untrusted files to what phones show, in child processes."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ class Converter:
     """Converts files; this process never decodes anything itself.
 
     Films have children of their own, so that a picture never waits for a film. Each instance
-    has one film and one other file in work, and those who wait are served in turn: behind any
+    has one film and one other file in work, and instances take turns: after any
     number of files of one instance, another's is next. No file is given up because of those
     before it: what a used child fails at is tried once more by a fresh one.
     """
@@ -115,7 +115,7 @@ class _Lane:
     async def convert(
         self, instance_id: InstanceId, wanted: Wanted, files: tuple[int, int]
     ) -> Reply:
-        """Return a child's answer; a failure is always the verdict of a fresh child."""
+        """Return a child's answer; only a fresh child's failure counts."""
         async with self._shares.place(instance_id):
             child = self._idle.pop()
             try:

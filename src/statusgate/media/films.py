@@ -25,9 +25,9 @@ from statusgate.media.pictures import (
 from statusgate.media.remux import remuxed_film
 from statusgate.media.sources import (
     check_whole,
+    decodable_frames,
     film_of,
     first_frame_of,
-    forgiving,
     start_over,
 )
 
@@ -56,7 +56,7 @@ def convert(source: BinaryIO, target: BinaryIO, max_seconds: int, report: Report
 def _encode(
     source: BinaryIO, container: str, target: BinaryIO, max_seconds: int, report: Report
 ) -> Done:
-    picture, has_sound = _first_look(source, container)
+    picture, has_sound = _layout_of(source, container)
     with (
         opened_container(source, container) as opened,
         Mp4Writer(target, picture, has_sound=has_sound, max_seconds=max_seconds) as made,
@@ -79,7 +79,7 @@ def _encode(
     )
 
 
-def _first_look(source: BinaryIO, container: str) -> tuple[Geometry, bool]:
+def _layout_of(source: BinaryIO, container: str) -> tuple[Geometry, bool]:
     """Return how the film is to be shown, and whether any of its sound can be decoded."""
     with opened_container(source, container) as opened:
         film = film_of(opened)
@@ -109,7 +109,7 @@ def _in_time(
     for packet in opened.demux(*streams):
         if packet.stream.index not in going:
             continue
-        for frame in forgiving(packet):
+        for frame in decodable_frames(packet):
             if not isinstance(frame, VideoFrame | AudioFrame):
                 continue
             time = clocks[packet.stream.index].time_of(frame)
@@ -128,8 +128,8 @@ def _in_time(
 
 def _origin(opened: InputContainer, first: Fraction) -> Fraction:
     """Return when the film starts: as its header says, if its first frame does not deny it."""
-    told = Fraction(opened.start_time or 0, av.time_base)
-    return told if abs(first - told) <= _BELIEVED_SECONDS else first
+    declared = Fraction(opened.start_time or 0, av.time_base)
+    return declared if abs(first - declared) <= _BELIEVED_SECONDS else first
 
 
 class _Clock:

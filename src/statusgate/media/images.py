@@ -1,4 +1,4 @@
-"""Making the JPEG that phones show of a foreign picture; runs in the child process alone."""
+"""Making the JPEG that phones show of an untrusted picture; runs in the child process alone."""
 
 import contextlib
 import io

@@ -1,11 +1,11 @@
 """Whether a JPEG is nothing but one picture, so that it may be copied as it is.
 
-What is not plainly so is encoded again, which leaves everything foreign behind: metadata that
-tells where a picture was taken, or a second file hidden in or behind the first. Only the form
+What is not plainly so is encoded again, which leaves out everything else: metadata that says
+where a picture was taken, or a second file hidden in or after the first. Only the form
 is checked here; that the content can be decoded, the decoder says.
 """
 
-_FOREIGN = (
+_SIGNS_OF_OTHER_FILES = (
     b"pk\x03\x04", b"pk\x05\x06", b"rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c", b"%pdf-", b"<html",
     b"<script", b"<svg", b"<!doctype", b"<?php", b"<?xml", b"\x7felf",
 )  # fmt: skip
@@ -18,7 +18,7 @@ _LONGEST_APP_SEGMENT = 16
 
 def is_plain_jpeg(content: bytes) -> bool:
     """Tell whether a JPEG is one picture without metadata, from its first byte to its last."""
-    if not content.startswith(b"\xff\xd8") or _carries_foreign(content):
+    if not content.startswith(b"\xff\xd8") or _carries_another_file(content):
         return False
     at = 2
     while content[at : at + 2] != b"\xff\xd9":
@@ -37,10 +37,10 @@ def is_plain_jpeg(content: bytes) -> bool:
     return 2 < at == len(content) - 2
 
 
-def _carries_foreign(content: bytes) -> bool:
+def _carries_another_file(content: bytes) -> bool:
     """Tell whether the start of a file of another type is somewhere in *content*."""
     lower = content.lower()
-    return any(sign in lower for sign in _FOREIGN)
+    return any(sign in lower for sign in _SIGNS_OF_OTHER_FILES)
 
 
 def _end_of_scan(content: bytes, at: int) -> int:

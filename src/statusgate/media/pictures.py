@@ -1,4 +1,4 @@
-"""Decoding foreign pictures and films; runs in the child process alone, under its limits.
+"""Decoding untrusted pictures and films; runs in the child process alone, under its limits.
 
 Whatever is wrong with a file ends in one of the exceptions of :data:`FAULTS`.
 """
@@ -54,7 +54,7 @@ FAULTS = (
 
 
 def prepare() -> None:
-    """Load what decoding needs later, and switch off what nobody reads."""
+    """Load what decoding needs later, and switch off logging."""
     Image.init()
     Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
     av.logging.set_level(None)
@@ -71,7 +71,7 @@ def thumbnail(source: BinaryIO, edge: int) -> bytes:
 
 
 def type_of(file: BinaryIO) -> str:
-    """Return the media type that the first bytes of an open file tell."""
+    """Return the media type of an open file by its first bytes."""
     file.seek(0)
     head = file.read(HEAD_SIZE)
     file.seek(0)

@@ -23,7 +23,7 @@ from statusgate.media.frames import (
 )
 from statusgate.media.limits import PROFILES
 
-_FAREWELL_SECONDS = 1.0
+_GRACE_SECONDS = 1.0
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 """each arena reserves 64 MiB of address space, which the child's limit counts"""
@@ -31,7 +31,7 @@ THUMBNAILS, CONVERSIONS = (
     (sys.executable, "-m", "statusgate.media.child", profile) for profile in PROFILES
 )
 _LOST = (EOFError, OSError, BrokenFrame, msgspec.MsgspecError)
-"""how it shows that a child is dead or beside itself"""
+"""how a dead or confused child shows"""
 Allowance = Callable[[Progress], float]
 """how many seconds a request may have taken that has come so far"""
 
@@ -41,7 +41,7 @@ class NoChild(Exception):
 
 
 class MediaChild:
-    """A process that looks at foreign files, one at a time; replaced when it dies or hangs."""
+    """A process that decodes untrusted files, one at a time; replaced when it dies or hangs."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class MediaChild:
         start_seconds: float = 30.0,
         idle_seconds: float = 60.0,
     ) -> None:
-        """It starts with the first question and ends after *idle_seconds* without any.
+        """It starts with the first request and ends after *idle_seconds* without any.
 
         The number of the socket on which files come is its last argument.
         """
@@ -62,7 +62,7 @@ class MediaChild:
         self._files: socket.socket | None = None
         self._process: Process | None = None
         self._turn = asyncio.Lock()
-        self._farewell: asyncio.Task[None] | None = None
+        self._idle_timer: asyncio.Task[None] | None = None
         self._asked = 0
         self._served = 0
 
@@ -83,7 +83,7 @@ class MediaChild:
             except BaseException:
                 await self._kill()  # or its answer would be taken for the next one's
                 raise
-            self._part_later()
+            self._restart_idle_timer()
             return reply
 
     @property
@@ -97,11 +97,11 @@ class MediaChild:
         return self._served > 1
 
     async def close(self) -> None:
-        """End the child; the next question would start another."""
-        if self._farewell is not None:
-            self._farewell.cancel()
+        """End the child; the next request starts another."""
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         async with self._turn:
-            await self._part()
+            await self._end()
 
     async def _ask(
         self, request: Request, files: Sequence[int], allowance: Allowance | None
@@ -115,7 +115,7 @@ class MediaChild:
             except _LOST:
                 if fresh:
                     raise
-            await self._kill()  # it may have died before it heard of the request
+            await self._kill()  # it may have died before it read the request
             await self._ensure_started()
             return await self._exchange(request, files, allowance)
         except NoChild as error:
@@ -152,7 +152,7 @@ class MediaChild:
         return process
 
     async def _ensure_started(self) -> bool:
-        """Start a child unless one runs; tell whether it is a fresh one."""
+        """Start a child unless one runs; return whether it is fresh."""
         if self._process is not None and self._process.returncode is None:
             return False
         await self._kill()
@@ -182,23 +182,23 @@ class MediaChild:
             if not isinstance(await _read_reply(self._process), Ready):
                 raise BrokenFrame("no greeting")
 
-    def _part_later(self) -> None:
-        if self._farewell is not None:
-            self._farewell.cancel()
-        self._farewell = asyncio.create_task(self._part_when_idle(self._asked))
+    def _restart_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+        self._idle_timer = asyncio.create_task(self._end_when_idle(self._asked))
 
-    async def _part_when_idle(self, asked: int) -> None:
+    async def _end_when_idle(self, asked: int) -> None:
         await asyncio.sleep(self._idle_seconds)
         async with self._turn:
             if self._asked == asked:
-                await self._part()
+                await self._end()
 
-    async def _part(self) -> None:
-        """Hang up and wait for the child to end."""
+    async def _end(self) -> None:
+        """Close its input and wait for the child to end."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_FAREWELL_SECONDS):
+                async with asyncio.timeout(_GRACE_SECONDS):
                     await self._process.wait()
         await self._kill()
 

@@ -1,7 +1,7 @@
 """Copying films that phones can decode into a container of our own; runs in the child alone.
 
 Nothing but the coded packets of one film and its sound gets into the copy: whatever else a
-file carries (places, tags, other streams, a second file behind the first) stays behind.
+file carries (places, tags, other streams, a second file after the first) is left out.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def remuxed_film(
     ``mp4.WANTED_BYTES``.
     """
     try:
-        first = _first_of_sound_key_frames(source, max_seconds, report)
+        first = _first_key_frame(source, max_seconds, report)
         if first is None:
             return None
         source.seek(0)
@@ -58,7 +58,7 @@ def remuxed_film(
         with opened_container(target, "mov") as written:
             length, size = _seconds_of(written), written.size
     except av.error.FFmpegError:
-        return None  # encoding is more forgiving
+        return None  # encoding tolerates more
     if not 0 < length <= max_seconds + _ROUNDING_SECONDS or size > mp4.WANTED_BYTES:
         return None
     return Done(
@@ -71,10 +71,8 @@ def remuxed_film(
     )
 
 
-def _first_of_sound_key_frames(
-    source: BinaryIO, max_seconds: int, report: Report
-) -> VideoFrame | None:
-    """Decode all key frames; return the first, None if the film has to be encoded."""
+def _first_key_frame(source: BinaryIO, max_seconds: int, report: Report) -> VideoFrame | None:
+    """Decode all key frames and return the first; None if the film has to be encoded."""
     first: VideoFrame | None = None
     reported = 0.0
     source.seek(0)

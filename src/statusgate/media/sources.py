@@ -1,4 +1,4 @@
-"""How far a foreign film or sound is believed; runs in the child process alone."""
+"""How far an untrusted film or sound is believed; runs in the child process alone."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 _MOST_PACKETS = 500
 """looked at for a first frame"""
 _LONG_BOXES = frozenset({b"mdat", b"moov", b"moof", b"free", b"skip", b"wide", b"uuid"})
-"""a box that does not fit and has another name is foreign data behind the film"""
+"""a box that does not fit and has another name is another file after the film"""
 
 
 def check_whole(file: BinaryIO, mimetype: str) -> None:
@@ -54,10 +54,10 @@ def _check_boxes(file: BinaryIO) -> None:
 
 def _check_riff(file: BinaryIO) -> None:
     file.seek(4)
-    told = int.from_bytes(file.read(4), "little")
+    declared = int.from_bytes(file.read(4), "little")
     size = file.seek(0, os.SEEK_END)
-    if told not in _UNKNOWN_LENGTHS and told + 8 > size + 1:
-        raise UnfitFile(f"cut off: {size} of {told + 8} bytes")
+    if declared not in _UNKNOWN_LENGTHS and declared + 8 > size + 1:
+        raise UnfitFile(f"cut off: {size} of {declared + 8} bytes")
 
 
 def start_over(source: BinaryIO, target: BinaryIO) -> None:
@@ -67,7 +67,7 @@ def start_over(source: BinaryIO, target: BinaryIO) -> None:
     target.truncate(0)
 
 
-def forgiving(packet: "Packet[Any]") -> Iterator[Frame]:
+def decodable_frames(packet: "Packet[Any]") -> Iterator[Frame]:
     """Yield a packet's frames; none if it is broken, as some are in files that play well."""
     try:
         yield from (frame for frame in packet.decode() if isinstance(frame, Frame))
@@ -89,7 +89,7 @@ def film_of(opened: InputContainer) -> VideoStream:
 def first_frame_of(opened: InputContainer, stream: VideoStream | AudioStream) -> Frame | None:
     """Return the first frame that can be decoded, None if none of the first packets can."""
     for count, packet in enumerate(opened.demux(stream)):
-        for frame in forgiving(packet):
+        for frame in decodable_frames(packet):
             return frame
         if count == _MOST_PACKETS:
             break

@@ -1,4 +1,4 @@
-"""Previews of foreign files, made in a child process."""
+"""Previews of untrusted files, made in a child process."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ class Thumbnailer:
     async def thumbnail(self, source: Path, mimetype: str) -> bytes:
         """Return a JPEG of at most 72 pixels either way, ``b""`` if none can be made in 2 s.
 
-        *mimetype* only tells whether to try; what the file is, its bytes decide.
+        *mimetype* only decides whether to try; what the file is, its bytes say.
         """
         if not mimetype.startswith(("image/", "video/")):
             return b""

@@ -17,7 +17,7 @@ from statusgate.media.frames import Done
 from statusgate.media.limits import STEP_SECONDS
 from statusgate.media.pictures import CONTAINERS, UnfitFile, opened_container, type_of
 from statusgate.media.resampling import RATE, Resampler
-from statusgate.media.sources import check_whole, forgiving, start_over
+from statusgate.media.sources import check_whole, decodable_frames, start_over
 from statusgate.media.waveforms import Loudness
 
 _BITS_PER_SECOND = 48_000
@@ -109,7 +109,7 @@ def _copy(source: BinaryIO, target: BinaryIO, listener: _Listener) -> _Listener 
                 return None
             return _copy_packets(opened, made, listener)
     except av.error.FFmpegError:
-        return None  # encoding is more forgiving
+        return None  # encoding tolerates more
 
 
 def _is_voice_note(opened: InputContainer) -> bool:
@@ -127,7 +127,7 @@ def _is_voice_note(opened: InputContainer) -> bool:
 def _copy_packets(
     opened: InputContainer, made: OutputContainer, listener: _Listener
 ) -> _Listener | None:
-    """Copy packets one behind the other, each decoded for its sound."""
+    """Copy packets one after the other, each decoded for its loudness."""
     stream = opened.streams.audio[0]
     copy = made.add_stream_from_template(stream)
     at = 0
@@ -166,7 +166,7 @@ def _frames(opened: InputContainer) -> Iterator[AudioFrame]:
         raise UnfitFile("no sound")
     stream = opened.streams.audio[0]
     for packet in opened.demux(stream):
-        for frame in forgiving(packet):
+        for frame in decodable_frames(packet):
             if isinstance(frame, AudioFrame):
                 yield frame
 
