@@ -12,7 +12,12 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from statusgate.domain.errors import EngineRejected, EngineUnavailable, EngineUncertain
+from statusgate.domain.errors import (
+    EngineRejected,
+    EngineSilent,
+    EngineUnavailable,
+    EngineUncertain,
+)
 from statusgate.domain.events import (
     ContactsChanged,
     EngineDied,
@@ -489,3 +494,43 @@ async def test_asking_for_codes_again_and_again_does_not_disturb_the_new_session
             await mine.expect(QrCode)
             assert not mine.all_of(EngineDied)
             assert not mine.all_of(LinkingEnded)
+
+
+async def test_a_question_without_an_answer_ends_a_post_before_it_is_sent(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    timing = msgspec.structs.replace(FAST, audience=1.0)
+    async with account(fake, tmp_path, strangers(1)[0], timing=timing) as mine:
+        fake.fault("unanswered", mine.device, times=1, query="status")
+        post = text("patience")
+        with pytest.raises(EngineSilent, match="who may see it"):
+            await mine.engine.post_status(post, None)
+        mine.heard.clear()
+        await mine.expect_state(EngineState.OPEN)
+        await mine.engine.post_status(post, None)
+        assert len(fake.posts(device=mine.device)) == 1
+
+
+async def test_a_question_without_an_answer_while_sending_leaves_a_post_uncertain(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    timing = msgspec.structs.replace(FAST, send=1.0)
+    mine_and_friend = strangers(2)
+    async with account(
+        fake, tmp_path, mine_and_friend[0], knows=mine_and_friend[1:], timing=timing
+    ) as mine:
+        fake.fault("unanswered", mine.device, query="usync")
+        with pytest.raises(EngineUncertain):
+            await mine.engine.post_status(text("patience"), None)
+        fake.clear_faults()
+
+
+async def test_a_worker_that_takes_too_much_memory_is_ended_and_says_why(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    async with account(fake, tmp_path, strangers(1)[0]) as mine:
+        await mine.restart(memory_bytes=40 * 1024 * 1024)
+        died = await mine.expect(EngineDied, exit_code=Exit.MEMORY)
+        assert "engine_memory_mb" in died.reason
+        await mine.restart(memory_bytes=1024 * 1024 * 1024)
+        await mine.expect_state(EngineState.OPEN)

@@ -23,6 +23,7 @@ KNOWN: dict[str, frozenset[str]] = {
     "slow": frozenset({"bytes_per_s", "latency_ms"}),
     "stall_keepalive": frozenset(),
     "usync_empty": frozenset(),
+    "unanswered": frozenset({"query"}),
     "no_prekeys": frozenset({"mode"}),
     "clock": frozenset({"offset_s"}),
     "notify": frozenset({"text"}),

@@ -30,6 +30,10 @@ def answer(connection: Connection, question: Node) -> None:
         return
     if kind[0] == "w:p" and connection.world.faults.peek("stall_keepalive", connection.jid):
         return
+    silence = connection.world.faults.peek("unanswered", connection.jid)
+    if silence is not None and silence.params.get("query") in (kind[0], None):
+        connection.world.faults.take("unanswered", connection.jid)
+        return
     handler = _HANDLERS.get(kind)
     device = connection.device
     if handler is None or device is None:

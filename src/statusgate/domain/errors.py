@@ -72,6 +72,10 @@ class EngineUnavailable(StatusgateError):
     """Not connected, or timed out before anything was sent: may be tried again."""
 
 
+class EngineSilent(EngineUnavailable):
+    """WhatsApp did not answer in time, before anything was sent; the text says what."""
+
+
 class EngineUncertain(StatusgateError):
     """Sent without an answer: may or may not be out."""
 

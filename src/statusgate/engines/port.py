@@ -91,6 +91,8 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True):
     """URL through which WhatsApp is reached; ``""``: directly"""
     min_free_bytes: int = 0
     """of disk; below that an account goes offline"""
+    memory_bytes: int = 1024 * 1024 * 1024
+    """that the process of an account may use"""
     launching: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(4))
     """how many processes start at the same time"""
 

@@ -10,6 +10,7 @@ from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.address import Address
 from statusgate.domain.audience import Excluded, Reason, joined, summary
 from statusgate.domain.clock import Clock
+from statusgate.domain.errors import EngineRejected
 from statusgate.domain.outbox import LeftOut, Outgoing
 from statusgate.domain.post import SentStatus, Skipped
 from statusgate.domain.status import Failure, FailureReason
@@ -28,9 +29,16 @@ _WHY_SKIPPED = {
 _MOST_NAMED = 3
 
 
-def refused(code: int) -> Failure:
-    """WhatsApp refused the status with this code."""
-    return Failure(FailureReason.REFUSED, f"Refused by WhatsApp ({code})")
+def refused(error: EngineRejected) -> Failure:
+    """WhatsApp refused the status with a code; without one the engine did."""
+    if not error.code:
+        return engine_fault(str(error))
+    return Failure(FailureReason.REFUSED, f"Refused by WhatsApp ({error.code})")
+
+
+def engine_fault(why: str) -> Failure:
+    """The engine could not publish the status, for a reason that is known."""
+    return Failure(FailureReason.ENGINE_ERROR, f"{ENGINE_FAULT.description}: {why[:200]}")
 
 
 class Outcomes:

@@ -1,7 +1,7 @@
 """The queue of each instance: strict order, one status at a time, none lost."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 import structlog
 
@@ -14,6 +14,7 @@ from statusgate.domain.address import Address
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import (
     EngineRejected,
+    EngineSilent,
     EngineUnavailable,
     EngineUncertain,
     InstanceUnknown,
@@ -28,7 +29,13 @@ from statusgate.domain.waiting import happens_within
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal
 from statusgate.publishing.accepting import Publishing
-from statusgate.publishing.outcomes import ENGINE_FAULT, EXPIRED, Outcomes, refused
+from statusgate.publishing.outcomes import (
+    ENGINE_FAULT,
+    EXPIRED,
+    Outcomes,
+    engine_fault,
+    refused,
+)
 from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
 
@@ -39,6 +46,9 @@ _LOOK_SECONDS = 30.0
 _START_SECONDS = 0.25
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 10.0
+_SILENCES = 3
+"""so often WhatsApp may leave the engine without an answer before a status is given up"""
+_NO_ANSWER = "WhatsApp did not answer; the status may have been published nevertheless"
 _SPACING_LOOK_SECONDS = 1.0
 _TRANSIENT = (JournalUnavailable, EngineUnavailable, NotAuthorized, MediaFull, OSError)
 
@@ -175,6 +185,7 @@ class Queue:
         self._sending = sending
         self._published_ms: int | None = None
         self._pause = _FIRST_PAUSE_SECONDS
+        self._silences = 0
 
     def space_first(self, *, spaced: bool) -> None:
         """With *spaced*, also wait the usual time before the first publication."""
@@ -217,7 +228,7 @@ class Queue:
                 await self._publish(head)
 
     async def _publish(self, head: Outgoing) -> None:
-        """Publish the head when account and spacing allow it; record what became of it."""
+        """Publish the head when account and spacing allow it."""
         wait = self._spacing_seconds()
         if wait > 0:
             await self._clock.sleep(min(wait, _SPACING_LOOK_SECONDS))
@@ -231,6 +242,12 @@ class Queue:
         if not audience and head.draft.participants and head.phase is not Phase.SENDING:
             await self._outcomes.fail_without_recipients(head)
             return
+        await self._hand_over(head, engine, audience)
+
+    async def _hand_over(
+        self, head: Outgoing, engine: Engine, audience: Sequence[Address]
+    ) -> None:
+        """Give the head to the engine; record what became of it."""
         try:
             sent = await self._sending.post(engine, head, audience)
         except EngineRejected as error:
@@ -240,9 +257,14 @@ class Queue:
                 status=head.status_id,
                 reason=str(error)[:200],
             )
-            await self._ended(self._outcomes.fail(head, refused(error.code)))
+            await self._ended(self._outcomes.fail(head, refused(error)))
         except EngineUncertain:
-            await self._ended(self._outcomes.fail(head, ENGINE_FAULT))
+            await self._ended(self._outcomes.fail(head, engine_fault(_NO_ANSWER)))
+        except EngineSilent as error:
+            self._silences += 1
+            if self._silences < _SILENCES:
+                raise
+            await self._ended(self._outcomes.fail(head, engine_fault(str(error))))
         except MediaUnavailable as error:
             if not error.final:
                 raise EngineUnavailable(str(error)) from error
@@ -256,6 +278,7 @@ class Queue:
         same key and gives the same answer."""
         self._published_ms = self._clock.now_ms()
         self._pause = _FIRST_PAUSE_SECONDS
+        self._silences = 0
         await recorded
 
     async def _audience(self, engine: Engine, head: Outgoing) -> list[Address]:

@@ -150,6 +150,7 @@ def _build(
         seed=os.environ.get("STATUSGATE_SIM_SEED", "0"),
         proxy=settings.proxy,
         min_free_bytes=settings.min_free_mb * _MIB,
+        memory_bytes=settings.engine_memory_mb * _MIB,
     )
 
     def make_engine(instance: Instance) -> Engine:

@@ -19,6 +19,7 @@ from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.address import Address
 from statusgate.domain.errors import (
     EngineRejected,
+    EngineSilent,
     EngineUnavailable,
     EngineUncertain,
     MessageNotFound,
@@ -81,6 +82,8 @@ class Engine:
         if post.key not in wire.outcomes:
             if wire.mood == "away":
                 raise EngineUnavailable("away")
+            if wire.mood == "silent":
+                raise EngineSilent("WhatsApp did not say who may see it")
             outcome = {"no": EngineRejected(479), "unsure": EngineUncertain(post.key)}
             wire.outcomes[post.key] = outcome.get(wire.mood)
             if wire.mood != "no":
@@ -199,7 +202,7 @@ class Queue(RuleBasedStateMachine):
             return
         self.deleted.add(status_id)
 
-    @rule(mood=st.sampled_from(["well", "well", "no", "unsure", "away"]))
+    @rule(mood=st.sampled_from(["well", "well", "no", "unsure", "away", "silent"]))
     def change_mood(self, mood: str) -> None:
         self.wire.mood = mood
 
@@ -241,9 +244,9 @@ class Queue(RuleBasedStateMachine):
         self.account.instance = new_instance(state=State.AUTHORIZED)
         self.wire.mood = "well"
         self.clock.now += 20_000
-        self.run(self._until_idle())
+        self.run(self.until_idle())
         self.stop()
-        found = self.run(self.journal.read(self._statuses))
+        found = self.run(self.journal.read(self.statuses))
         at_once = [one for one in self.wire.posts if one not in self.scheduled]
         assert at_once == sorted(at_once, key=self.accepted.index), "out of order"
         for status_id in self.accepted:
@@ -251,13 +254,13 @@ class Queue(RuleBasedStateMachine):
         self.run(self.journal.close())
         self.loop.close()
 
-    async def _until_idle(self) -> None:
+    async def until_idle(self) -> None:
         while await self.journal.read(lambda tx: tx.outgoing(INSTANCE)):
             self.clock.now += 2_000
             self.signals.queue(INSTANCE)
             await asyncio.sleep(0.002)
 
-    def _statuses(self, tx: Any) -> dict[str, Status]:
+    def statuses(self, tx: Any) -> dict[str, Status]:
         found = tx.statuses(INSTANCE, outgoing=True, since_ms=0)
         return {status.status_id: status for status in found}
 
@@ -273,6 +276,20 @@ class Queue(RuleBasedStateMachine):
         else:
             assert status.failure is not None, "it was left pending"
             assert not out or status.failure.reason == "engineError"
+
+
+def test_what_whatsapp_never_answers_fails_with_the_reason() -> None:
+    queue = Queue()
+    queue.begin()
+    queue.wire.mood = "silent"
+    queue.post("a", None)
+    queue.run(queue.until_idle())
+    (status,) = queue.run(queue.journal.read(queue.statuses)).values()
+    assert status.failure is not None
+    assert status.failure.description == (
+        "The engine could not publish the status: WhatsApp did not say who may see it"
+    )
+    queue.teardown()
 
 
 Queue.TestCase.settings = settings(

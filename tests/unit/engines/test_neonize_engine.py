@@ -16,6 +16,7 @@ import pytest
 from statusgate.domain.address import Address
 from statusgate.domain.errors import (
     EngineRejected,
+    EngineSilent,
     EngineUnavailable,
     EngineUncertain,
     MediaUnavailable,
@@ -48,7 +49,7 @@ QUICK = Timing(
     hello=10.0,
     request=2.0,
     download=2.0,
-    send=1.0,
+    post=30.0,
 )
 
 
@@ -329,6 +330,7 @@ async def test_answers_become_results_and_errors(tmp_path: Path) -> None:
         "look_up": {"ok": True, "p": {"address": {"phone": "7"}, "exists": True}},
         "mark_viewed": {"err": "unavailable", "text": "not connected"},
         "download": {"err": "gone", "text": "expired"},
+        "delete_status": {"err": "silent", "text": "no answer"},
     }
     async with scripted(tmp_path, {"answers": answers}) as it:
         with pytest.raises(EngineRejected) as refusal:
@@ -338,6 +340,8 @@ async def test_answers_become_results_and_errors(tmp_path: Path) -> None:
         assert info.exists
         with pytest.raises(EngineUnavailable, match="not connected"):
             await it.engine.mark_viewed("ID", Address(phone="7"))
+        with pytest.raises(EngineSilent, match="no answer"):
+            await it.engine.delete_status("ID", [])
         ref = MediaRef(handle=b"", mimetype="image/jpeg")
         with pytest.raises(MediaUnavailable) as gone:
             await it.engine.download(ref, tmp_path / "file", 10)
@@ -346,7 +350,7 @@ async def test_answers_become_results_and_errors(tmp_path: Path) -> None:
 
 async def test_a_post_without_an_answer_is_uncertain(tmp_path: Path) -> None:
     answers = {"post_status": None, "look_up": None}
-    async with scripted(tmp_path, {"answers": answers}, send=0.1, request=0.2) as it:
+    async with scripted(tmp_path, {"answers": answers}, post=0.2, request=0.2) as it:
         with pytest.raises(EngineUncertain) as doubt:
             await it.engine.post_status(POST, None)
         assert doubt.value.key == POST.key
@@ -386,7 +390,7 @@ async def test_a_post_to_a_hundred_thousand_people_goes_through(tmp_path: Path) 
     people = tuple(Address(phone=f"7999{n:08d}", lid=f"2220000{n:08d}") for n in range(100_000))
     told = SentStatus(key="KEY1", wire_id="3EB0", sent_ms=5, recipients=people)
     answer = {"ok": True, "p": msgspec.to_builtins(told)}
-    async with scripted(tmp_path, {"answers": {"post_status": answer}}, send=30.0) as it:
+    async with scripted(tmp_path, {"answers": {"post_status": answer}}) as it:
         assert await it.engine.post_status(POST, people) == told
         assert not it.deaths
 

@@ -51,8 +51,15 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
     request: float = 30.0
     download: float = 300.0
-    send: float = 90.0
-    """above the 75 s after which the library itself gives up"""
+    upload: float = 300.0
+    audience: float = 20.0
+    """for each answer about who may see a status, before anything is sent"""
+    send: float = 60.0
+    """for the answer to a post or a deletion, and *send_each* for each of its recipients;
+    the library itself gives up after 75 s for each of its questions"""
+    send_each: float = 0.01
+    post: float = 3600.0
+    """for a whole post; its steps have the deadlines above"""
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup", tag_field="t"):
@@ -67,6 +74,8 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup", tag_field="t
     forget: bool = False
     """only put the session aside, because the operator gives up a lost one"""
     min_free_bytes: int = 128 * 1024 * 1024
+    memory_bytes: int = 1024 * 1024 * 1024
+    """above this the worker ends itself; 0: never"""
     timing: Timing = Timing()
 
 
@@ -83,6 +92,8 @@ class Exit(IntEnum):
     NO_ROOM = 75
     """the spool cannot be written"""
     PROTOCOL = 76
+    MEMORY = 77
+    """it took more memory than it may"""
     STORE_LOST = 78
     """linked, but the session store is missing, unreadable or another one"""
     REPLACED = 80
@@ -100,6 +111,7 @@ MEANING = {
     Exit.RESTART: "the connection failed without closing",
     Exit.NO_ROOM: "the spool cannot be written; is the disk full?",
     Exit.PROTOCOL: "the gateway and its worker do not understand each other",
+    Exit.MEMORY: "it used more memory than engine_memory_mb allows",
     Exit.STORE_LOST: "the session store is missing or damaged; log out, then link again",
     Exit.REPLACED: "the same session is in use elsewhere",
     Exit.LOGGED_OUT: "the device is no longer linked",

@@ -78,6 +78,7 @@ class NeonizeEngine:
         recipient_addressing: Addressing = "auto",
         legacy_fonts: LegacyFonts = "raw",
         min_free_bytes: int = 128 * 1024 * 1024,
+        memory_bytes: int = 1024 * 1024 * 1024,
         timing: Timing | None = None,
         worker_module: str = "statusgate.engines.neonize.worker",
         environment: Mapping[str, str] | None = None,
@@ -86,8 +87,9 @@ class NeonizeEngine:
         """*directory* is the account's own folder, created if missing.
 
         *display_name* is shown on the phone. Below *min_free_bytes* of disk space the account
-        goes offline. *environment* is added to the worker's small one. *launching* limits how
-        many workers of a gateway start at the same time.
+        goes offline; above *memory_bytes* of memory its worker is replaced (0: never).
+        *environment* is added to the worker's small one. *launching* limits how many workers
+        of a gateway start at the same time.
         """
         self._directory = directory.absolute()
         self._timing = timing or Timing()
@@ -100,6 +102,7 @@ class NeonizeEngine:
             addressing=recipient_addressing,
             legacy_fonts=legacy_fonts,
             min_free_bytes=min_free_bytes,
+            memory_bytes=memory_bytes,
             timing=self._timing,
         )
         self._keeper = Supervisor(
@@ -223,12 +226,11 @@ class NeonizeEngine:
         """Publish to *audience* (None: every contact with a contact name).
 
         A repeat with the same key publishes nothing and tells what became of the first.
-        Raises EngineRejected, EngineUnavailable or EngineUncertain.
+        Raises EngineRejected, EngineUnavailable (EngineSilent) or EngineUncertain.
         """
         call = PostCall(post=post, audience=None if audience is None else tuple(audience))
-        deadline = self._timing.send + self._timing.request
         try:
-            return await self._keeper.call("post_status", call, SentStatus, deadline)
+            return await self._keeper.call("post_status", call, SentStatus, self._timing.post)
         except TimeoutError:
             raise EngineUncertain(post.key) from None
         except EngineUncertain:
@@ -239,8 +241,7 @@ class NeonizeEngine:
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:
         """Withdraw a status from those who got it."""
         call = DeleteCall(wire_id=wire_id, audience=tuple(audience))
-        deadline = self._timing.send + self._timing.request
-        await self._keeper.ask("delete_status", call, None, deadline)
+        await self._keeper.ask("delete_status", call, None, self._timing.post)
 
     async def mark_viewed(self, wire_id: str, author: Address) -> None:
         """Tell *author* that the account saw the status."""

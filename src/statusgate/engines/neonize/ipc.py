@@ -112,7 +112,7 @@ class Response(_Frame, frozen=True, kw_only=True, tag="res"):
     ok: bool
     p: msgspec.Raw = msgspec.Raw(b"null")
     err: str = ""
-    """``rejected``, ``unavailable``, ``uncertain``, ``media``, ``gone``"""
+    """``rejected``, ``unavailable``, ``silent``, ``uncertain``, ``media``, ``gone``"""
     code: int = 0
     text: str = ""
 

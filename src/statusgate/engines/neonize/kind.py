@@ -28,6 +28,7 @@ def _make(instance: Instance, folder: Path, context: EngineContext) -> Engine:
         recipient_addressing=options.recipient_addressing,
         legacy_fonts=options.legacy_fonts,
         min_free_bytes=context.min_free_bytes,
+        memory_bytes=context.memory_bytes,
         launching=context.launching,
     )
 

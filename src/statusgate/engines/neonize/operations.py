@@ -19,9 +19,11 @@ from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact
 from statusgate.domain.errors import (
     EngineRejected,
+    EngineSilent,
     EngineUnavailable,
     EngineUncertain,
     MediaUnavailable,
+    StatusgateError,
 )
 from statusgate.domain.events import ContactsChanged, EngineEvent, EngineState
 from statusgate.engines.neonize.config import Exit, Setup
@@ -70,7 +72,10 @@ class Operations:
         self._poster: Poster | None = None
         self._contacts: ContactStore | None = None
         self._draining = False
-        self._running: dict[int, tuple[str, float]] = {}
+        self._running: dict[int, str] = {}
+        """the operations of requests that are not answered"""
+        self._posting: int | None = None
+        """the request at work that posts or deletes; there is one at most"""
         self._pools = {
             "post": ThreadPoolExecutor(1, "post"),
             "download": ThreadPoolExecutor(2, "download"),
@@ -120,18 +125,17 @@ class Operations:
             return
         kind = "post" if request.op in _POSTING else request.op
         pool = self._pools.get(kind, self._pools["ask"])
-        self._running[request.id] = (request.op, time.monotonic())
+        self._running[request.id] = request.op
         pool.submit(self._answer, request)
 
     def overdue(self) -> Exit | None:
         """Tell whether something hangs, and how the process should end then."""
-        now = time.monotonic()
-        for number, (operation, since) in list(self._running.items()):
-            if operation in _POSTING and now - since > self._setup.timing.send:
-                self._running.pop(number, None)
-                text = "WhatsApp does not answer"
-                self._outlet.answer(Response(id=number, ok=False, err="uncertain", text=text))
-                return Exit.RESTART
+        number = self._posting
+        error = self._poster.late() if self._poster is not None else None
+        if number is not None and error is not None:
+            self._running.pop(number, None)
+            self._outlet.answer(_failure(number, error))
+            return Exit.RESTART
         return self.session.overdue() if self.session is not None else None
 
     def open_session(self, *, linked: bool) -> None:
@@ -153,6 +157,7 @@ class Operations:
                 lambda: session.own,
                 addressing=self._setup.addressing,
                 legacy_fonts=self._setup.legacy_fonts,
+                timing=self._setup.timing,
             )
             watch = ContactWatch(
                 self._contacts,
@@ -171,7 +176,7 @@ class Operations:
         self._draining = True
         began = time.monotonic()
         while (lasted := time.monotonic() - began) < seconds:
-            if not self._posting() and (not self._running or lasted > _LAST_ANSWERS):
+            if not self._posts_left() and (not self._running or lasted > _LAST_ANSWERS):
                 break
             time.sleep(0.01)
         if self.session is not None:
@@ -179,41 +184,33 @@ class Operations:
             leaving.start()
             leaving.join(2.0)
 
-    def _posting(self) -> bool:
-        return any(operation in _POSTING for operation, _ in self._running.values())
+    def _posts_left(self) -> bool:
+        return any(operation in _POSTING for operation in self._running.values())
 
     def _answer(self, request: Request) -> None:
+        if request.op in _POSTING:
+            self._posting = request.id
         try:
             self._outlet.answer(self._called(request))
         except OSError as error:
             self._outlet.spool_failed(error)
         finally:
+            if request.op in _POSTING:
+                self._posting = None
             self._running.pop(request.id, None)
 
     def _called(self, request: Request) -> Response:
         """Return the answer to *request*, whatever happens. Raises OSError alone."""
-
-        def failed(kind: str, text: str, code: int = 0) -> Response:
-            return Response(id=request.id, ok=False, err=kind, text=text, code=code)
-
-        call = self._calls.get(request.op)
-        if call is None:
-            return failed("unavailable", f"there is no operation {request.op}")
         try:
-            return Response(id=request.id, ok=True, p=raw(call(request.p)))
-        except EngineRejected as error:
-            return failed("rejected", str(error), error.code)
-        except EngineUncertain as error:
-            return failed("uncertain", str(error))
-        except EngineUnavailable as error:
-            return failed("unavailable", str(error))
-        except MediaUnavailable as error:
-            return failed("gone" if error.final else "media", str(error))
+            found = self._calls[request.op](request.p)
+            return Response(id=request.id, ok=True, p=raw(found))
+        except StatusgateError as error:
+            return _failure(request.id, error)
         except OSError:
             raise
         except Exception as error:
             log.exception("%s failed", request.op)
-            return failed("unavailable", type(error).__name__)
+            return _failure(request.id, EngineUnavailable(type(error).__name__))
 
     # -- the operations
 
@@ -357,3 +354,18 @@ class Operations:
         if part is None:
             raise EngineUnavailable("not connected")
         return part
+
+
+def _failure(number: int, error: StatusgateError) -> Response:
+    """Return the answer to a request that failed with *error*."""
+    kind, code = "unavailable", 0
+    match error:
+        case EngineRejected():
+            kind, code = "rejected", error.code
+        case EngineUncertain():
+            kind = "uncertain"
+        case EngineSilent():
+            kind = "silent"
+        case MediaUnavailable():
+            kind = "gone" if error.final else "media"
+    return Response(id=number, ok=False, err=kind, text=str(error), code=code)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as wire
@@ -24,12 +24,18 @@ from neonize.utils.enum import MediaType
 from neonize.utils.jid import build_jid
 
 from statusgate.domain.address import Address
-from statusgate.domain.errors import EngineRejected, EngineUnavailable, EngineUncertain
+from statusgate.domain.errors import (
+    EngineRejected,
+    EngineSilent,
+    EngineUnavailable,
+    EngineUncertain,
+    StatusgateError,
+)
 from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.post import AudiencePrivacy, SentStatus, StatusPost
 from statusgate.domain.status import Kind
 from statusgate.engines.neonize.audience import Form, Plan, plan_audience
-from statusgate.engines.neonize.config import Addressing, LegacyFonts
+from statusgate.engines.neonize.config import Addressing, LegacyFonts, Timing
 from statusgate.engines.neonize.contacts import ContactStore
 from statusgate.engines.neonize.convert import jid_address
 from statusgate.engines.neonize.post_log import PostLog
@@ -57,6 +63,15 @@ _KINDS = {
 }
 
 
+class Step(NamedTuple):
+    """What a post waits for."""
+
+    until: float
+    """monotonic seconds"""
+    error: StatusgateError
+    """what it fails with then"""
+
+
 class Poster:
     """Posts one status at a time, because recipients are chosen by names (see audience)."""
 
@@ -70,6 +85,7 @@ class Poster:
         *,
         addressing: Addressing,
         legacy_fonts: LegacyFonts,
+        timing: Timing,
     ) -> None:
         self._client = client
         self._contacts = contacts
@@ -78,6 +94,8 @@ class Poster:
         self._own = own
         self._addressing = addressing
         self._legacy_fonts = legacy_fonts
+        self._timing = timing
+        self._step: Step | None = None
         self.names_in_place = threading.Lock()
         """held while names differ from what they should be"""
 
@@ -109,6 +127,11 @@ class Poster:
                     raise
             return self._publish_by_lid(post.key, message, audience)
 
+    def late(self) -> StatusgateError | None:
+        """What the running post or deletion fails with, if its deadline is over."""
+        step = self._step
+        return step.error if step is not None and time.monotonic() > step.until else None
+
     def delete(self, wire_id: str, audience: Sequence[Address]) -> None:
         """Withdraw a status from *audience*. Raises as ``post``."""
         with self.names_in_place:
@@ -116,7 +139,7 @@ class Poster:
             me = build_jid(self._own().phone)
             message = self._client.build_revoke(STATUSES, me, wire_id)
             with self._names(f"delete {wire_id}", plan, begin=False):
-                self._send(message, wire_id)
+                self._send(message, wire_id, len(plan.recipients))
 
     # -- how
 
@@ -146,7 +169,7 @@ class Poster:
         plan = self._plan(audience, form, narrowing=True)
         try:
             with self._names(key, plan, begin=True):
-                answer = self._send(message, key)
+                answer = self._send(message, key, len(plan.recipients))
                 self._compare(plan)
         except EngineUnavailable:
             self._book.withdraw(key)
@@ -162,13 +185,18 @@ class Poster:
         return sent
 
     def _plan(self, audience: Sequence[Address] | None, form: Form, *, narrowing: bool) -> Plan:
+        seconds = self._timing.audience
         try:
-            privacy = self.privacy()
-            if form == "lid" and audience is not None:
-                self._contacts.ask_lids(audience)
+            with self._within(seconds, EngineSilent("WhatsApp did not say who may see it")):
+                privacy = self.privacy()
             entries = self._contacts.entries()
-            if form == "lid" and audience is None:
-                self._contacts.ask_lids([entry.address for entry in entries if entry.full])
+            if form == "lid":
+                people = audience
+                if people is None:
+                    people = [entry.address for entry in entries if entry.full]
+                seconds += self._timing.send_each * len(people)
+                with self._within(seconds, EngineSilent("WhatsApp did not say who is who")):
+                    self._contacts.ask_lids(people)
         except NeonizeError as error:
             raise EngineUnavailable(f"the audience is unknown: {error}") from None
         complete = self._contacts.complete
@@ -227,10 +255,21 @@ class Poster:
         except NeonizeError:
             log.exception("names could not be put back; tried again at the next start")
 
-    def _send(self, message: Any, key: str) -> Any:
-        """Hand *message* to WhatsApp and return its answer; translate what goes wrong."""
+    @contextmanager
+    def _within(self, seconds: float, error: StatusgateError) -> Iterator[None]:
+        """Let ``late`` return *error* if what is done within takes too long."""
+        self._step = Step(time.monotonic() + seconds, error)
         try:
-            return self._client.send_message(STATUSES, message)
+            yield
+        finally:
+            self._step = None
+
+    def _send(self, message: Any, key: str, recipients: int) -> Any:
+        """Hand *message* to WhatsApp and return its answer; translate what goes wrong."""
+        seconds = self._timing.send + self._timing.send_each * recipients
+        try:
+            with self._within(seconds, EngineUncertain(key)):
+                return self._client.send_message(STATUSES, message)
         except NeonizeError as error:
             text = str(error)
         refused = _REFUSED.search(text)
@@ -301,7 +340,8 @@ class Poster:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise EngineRejected(0, "the file is too large")
             data = path.read_bytes()
-            done = self._client.upload(data, kinds[post.kind])
+            with self._within(self._timing.upload, EngineSilent("the upload took too long")):
+                done = self._client.upload(data, kinds[post.kind])
         except OSError as error:
             raise EngineUnavailable(f"the file cannot be read: {error.strerror}") from None
         except NeonizeError as error:

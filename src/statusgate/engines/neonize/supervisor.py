@@ -11,6 +11,7 @@ import msgspec
 
 from statusgate.domain.errors import (
     EngineRejected,
+    EngineSilent,
     EngineUnavailable,
     EngineUncertain,
     MediaUnavailable,
@@ -387,6 +388,8 @@ def _error(response: Response) -> StatusgateError:
     match response.err:
         case "rejected":
             return EngineRejected(response.code, response.text)
+        case "silent":
+            return EngineSilent(response.text)
         case "uncertain":
             return EngineUncertain(response.text)
         case "media" | "gone":

@@ -188,6 +188,7 @@ class Worker:
     def _overdue(self) -> Exit | None:
         """Look at what may have lasted too long or run out."""
         now = time.monotonic()
+        self._check_memory()
         code = self._operations.overdue()
         if code is not None:
             return code
@@ -199,6 +200,14 @@ class Worker:
                 log.critical("little room is left on the disk; leaving WhatsApp meanwhile")
                 return Exit.NO_ROOM
         return self._idle(now)
+
+    def _check_memory(self) -> None:
+        """End at once if too much is in use: an orderly end would take yet more of it."""
+        used, limit = _resident_bytes(), self._setup.memory_bytes
+        if used > limit > 0:
+            log.critical("%d MB are in use, %d are allowed", used >> 20, limit >> 20)
+            logging.shutdown()
+            os._exit(Exit.MEMORY)
 
     def _idle(self, now: float) -> Exit | None:
         """An unlinked worker ends when everything is handed over."""
