@@ -67,7 +67,7 @@ class Operations:
         self._store = store
         self._book = book
         self._outlet = outlet
-        self._opening = threading.RLock()
+        self._opening = threading.Lock()
         self.session: Session | None = None
         self._poster: Poster | None = None
         self._contacts: ContactStore | None = None
@@ -215,18 +215,6 @@ class Operations:
     # -- the operations
 
     def _begin_linking(self, _: msgspec.Raw) -> None:
-        with self._opening:
-            if self.session is None:
-                self._open_unlinked()
-            elif not self.session.linking:
-                raise EngineUnavailable("the account is linked already")
-
-    def _open_unlinked(self) -> None:
-        """Check the store, then connect; never the other way round.
-
-        To a second SQLite of the same process the library's file locks are invisible: it would
-        take a transaction under way for one that a crash left, and undo it.
-        """
         try:
             linked = self.is_linked()
         except StoreLost as lost:
