@@ -81,7 +81,8 @@ class FakeWhatsApp:
         self.ca = Path(ready["ca"])
         self.root_key: str = ready["root_key"]
         self.history_file = Path(ready["history"])
-        self._control: int = ready["control"]
+        self._port: int = ready["control"]
+        self.control = f"http://127.0.0.1:{self._port}"
 
     def __enter__(self) -> FakeWhatsApp:
         return self
@@ -316,7 +317,7 @@ class FakeWhatsApp:
         return found
 
     def _call(self, operation: str, **params: Any) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self._control, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         try:
             connection.request("POST", f"/{operation}", json.dumps(params))
             answer = json.loads(connection.getresponse().read())

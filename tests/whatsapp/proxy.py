@@ -1,4 +1,4 @@
-"""The door: an HTTP CONNECT proxy which ends TLS itself and leads to chat or media.
+"""An HTTP CONNECT proxy that terminates TLS itself and leads to the chat or the media host.
 
 Engines are pointed here as their proxy, so nothing in them has to know another host name.
 """

@@ -1,0 +1,30 @@
+"""Run the fake WhatsApp server alone: `python -m tests.whatsapp [DIRECTORY]`; Ctrl-C ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.whatsapp.client import FakeWhatsApp
+
+
+def main() -> None:
+    """Start the server, say how to reach it, and wait."""
+    folder = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="fake-whatsapp-")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with FakeWhatsApp(Path(folder)) as fake:
+        print(f"proxy         {fake.proxy}")
+        print(f"authority     {fake.ca}")
+        print(f"root key      {fake.root_key}")
+        print(f"control       {fake.control}")
+        print(f"history       {fake.history_file}", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            print("ended")
+
+
+if __name__ == "__main__":
+    main()
