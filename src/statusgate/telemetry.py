@@ -93,7 +93,11 @@ def role_failed(role: str, **where: object) -> None:
 
 
 def configure_logs(log_format: LogFormat, level: str) -> None:
-    """Send structured lines to standard error, one an event, hostile text escaped."""
+    """Send structured lines to standard error, one an event, hostile text escaped.
+
+    What is logged with the standard library goes the same way: our own engines at *level*,
+    other libraries from warnings on, because below that they name people and show paths.
+    """
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
@@ -114,6 +118,26 @@ def configure_logs(log_format: LogFormat, level: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    root = logging.getLogger()
+    others = [handler for handler in root.handlers if not isinstance(handler, _Bridge)]
+    root.handlers = [*others, _Bridge()]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("statusgate").setLevel(level.upper())
+
+
+class _Bridge(logging.Handler):
+    """Hands records of the standard library's logging to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            structlog.get_logger().log(
+                record.levelno,
+                record.getMessage(),
+                logger=record.name,
+                exc_info=record.exc_info,
+            )
+        except Exception:  # noqa: BLE001 - as every handler: a log line must not break its caller
+            self.handleError(record)
 
 
 def _escape(

@@ -148,10 +148,11 @@ class AccountManager:
             for instance_id, account in self._accounts.items()
             if kind_of(self._instances.get(instance_id)).is_sandbox
         ]
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=seconds)
-            for task in late:
-                task.cancel()
+        try:
+            if waiting:
+                await asyncio.wait(waiting, timeout=seconds)
+        finally:
+            await cancel(*waiting)
 
     async def _listen(
         self, instance_id: InstanceId, account: Account, engine: Engine, cursor: int
@@ -382,9 +383,11 @@ async def _next_batch(
 ) -> list[Sequenced]:
     """All that waits now, at least one; ``[]`` when the engine has no more to say."""
     getting = asyncio.create_task(waiting.get())
-    await asyncio.wait({getting, pumping}, return_when=asyncio.FIRST_COMPLETED)
-    if not getting.done():
+    try:
+        await asyncio.wait({getting, pumping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
         getting.cancel()
+    if not getting.done():
         if waiting.empty():
             pumping.result()
             return []

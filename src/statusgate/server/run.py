@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -20,6 +21,7 @@ from statusgate.settings import Settings
 log = structlog.get_logger()
 _HEALTH_SECONDS = 0.5
 _SANDBOX_SECONDS = 10.0
+_DESCRIPTORS = 65_536
 EXIT_BROKEN = 70
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 
@@ -66,6 +68,18 @@ def _is_loopback(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
+def raise_descriptor_limit() -> None:
+    """Allow as many open files and connections as the system lets us have.
+
+    The usual soft limit of 1,024 is for programs that use ``select``.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 async def serve(
     settings: Settings,
     *,
@@ -73,6 +87,7 @@ async def serve(
     stopped: asyncio.Event | None = None,
 ) -> int:
     """Run the gateway until *stopped* is set; returns the exit code."""
+    raise_descriptor_limit()
     listener = listening_socket(settings)
     host, port = listener.getsockname()[:2]
     url = f"http://{host if ':' not in host else f'[{host}]'}:{port}"

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import io
 import json
+import logging
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -197,6 +198,7 @@ async def logged(
     """A tenant of a gateway that logs all it can, into a text."""
     text = io.StringIO()
     monkeypatch.setattr("sys.stderr", text)
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     configure_logs(request.param, "debug")
     database = f"sqlite:///{tmp_path}/journal.db"
     async with running_gateway(tmp_path, database, access_log=True) as running:
