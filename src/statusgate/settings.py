@@ -2,12 +2,21 @@
 
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 PREFIX = "STATUSGATE_"
+_OTHER_VARIABLES = (
+    "STATUSGATE_CONFIG",
+    "STATUSGATE_SIM_SEED",
+    "STATUSGATE_URL",
+    "STATUSGATE_INSTANCE",
+    "STATUSGATE_TOKEN",
+)
+"""read elsewhere: by the command, and by sandbox engines"""
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -109,6 +118,18 @@ def load_settings(file: Path | None, environ: Mapping[str, str], **flags: Any) -
         return msgspec.convert(_without_blanks(merged), Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"wrong setting: {error}") from None
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Name the variables that begin with ``STATUSGATE_`` and mean nothing, one line each."""
+    known = [PREFIX + name.upper() for name in Settings.__struct_fields__] + [*_OTHER_VARIABLES]
+    complaints = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.8)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            complaints.append(f"{name} is not a setting{hint}")
+    return complaints
 
 
 def _file_settings(file: Path) -> dict[str, Any]:

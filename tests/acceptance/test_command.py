@@ -66,8 +66,16 @@ def test_every_command_has_help_worth_reading(words: tuple[str, ...]) -> None:
 
 def test_wrong_usage_is_exit_code_two() -> None:
     assert run("serve", "--port", "many").returncode == 2
+    assert "99999 is not in the range" in run("serve", "--port", "99999").stderr
     assert run("instance", "set", "007").returncode == 2
     assert run("instance", "create", "--token", "short").returncode == 2
+
+
+def test_a_variable_that_is_no_setting_is_named(tmp_path: Path) -> None:
+    where = {"STATUSGATE_DATABASE": f"sqlite:///{tmp_path}/s.db", "STATUSGATE_PROT": "1"}
+    told = run("migrate", environment=where)
+    assert told.returncode == 0
+    assert "STATUSGATE_PROT is not a setting; did you mean STATUSGATE_PORT?" in told.stderr
 
 
 def test_an_instance_made_beside_a_running_server_works_within_a_second(
@@ -256,6 +264,7 @@ def test_the_demo_prints_commands_that_work_and_lives(tmp_path: Path) -> None:
         incoming, outgoing, rows = (json.loads(_get(url)) for url in urls)
         assert incoming
         assert len(outgoing) >= 12
+        assert json.loads(_get(urls[1] + "?minutes=120"))
         assert {row["status"] for row in rows} <= {"delivered", "read"}
         assert rows
         before = _get(urls[1])

@@ -78,3 +78,37 @@ def test_an_unknown_instance_is_told(tmp_path: Path) -> None:
     done = run("notifications", "list", "5", "--database", f"sqlite:///{tmp_path}/x.db")
     assert done.returncode == 1
     assert "no instance 5" in done.stderr
+
+
+def test_what_cannot_be_replayed_or_dropped_is_named(tmp_path: Path) -> None:
+    where = ("--database", f"sqlite:///{tmp_path}/statusgate.db", "--data", str(tmp_path))
+    with ServerProcess(tmp_path) as server:
+        account = server.create_instance()
+        account.post("setSettings", {"stateWebhook": "yes"})
+        tell(account, "suspended")
+        (row,) = command(tmp_path, "list", str(account.id))
+        receipt = str(row["receiptId"])
+        replayed = run("notifications", "replay", str(account.id), receipt, "77", *where)
+        dropped = run("notifications", "drop", str(account.id), receipt, "77", *where)
+    assert (replayed.returncode, replayed.stderr.splitlines()) == (
+        1,
+        [
+            f"statusgate: notification {receipt} waits still, or is not there",
+            "statusgate: notification 77 waits still, or is not there",
+        ],
+    )
+    assert (dropped.returncode, dropped.stdout) == (1, "dropped: 1\n")
+    assert dropped.stderr == "statusgate: notification 77 does not wait\n"
+
+
+def test_a_table_is_not_cut_where_it_is_no_terminal(tmp_path: Path) -> None:
+    name = "A shop with a name that is longer than any terminal is wide " * 4
+    where = {
+        "STATUSGATE_DATABASE": f"sqlite:///{tmp_path}/x.db",
+        "STATUSGATE_DATA": str(tmp_path),
+        "COLUMNS": "40",
+    }
+    made = run("instance", "create", "--name", name.strip(), environment=where)
+    assert made.returncode == 0, made.stderr
+    listed = run("instance", "list", environment=where)
+    assert name.strip() in listed.stdout

@@ -101,8 +101,33 @@ def test_faults_are_one_line(account: InstanceClient) -> None:
         (("status", "show", "nothing"), "400: ID message notfound"),
         (("status", "show", "x", "--url", "http://127.0.0.1:9"), "cannot reach"),
         (("status", "show", "x", "--url", "ftp://x"), "an http or https URL"),
+        (("status", "show", "x", "--url", "http://h:99999"), "h:99999 has no port from 1 to"),
+        (("status", "show", "x", "--url", "http://h:eighty"), "h:eighty has no port from 1 to"),
+        (("post", "text", "x", "--to", "+7 900 123-45-67"), "write 79001234567@c.us"),
+        (("post", "text", "x", "--to", "Anna"), "'Anna' is neither …@c.us nor …@lid"),
     ):
         done = command(account, *arguments)
         assert done.returncode in (1, 2)
         assert said in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_file_to_post_is_named(account: InstanceClient, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    for file, said in ((empty, f"{empty} is empty"), (tmp_path, f"{tmp_path} is a folder")):
+        done = command(account, "post", "image", str(file))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+
+
+def test_waiting_on_an_account_that_is_not_linked_says_why(account: InstanceClient) -> None:
+    account.simulate({"event": "state", "state": "notAuthorized"})
+    try:
+        done = command(account, "post", "text", "Hi", "--wait", "--timeout", "0")
+    finally:
+        account.simulate({"event": "state", "state": "authorized"})
+    assert done.returncode == 1
+    first, *_ = done.stderr.splitlines()
+    assert first.startswith("the account is notAuthorized: the status goes out once")
+    assert "is still pending" in done.stderr

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from statusgate.settings import Settings, SettingsError, load_settings
+from statusgate.settings import Settings, SettingsError, load_settings, unknown_variables
 
 
 def test_defaults_serve_a_newcomer_on_loopback() -> None:
@@ -69,3 +69,11 @@ def test_every_setting_is_documented() -> None:
     text = Path("docs/reference/settings.md").read_text()
     missing = [name for name in Settings.__struct_fields__ if f"`{name}`" not in text]
     assert missing == []
+
+
+def test_a_variable_that_means_nothing_is_named_with_what_was_meant() -> None:
+    environ = {"STATUSGATE_PROT": "1", "STATUSGATE_QQQQQQQ": "", "STATUSGATE_TOKEN": "x"}
+    assert unknown_variables(environ) == [
+        "STATUSGATE_PROT is not a setting; did you mean STATUSGATE_PORT?",
+        "STATUSGATE_QQQQQQQ is not a setting",
+    ]

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import click
 
@@ -25,7 +25,7 @@ class GatewayClient:
             raise click.BadParameter("an http or https URL", param_hint="--url")
         self._url = url
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, parts.port
+        self._host, self._port = parts.hostname, _port(parts)
         self._base = f"{parts.path.rstrip('/')}/waInstance{quote(instance, safe='')}"
         self._token = token
 
@@ -102,6 +102,15 @@ def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _port(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        raise click.BadParameter(
+            f"{parts.netloc} has no port from 1 to 65535", param_hint="--url"
+        ) from None
 
 
 def _message(body: bytes) -> str:

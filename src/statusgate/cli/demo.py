@@ -14,7 +14,7 @@ from statusgate.domain.instance import Instance
 from statusgate.domain.outbox import Draft
 from statusgate.domain.receipt import Progress
 from statusgate.domain.script import Met, Posted, ScriptEvent, Viewed
-from statusgate.domain.status import Font, Kind
+from statusgate.domain.status import Font, Kind, Status
 from statusgate.engines.registry import kind_of
 from statusgate.server import run
 from statusgate.server.wiring import Gateway
@@ -30,6 +30,8 @@ SAYINGS = (
 )  # fmt: skip
 COLOURS = (0x228B22, 0x1E6E8C, 0x8C1E4B, 0x5A3E9B, 0xB5651D, 0x000000)
 _DAY_SECONDS = 86_400
+_QUARTER_HOUR = 900
+_STEP_SECONDS = 2_400
 
 
 def run_demo(settings: Settings, *, every_seconds: float) -> int:
@@ -53,9 +55,11 @@ class Demo:
     async def live(self, every_seconds: float) -> None:
         """Set the account up, say how to use it, then let something happen now and then."""
         instance, token = await self._account()
-        self._own = await self._posted_today(instance)
-        if not self._own:
-            await self._happen(instance, list(self._day()))
+        now = self._built.clock.now_ms() // 1000
+        posted = await self._posted(instance, now - _DAY_SECONDS)
+        self._own = [status.status_id for status in posted]
+        since = posted[-1].posted_ms // 1000 if posted else now - _DAY_SECONDS
+        await self._happen(instance, list(self._meanwhile(since, now)))
         self._greet(instance.id, token)
         while True:
             await asyncio.sleep(every_seconds)
@@ -77,22 +81,21 @@ class Demo:
         await self._built.accounts.first_link(self._built.instances.get(instance.id))
         await self._built.accounts.simulate(self._built.instances.get(instance.id), events)
 
-    async def _posted_today(self, instance: Instance) -> list[str]:
-        """Ids of what an earlier run left, oldest first."""
-        since_ms = self._built.clock.now_ms() - _DAY_SECONDS * 1000
+    async def _posted(self, instance: Instance, since: int) -> list[Status]:
+        """What an earlier run posted, oldest first."""
         statuses = await self._built.journal.read(
-            lambda tx: tx.statuses(instance.id, outgoing=True, since_ms=since_ms)
+            lambda tx: tx.statuses(instance.id, outgoing=True, since_ms=since * 1000)
         )
-        return [status.status_id for status in reversed(statuses)]
+        return statuses[::-1]
 
-    def _day(self) -> Iterator[ScriptEvent]:
-        now = self._built.clock.now_ms() // 1000
+    def _meanwhile(self, since: int, now: int) -> Iterator[ScriptEvent]:
+        """What happened from *since* until a quarter of an hour ago."""
         for number, name in enumerate(PEOPLE):
             yield Met(address=_person(number), name=name, contact_name=f"{name} (demo)")
-        for step in range(36):
-            at = now - _DAY_SECONDS + 600 + step * (_DAY_SECONDS // 37)
+        moments = enumerate(range(now - _QUARTER_HOUR, since, -_STEP_SECONDS))
+        for back, at in reversed(list(moments)):
             yield self._post(_person(self._chance.randrange(len(PEOPLE))), at)
-            if step % 3 == 0:
+            if back % 3 == 0:
                 yield from self._own_post(at)
 
     def _post(self, author: Address | None, at: int | None, status_id: str = "") -> Posted:
@@ -168,6 +171,10 @@ What the account posted today, newest first (look again: it changes):
 
 Who got and who viewed one of them:
   curl '{base}/getStatusStatistic/{token}?idMessage={self._own[-1]}'
+
+Paste this into another terminal for the examples of README and docs/how-to:
+  export URL={self._url} ID={instance_id} TOKEN={token}
+  export STATUSGATE_URL=$URL STATUSGATE_INSTANCE=$ID STATUSGATE_TOKEN=$TOKEN
 
 Ctrl-C stops it."""
         )

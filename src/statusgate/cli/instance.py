@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from statusgate.accounts.instances import Instances, NewInstance
 from statusgate.cli.options import (
     InstanceNumber,
+    console,
     faults_told,
     load,
     print_fields,
@@ -142,7 +142,7 @@ def list_(config: Path | None, as_json: bool, **flags: Any) -> None:
         table = Table("id", "name", "engine", "state", "wid", "status methods")
         for row in rows:
             table.add_row(*(str(value) for value in row.values()))
-        Console().print(table)
+        console().print(table)
 
 
 @instance.command("set")

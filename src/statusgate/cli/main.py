@@ -19,6 +19,8 @@ from statusgate.cli.status import status
 from statusgate.journal import migrate_journal
 from statusgate.server import run
 
+PORT = click.IntRange(0, 65535)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96})
 @click.version_option(__version__, prog_name="statusgate")
@@ -34,7 +36,7 @@ def main() -> None:
 @main.command()
 @settings_options
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Port to listen on; 0: any free one.  [default: 8080]")
+@click.option("--port", type=PORT, help="Port to listen on; 0: any free one.  [default: 8080]")
 @click.option("--media", help="Folder of media files.  [default: media in the data folder]")
 @click.option("--public-url", help="How clients reach this server, for links to files.")
 @click.option("--admin-token", help="Opens the partner API (better: STATUSGATE_ADMIN_TOKEN).")
@@ -52,7 +54,7 @@ def serve(config: Path | None, **flags: Any) -> None:
 @main.command()
 @settings_options
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="Port to listen on.  [default: 8080]")
+@click.option("--port", type=PORT, help="Port to listen on.  [default: 8080]")
 @click.option(
     "--every", type=click.FloatRange(0.05), default=3.0, show_default=True,
     help="Seconds between new statuses and views.",

@@ -10,10 +10,16 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
-from statusgate.cli.options import InstanceNumber, on_journal, print_fields, settings_options
+from statusgate.cli.options import (
+    EXIT_FAILED,
+    InstanceNumber,
+    console,
+    on_journal,
+    print_fields,
+    settings_options,
+)
 from statusgate.domain.errors import InstanceUnknown
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.notification import Delivery, End, Notification
@@ -59,16 +65,21 @@ async def _replayed(
 
 async def _dropped(
     journal: Journal, instance_id: InstanceId, receipts: Sequence[int], *, everything: bool
-) -> int:
-    """Take waiting ones out of the queue; they stay in the record. Returns how many."""
+) -> tuple[int, list[int]]:
+    """Take waiting ones out of the queue; they stay in the record.
 
-    def work(tx: Transaction) -> int:
+    Returns how many, and which of *receipts* do not wait.
+    """
+
+    def work(tx: Transaction) -> tuple[int, list[int]]:
         if everything:
-            return tx.end_notifications(instance_id, End.DROPPED, _now_ms())
-        return sum(
-            tx.end_notification(instance_id, receipt, End.DROPPED, _now_ms())
-            for receipt in receipts
-        )
+            return tx.end_notifications(instance_id, End.DROPPED, _now_ms()), []
+        absent = [
+            receipt
+            for receipt in dict.fromkeys(receipts)
+            if not tx.end_notification(instance_id, receipt, End.DROPPED, _now_ms())
+        ]
+        return len(set(receipts)) - len(absent), absent
 
     return await _written(journal, instance_id, work)
 
@@ -161,7 +172,7 @@ def list_notifications(
             str(row["receiptId"]), row["created"], row["state"], str(row["attempts"]),
             row["lastAttempt"], f"{told} {row['lastReason']}".strip(),
         )  # fmt: skip
-    Console().print(table)
+    console().print(table)
 
 
 @notifications.command()
@@ -188,9 +199,14 @@ def replay(
     )
     if as_json:
         click.echo(msgspec.json.encode(rows))
-        return
-    for row in rows:
-        click.echo(f"{row['receiptId']}: {row['newReceiptId'] or 'waits or is not there'}")
+    else:
+        for row in rows:
+            if row["newReceiptId"] is not None:
+                click.echo(f"{row['receiptId']}: queued again as {row['newReceiptId']}")
+    _fail_for(
+        [row["receiptId"] for row in rows if row["newReceiptId"] is None],
+        "waits still, or is not there",
+    )
 
 
 @notifications.command()
@@ -210,9 +226,18 @@ def drop(
     """Take waiting notifications out of the queue; they can be replayed."""
     if not receipts and not everything:
         raise click.UsageError("nothing to drop: give receipt ids or --all")
-    count = on_journal(
+    count, absent = on_journal(
         config,
         flags,
         lambda journal: _dropped(journal, instance_id, receipts, everything=everything),
     )
     print_fields({"dropped": count}, as_json=as_json)
+    _fail_for(absent, "does not wait")
+
+
+def _fail_for(receipts: Sequence[int | None], fault: str) -> None:
+    """Name the receipt ids for which nothing could be done, then end with exit code 1."""
+    for receipt in receipts:
+        click.echo(f"statusgate: notification {receipt} {fault}", err=True)
+    if receipts:
+        raise SystemExit(EXIT_FAILED)

@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 import msgspec
+from rich.console import Console
 
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest, JournalUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id
 from statusgate.journal import open_journal
 from statusgate.server.folders import StartError
-from statusgate.settings import Settings, SettingsError, load_settings
+from statusgate.settings import Settings, SettingsError, load_settings, unknown_variables
 
 EXIT_FAILED = 1
 _FAULTS = (SettingsError, StartError, JournalUnavailable, InvalidRequest)
@@ -50,6 +51,9 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load(config: Path | None, **flags: Any) -> Settings:
+    """Merge the settings; variables of the environment that mean nothing are named."""
+    for complaint in unknown_variables(os.environ):
+        click.echo(f"statusgate: {complaint}", err=True)
     file = config or (Path(text) if (text := os.environ.get("STATUSGATE_CONFIG")) else None)
     return load_settings(file, os.environ, **flags)
 
@@ -79,6 +83,11 @@ def on_journal(config: Path | None, flags: dict[str, Any], work: Callable[..., A
 
     with faults_told():
         return asyncio.run(run())
+
+
+def console() -> Console:
+    """Standard output; where it is no terminal, nothing is cut or wrapped."""
+    return Console(width=None if sys.stdout.isatty() else 10_000)
 
 
 def print_fields(value: dict[str, Any], *, as_json: bool) -> None:

@@ -1,6 +1,8 @@
 """``statusgate post``: publish a status on a running server."""
 
 import json
+import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +13,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from statusgate.cli.client import GatewayClient, printed_target_options
+from statusgate.cli.options import EXIT_FAILED
 from statusgate.cli.status import show_report
+from statusgate.domain.address import parse_chat_id
 
 _LOOK_SECONDS = 0.25
-EXIT_FAILED = 1
 _WHY_LEFT_OUT = {
     "unknown": "is not on WhatsApp",
     "self": "is the account itself",
@@ -22,13 +25,33 @@ _WHY_LEFT_OUT = {
     "privacy": "is excluded by the account's status privacy",
     "overLimit": "is beyond the limit of recipients",
 }
+_NUMBER = re.compile(r"\+?[\d\s().-]{5,}")
+
+
+class ChatId(click.ParamType[str]):
+    """Somebody's id on WhatsApp: ``79001234567@c.us`` or ``12345678901234@lid``."""
+
+    name = "chat id"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        text = str(value)
+        if parse_chat_id(text) is not None:
+            return text
+        if not _NUMBER.fullmatch(text):
+            fault = f"{text!r} is neither …@c.us nor …@lid"
+        else:
+            digits = "".join(filter(str.isdigit, text))
+            fault = f"{text!r} is a phone number; write {digits}@c.us"
+        raise click.BadParameter(fault, ctx, param)
 
 
 def _audience(command: Callable[..., Any]) -> Callable[..., Any]:
     """For whom, when, and whether to wait for it."""
     options = [
         click.option(
-            "--to", "participants", multiple=True, metavar="CHAT_ID",
+            "--to", "participants", multiple=True, metavar="CHAT_ID", type=ChatId(),
             help="…@c.us or …@lid, repeatable.  [default: all contacts with a name]",
         ),
         click.option("--at", type=int, help="Unix seconds; publish then."),
@@ -111,9 +134,7 @@ class _Post:
         if file.startswith(("http://", "https://")):
             name, url = file.partition("?")[0].rpartition("/")[2], file
         else:
-            path = Path(file)
-            if not path.is_file():
-                raise click.BadParameter(f"there is no file {file}", param_hint="FILE")
+            path = _readable(file)
             name, url = path.name, self._upload(path)
         self.send(method, {"urlFile": url, "fileName": name, **wish})
 
@@ -125,6 +146,7 @@ class _Post:
         self._check_audience()
         told: dict[str, Any] = self._client.post(method, given)
         if self._common["wait"]:
+            self._say_why_it_waits()
             told = self._follow(told["idMessage"])
         elif not self._common["as_json"]:
             click.echo(told["idMessage"])
@@ -162,6 +184,15 @@ class _Post:
             task = progress.add_task(path.name, total=path.stat().st_size)
             return self._client.upload(path, lambda sent: progress.advance(task, sent))
 
+    def _say_why_it_waits(self) -> None:
+        state = self._client.get("getStateInstance")["stateInstance"]
+        if state != "authorized":
+            click.echo(
+                f"the account is {state}: the status goes out once it is authorized, within 24 "
+                "hours (`statusgate link` links it)",
+                err=True,
+            )
+
     def _follow(self, status_id: str) -> dict[str, Any]:
         """The report, once the status is out or has failed."""
         deadline = time.monotonic() + self._common["timeout"]
@@ -173,3 +204,19 @@ class _Post:
                 if time.monotonic() > deadline:
                     raise click.ClickException(f"{status_id} is still pending")
                 time.sleep(_LOOK_SECONDS)
+
+
+def _readable(file: str) -> Path:
+    """A local file with something in it, else a fault that says what *file* is instead."""
+    path = Path(file)
+    if path.is_dir():
+        fault = f"{file} is a folder"
+    elif not path.exists():
+        fault = f"there is no file {file}"
+    elif not os.access(path, os.R_OK):
+        fault = f"{file} cannot be read: permission denied"
+    elif path.stat().st_size == 0:
+        fault = f"{file} is empty"
+    else:
+        return path
+    raise click.BadParameter(fault, param_hint="FILE")

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from statusgate.cli.client import GatewayClient, printed_target_options
+from statusgate.cli.options import console
 
 _STEPS = ("pending", "sent", "delivered", "read")
 
@@ -32,11 +32,11 @@ def show_status(status_id: str, url: str, instance: str, token: str, as_json: bo
 
 def show_report(report: dict[str, Any]) -> None:
     """Print a report for people."""
-    console = Console()
-    console.print(f"[bold]{report['idMessage']}[/bold]  {report['statusMessage']}")
+    out = console()
+    out.print(f"[bold]{report['idMessage']}[/bold]  {report['statusMessage']}")
     failure = report["fanOut"]["failure"]
     if failure:
-        console.print(f"failed: {failure['description']}")
+        out.print(f"failed: {failure['description']}")
     times = Table("", "", show_header=False, box=None)
     for label, key in (
         ("accepted", "acceptedAt"),
@@ -48,14 +48,14 @@ def show_report(report: dict[str, Any]) -> None:
     ):
         if report[key] is not None:
             times.add_row(label, _moment(report[key]))
-    console.print(times)
+    out.print(times)
     counts = Table(*_STEPS, "failed", "total")
     counts.add_row(*(str(report["counts"][key]) for key in (*_STEPS, "failed", "total")))
-    console.print(counts)
+    out.print(counts)
     for what in ("skipped", "refused"):
         for one in report["fanOut"][what]:
             some = ", ".join(one["participants"][:5]) + ("…" if one["count"] > 5 else "")
-            console.print(f"{what}: {one['count']} {one['reason']} ({some})", highlight=False)
+            out.print(f"{what}: {one['count']} {one['reason']} ({some})", highlight=False)
 
 
 def _moment(seconds: int) -> str:
