@@ -534,3 +534,15 @@ async def test_a_worker_that_takes_too_much_memory_is_ended_and_says_why(
         assert "engine_memory_mb" in died.reason
         await mine.restart(memory_bytes=1024 * 1024 * 1024)
         await mine.expect_state(EngineState.OPEN)
+
+
+async def test_linking_ends_at_once_when_whatsapp_cannot_be_reached(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    nobody = "http://127.0.0.1:9"
+    async with account(
+        fake, tmp_path, strangers(1)[0], paired=False, proxy=nobody, timing=FAST
+    ) as mine:
+        await mine.engine.begin_linking()
+        ended = await mine.expect(LinkingEnded)
+        assert ended.reason == "WhatsApp cannot be reached"

@@ -45,10 +45,14 @@ class _Shown:
     def __init__(self) -> None:
         self.code = QrCode(payload="")
         self.error = ""
+        self.had_code = False
+        self.obstacle = ""
+        """why the last attempt ended before it had a code; ``""``: it had one"""
         self.changed = asyncio.Event()
 
     def tell(self, code: QrCode, error: str = "") -> None:
         self.code, self.error = code, error
+        self.had_code = self.had_code or bool(code.payload)
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -68,7 +72,10 @@ class Linking:
             case QrCode():
                 self._of(instance_id).tell(event)
             case LinkingEnded():
-                self._of(instance_id).tell(QrCode(payload=""), event.reason)
+                shown = self._of(instance_id)
+                shown.obstacle = "" if shown.had_code else event.reason
+                shown.had_code = False
+                shown.tell(QrCode(payload=""), event.reason)
             case _:
                 pass
 
@@ -76,11 +83,11 @@ class Linking:
         """What ``qr`` answers now; starts linking if no code is shown."""
         if instance.state is State.AUTHORIZED:
             return Frame(type="alreadyLogged", message=ALREADY_LINKED)
-        code = self._of(instance.id).code
-        if self._is_valid(code):
-            return Frame(type="qrCode", message=qr_png_base64(code.payload))
+        shown = self._of(instance.id)
+        if self._is_valid(shown.code):
+            return Frame(type="qrCode", message=qr_png_base64(shown.code.payload))
         await engine.begin_linking()
-        return Frame(type="error", message=STARTING)
+        return Frame(type="error", message=shown.obstacle or STARTING)
 
     async def watch(
         self, instance: Instance, engine: Engine, *, seconds: float = WATCH_SECONDS
