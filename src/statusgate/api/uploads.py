@@ -50,7 +50,7 @@ class Upload:
 
 async def upload_file(services: Services, instance: Instance, request: Upload) -> bytes:
     """Answer only after the file is durably stored and recorded."""
-    async with services.uploads.stage() as staged:
+    async with services.uploads.stage(instance.id) as staged:
         await request.save(staged)
         part = await asyncio.to_thread(find_file, staged.path)
         if part is None:

@@ -60,6 +60,10 @@ class MediaFull(StatusgateError):
     """No room for media."""
 
 
+class LimitReached(StatusgateError):
+    """An instance has as much as it may have; the text names the limit."""
+
+
 class EngineRejected(StatusgateError):
     """WhatsApp said no; never retried blindly."""
 

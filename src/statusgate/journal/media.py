@@ -25,6 +25,11 @@ class Media(Statuses):
         """Record a stored file that belongs to no status (an upload)."""
         self._db.run("add_file", instance_id=instance_id, **msgspec.structs.asdict(file))
 
+    def upload_usage(self, instance_id: InstanceId, now_ms: int) -> tuple[int, int]:
+        """How many uploads are kept for an instance, and their bytes."""
+        usage = self._db.run("upload_usage", instance_id=instance_id, now_ms=now_ms)[0]
+        return usage.count, usage.size
+
     def attach_file(
         self,
         instance_id: InstanceId,

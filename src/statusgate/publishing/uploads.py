@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from statusgate.domain.clock import Clock
-from statusgate.domain.errors import MediaFull
+from statusgate.domain.errors import LimitReached, MediaFull
 from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.media import StoredFile, media_url
 from statusgate.domain.media_types import UNKNOWN, of_mimetype, of_name
-from statusgate.journal import Journal
+from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
 
 KEPT_MS = 15 * 86_400_000
@@ -77,6 +79,20 @@ class Staged:
         self.size = size
 
 
+class UploadLimits(msgspec.Struct, frozen=True):
+    """How many uploads are kept for an instance, and how many bytes of them."""
+
+    files: int
+    megabytes: int
+
+    def check(self, files: int, size: int, *, more: int = 0) -> None:
+        """Raise LimitReached if one more file, of *more* bytes, is too much."""
+        if files >= self.files:
+            raise LimitReached(f"at most {self.files} uploads are kept")
+        if size + more > self.megabytes << 20:
+            raise LimitReached(f"at most {self.megabytes} MB of uploads are kept")
+
+
 class Uploads:
     """Receives files; once a URL was returned, the file is stored and recorded."""
 
@@ -89,9 +105,11 @@ class Uploads:
         public_url: str,
         staging: Path,
         least_free_bytes: int,
+        limits: UploadLimits,
     ) -> None:
         """*staging*: a private folder for files on their way; *least_free_bytes* stay free."""
         self._least_free_bytes = least_free_bytes
+        self._limits = limits
         self._journal = journal
         self._store = store
         self._clock = clock
@@ -99,8 +117,12 @@ class Uploads:
         self._staging = staging
 
     @asynccontextmanager
-    async def stage(self) -> AsyncIterator[Staged]:
-        """A new file to write to; it is gone at the end."""
+    async def stage(self, instance_id: InstanceId) -> AsyncIterator[Staged]:
+        """A new file to write to; it is gone at the end. Raises LimitReached."""
+        now_ms = self._clock.now_ms()
+        self._limits.check(
+            *await self._journal.read(lambda tx: tx.upload_usage(instance_id, now_ms))
+        )
         folder = self._staging / f"upload-{secrets.token_hex(8)}"
         folder.mkdir(parents=True, mode=0o700)
         try:
@@ -112,7 +134,7 @@ class Uploads:
     async def keep(
         self, instance_id: InstanceId, staged: Staged, *, mimetype: str, name: str
     ) -> str:
-        """Store a staged file and return its URL. Raises MediaFull."""
+        """Store a staged file and return its URL. Raises MediaFull or LimitReached."""
         kind, extension = file_type(mimetype, name)
         now_ms = self._clock.now_ms()
         file = StoredFile(
@@ -123,8 +145,18 @@ class Uploads:
             created_ms=now_ms,
             expires_ms=now_ms + KEPT_MS,
         )
-        await self._store.put(f"{instance_id}/{file.name}", staged.path)
-        await self._journal.write(instance_id, lambda tx: tx.add_file(instance_id, file))
+        path = f"{instance_id}/{file.name}"
+        await self._store.put(path, staged.path)
+
+        def work(tx: Transaction) -> None:
+            self._limits.check(*tx.upload_usage(instance_id, now_ms), more=file.size)
+            tx.add_file(instance_id, file)
+
+        try:
+            await self._journal.write(instance_id, work)
+        except LimitReached:
+            await self._store.remove([path])
+            raise
         return media_url(self._public_url, instance_id, file.name)
 
 

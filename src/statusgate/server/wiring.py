@@ -45,7 +45,7 @@ from statusgate.publishing.queues import Queues
 from statusgate.publishing.reports import Reports
 from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
-from statusgate.publishing.uploads import Uploads
+from statusgate.publishing.uploads import UploadLimits, Uploads
 from statusgate.server.folders import StartError, private_folder, server_key
 from statusgate.server.roles import Role
 from statusgate.settings import Settings
@@ -275,6 +275,7 @@ def _build(
             public_url=public_url,
             staging=staging,
             least_free_bytes=settings.min_free_media_mb * _MIB,
+            limits=UploadLimits(settings.max_uploads, settings.max_uploads_mb),
         ),
         notifications=notifications,
         live=live,

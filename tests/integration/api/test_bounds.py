@@ -1,11 +1,13 @@
 """What one instance may have open at a time, and how much one call may name (contract 9)."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from statusgate.engines.simulated import files
 from tests.integration.api.running import Running, Tenant, parse, running_gateway
 from tests.waiting import eventually
 
@@ -19,7 +21,12 @@ HANDSHAKE = (
 async def bounded(tmp_path: Path) -> AsyncIterator[Running]:
     """A gateway of which everybody may have little."""
     async with running_gateway(
-        tmp_path, max_open_polls=3, max_open_qr_sockets=2, max_participants=5
+        tmp_path,
+        max_open_polls=3,
+        max_open_qr_sockets=2,
+        max_participants=5,
+        max_uploads=3,
+        max_uploads_mb=1,
     ) as running:
         yield running
 
@@ -111,3 +118,48 @@ async def test_a_large_audience_leaves_others_their_turn(tenant: Tenant) -> None
         answered += 1
     assert (await asking).code == 200
     assert answered >= 10
+
+
+async def test_stored_uploads_of_an_instance_are_bounded(bounded: Running) -> None:
+    tenant, other = await bounded.create(), await bounded.create()
+    for _ in range(3):
+        assert (await tenant.post("uploadFile", b"a file")).code == 200
+    fourth = await tenant.post("uploadFile", b"a file")
+    assert fourth.code == 429
+    assert fourth.message == "Too Many Requests: at most 3 uploads are kept"
+    assert int(fourth.headers["retry-after"]) >= 1
+    assert (await other.post("uploadFile", b"a file")).code == 200
+
+
+async def test_bytes_of_stored_uploads_are_bounded(bounded: Running) -> None:
+    tenant = await bounded.create()
+    assert (await tenant.post("uploadFile", b"x" * 700_000)).code == 200
+    uploads = [tenant.post("uploadFile", b"x" * 300_000) for _ in range(2)]
+    replies = sorted(await asyncio.gather(*uploads), key=lambda reply: reply.code)
+    assert [reply.code for reply in replies] == [200, 429]
+    assert replies[1].message == "Too Many Requests: at most 1 MB of uploads are kept"
+    folder = bounded.built.settings.media_folder / str(tenant.id)
+    assert len([path for path in folder.rglob("*") if path.is_file()]) == 2
+
+
+async def test_files_of_a_sandbox_account_are_bounded(
+    bounded: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = await bounded.create()
+    monkeypatch.setattr(files, "MOST_FILES", 2)
+    monkeypatch.setattr(files, "MOST_BYTES", 1 << 20)
+    small, large = b"1", b"x" * (1 << 20)
+
+    def post(content: bytes, id_message: str) -> dict[str, str]:
+        file = base64.b64encode(content).decode()
+        return {"event": "phoneStatus", "type": "image", "file": file, "idMessage": id_message}
+
+    await tenant.simulate(post(small, "A"), post(b"2", "B"))
+    await tenant.simulate(post(small, "C"))  # the same file again
+    third = await tenant.post("simulate", [post(b"3", "D")])
+    assert third.code == 429
+    assert third.message == "Too Many Requests: at most 2 sandbox files are kept"
+    other = await bounded.create()
+    too_large = await other.post("simulate", [post(small, "A"), post(large, "B")])
+    assert too_large.message == "Too Many Requests: at most 1 MB of sandbox files are kept"
+    assert (await other.get("getOutgoingStatuses")).json() == []  # all or none

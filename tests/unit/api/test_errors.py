@@ -48,6 +48,7 @@ EXPECTED = {
     "JournalUnavailable": (503, "Service Unavailable"),
     "JournalFull": (503, "Service Unavailable"),
     "JournalBroken": (503, "Service Unavailable"),
+    "LimitReached": (429, "Too Many Requests: at most 3 uploads are kept"),
     "MediaFull": (507, "Insufficient Storage"),
     "EngineRejected": (400, "bad request data"),
     "EngineUnavailable": (400, "instance in starting process try later"),
@@ -66,6 +67,7 @@ def test_every_error_of_the_gateway_has_an_answer() -> None:
         "InvalidRequest": errors.InvalidRequest("'x' is required"),
         "NotAuthorized": errors.NotAuthorized(starting=True),
         "EngineRejected": errors.EngineRejected(479),
+        "LimitReached": errors.LimitReached("at most 3 uploads are kept"),
         "EngineUncertain": errors.EngineUncertain("key"),
     }
     named: dict[str, Any] = dict(inspect.getmembers(errors, inspect.isclass))

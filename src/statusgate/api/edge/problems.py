@@ -23,6 +23,8 @@ INTERNAL = "Internal Server Error"
 UNAVAILABLE = "Service Unavailable"
 NO_ROOM = "Insufficient Storage"
 RETRY_SECONDS = 5
+LIMIT_SECONDS = 60
+"""Room that an instance has used up comes back slowly."""
 
 
 _TABLE: tuple[tuple[type[Exception], tuple[int, str, float | None]], ...] = (
@@ -61,6 +63,8 @@ def refusal(error: Exception) -> Refused | None:
             return error
         case errors.InvalidRequest():
             return Refused(400, f"Validation failed. Details: {error.detail}")
+        case errors.LimitReached():
+            return Refused(429, f"{TOO_MANY}: {error}", LIMIT_SECONDS)
         case errors.NotAuthorized():
             return Refused(400, STARTING if error.starting else NOT_OPEN)
         case _:

@@ -261,6 +261,10 @@ class SimulatedEngine:
 
     def _keep_files(self, events: Sequence[ScriptEvent]) -> dict[int, MediaRef]:
         now_ms = self._clock.now_ms()
+        self._files.prune(now_ms)
+        self._files.check_room(
+            [one.file for one in events if isinstance(one, Posted) and one.file is not None]
+        )
         return {
             index: self._files.keep(event.file, max(now_ms, (event.timestamp or 0) * 1000))
             for index, event in enumerate(events)

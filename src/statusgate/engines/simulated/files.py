@@ -3,18 +3,21 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
 import msgspec
 
-from statusgate.domain.errors import MediaUnavailable
+from statusgate.domain.errors import LimitReached, MediaUnavailable
 from statusgate.domain.media import MediaRef
 from statusgate.domain.media_types import HEAD_SIZE, sniff
 from statusgate.domain.status import Kind
 from statusgate.engines.disk import make_private, write_durably
 
+MOST_FILES = 10_000
+MOST_BYTES = 1 << 30
 KEPT_MS = 31 * 24 * 3600 * 1000
 _SAMPLES = {Kind.IMAGE: "image.jpg", Kind.VIDEO: "video.mp4", Kind.AUDIO: "audio.ogg"}
 _THUMBNAILS = {Kind.IMAGE: "image.thumbnail.jpg", Kind.VIDEO: "video.thumbnail.jpg"}
@@ -35,6 +38,18 @@ class Files:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+
+    def check_room(self, contents: Sequence[bytes]) -> None:
+        """Raise LimitReached if *contents* do not fit beside what is kept."""
+        if not contents:
+            return
+        kept = self._directory.iterdir() if self._directory.is_dir() else ()
+        sizes = {path.name: path.stat().st_size for path in kept}
+        sizes |= {hashlib.sha256(one).hexdigest(): len(one) for one in contents}
+        if len(sizes) > MOST_FILES:
+            raise LimitReached(f"at most {MOST_FILES} sandbox files are kept")
+        if sum(sizes.values()) > MOST_BYTES:
+            raise LimitReached(f"at most {MOST_BYTES >> 20} MB of sandbox files are kept")
 
     def keep(self, content: bytes, until_ms: int) -> MediaRef:
         """Store a file, to be had at least KEPT_MS after *until_ms*; on disk on return."""

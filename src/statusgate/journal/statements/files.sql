@@ -13,6 +13,10 @@ INSERT INTO files (instance_id, key, extension, mimetype, size, created_ms, expi
 VALUES (:*)
 ON CONFLICT (instance_id, key) DO NOTHING;
 
+-- name: upload_usage
+SELECT count(*) AS count, CAST(coalesce(sum(size), 0) AS BIGINT) AS size FROM files
+WHERE instance_id = :instance_id AND expires_ms > :now_ms;
+
 -- name: end_file
 -- It is not served any more; retention removes it from the store.
 UPDATE files SET expires_ms = 0 WHERE instance_id = :instance_id AND key = :key;
