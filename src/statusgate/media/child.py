@@ -46,8 +46,8 @@ def main() -> None:
     pictures.prepare()
     profile = limits.PROFILES[sys.argv[1]]
     with socket.socket(fileno=int(sys.argv[2])) as files:
-        _confine(profile)
-        Child(profile, requests, replies, files).serve()
+        is_confined = _confine(profile)
+        Child(profile, requests, replies, files).serve(is_confined)
 
 
 class Child:
@@ -65,9 +65,9 @@ class Child:
         self._replies = replies
         self._files = files
 
-    def serve(self) -> None:
-        """Answer until the parent hangs up."""
-        self._send(Ready())
+    def serve(self, is_confined: bool) -> None:
+        """Say that it is up, and answer until the parent hangs up."""
+        self._send(Ready(is_confined))
         while (request := read_request(self._requests)) is not None:
             self._limit_cpu()
             self._send(self._answer(request))
@@ -141,8 +141,11 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, replies
 
 
-def _confine(profile: limits.Profile) -> None:
-    """The files of one request fill the last free places; there is no place for any other."""
+def _confine(profile: limits.Profile) -> bool:
+    """Give up what decoding does not need; False if the kernel cannot refuse system calls.
+
+    The files of one request fill the last free places; there is no place for any other.
+    """
     os.nice(profile.niceness)
     places = [os.dup(2) for _ in range(_FILES_AT_ONCE)]
     for place in places:
@@ -153,7 +156,7 @@ def _confine(profile: limits.Profile) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     memory = _address_space_bytes() + profile.memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    give_up_system_calls()
+    return give_up_system_calls()
 
 
 def _address_space_bytes() -> int:

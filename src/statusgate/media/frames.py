@@ -40,6 +40,9 @@ Request = MakeThumbnail | Convert
 class Ready(Frame, frozen=True):
     """The child is up; its first frame."""
 
+    confined: bool = True
+    """the kernel refuses it whatever decoding does not need"""
+
 
 class Made(Frame, frozen=True):
     """The bytes that were asked for."""

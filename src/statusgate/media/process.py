@@ -9,6 +9,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
 from statusgate.domain.framing import BrokenFrame
 from statusgate.media.frames import (
@@ -23,6 +24,7 @@ from statusgate.media.frames import (
 )
 from statusgate.media.limits import PROFILES
 
+log = structlog.get_logger()
 _GRACE_SECONDS = 1.0
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LANG", "LD_LIBRARY_PATH")
 _FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
@@ -179,8 +181,11 @@ class MediaChild:
                 | {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             )
         async with asyncio.timeout(self._start_seconds):
-            if not isinstance(await _read_reply(self._process), Ready):
-                raise BrokenFrame("no greeting")
+            ready = await _read_reply(self._process)
+        if not isinstance(ready, Ready):
+            raise BrokenFrame("no greeting")
+        if not ready.confined:
+            log.warning("media.unconfined", reason="no seccomp on this machine")
 
     def _restart_idle_timer(self) -> None:
         if self._idle_timer is not None:

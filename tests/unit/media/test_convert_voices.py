@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 import struct
 from array import array
 from pathlib import Path
@@ -117,6 +118,26 @@ async def test_tags_of_a_voice_note_are_dropped(convert: Convert, tmp_path: Path
     content = made.path.read_bytes()
     for tag in (*tags, *tags.values(), "Lavf", "Lavc"):
         assert tag.encode() not in content, tag
+
+
+async def test_a_damaged_voice_note_becomes_a_whole_one(
+    convert: Convert, tmp_path: Path, fine_voice: Path
+) -> None:
+    """Or none at all; how long it is, is what can be heard of it."""
+    lengths = []
+    for seed in range(12):
+        content = bytearray(fine_voice.read_bytes())
+        noise = random.Random(seed)
+        for _ in range(1 + 5 * seed):
+            content[noise.randrange(100, len(content))] = noise.randrange(256)
+        (tmp_path / "x.ogg").write_bytes(content)
+        made = await convert(tmp_path / "x.ogg", WANTED)
+        if isinstance(made, Converted):
+            samples = check_for_phones(made)
+            lengths.append(len(samples) / 48_000)
+            assert max(1, lengths[-1]) == pytest.approx(made.seconds, abs=0.51)
+    assert len(lengths) > 4
+    assert max(lengths) <= 2.1
 
 
 async def test_packets_that_cannot_be_decoded_are_not_copied(
