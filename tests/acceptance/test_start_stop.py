@@ -129,3 +129,21 @@ def test_requests_in_flight_are_answered(tmp_path: Path) -> None:
         for thread in posting:
             thread.join()
         assert outcomes == [200] * 5
+
+
+def test_linking_without_a_way_to_whatsapp_says_so_and_where_the_log_is(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path, STATUSGATE_PROXY="http://127.0.0.1:9") as server:
+        account = server.create_instance(engine="neonize")
+        done = run(
+            "link", "--seconds", "10",
+            environment={
+                "STATUSGATE_URL": f"http://127.0.0.1:{server.port}",
+                "STATUSGATE_INSTANCE": str(account.id),
+                "STATUSGATE_TOKEN": account.token,
+            },
+        )  # fmt: skip
+        log = tmp_path / "accounts" / str(account.id) / "worker.log"
+        assert log.exists()
+    assert done.returncode == 1
+    assert "WhatsApp cannot be reached; trying again" in done.stderr
+    assert f"accounts/{account.id}/worker.log" in done.stderr

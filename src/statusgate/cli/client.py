@@ -23,6 +23,7 @@ class GatewayClient:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise click.BadParameter("an http or https URL", param_hint="--url")
+        self.instance = instance
         self._url = url
         self._secure = parts.scheme == "https"
         self._host, self._port = parts.hostname, _port(parts)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from statusgate.accounts.linking import STARTING
 from statusgate.cli.client import GatewayClient, target_options
 
 _POLL_SECONDS = 1.0
@@ -35,7 +36,7 @@ def link(url: str, instance: str, token: str, phone: str | None, seconds: int) -
     if phone is not None:
         _print_pairing_code(target, phone)
     deadline = time.monotonic() + seconds
-    shown = ""
+    shown = fault = ""
     while time.monotonic() < deadline:
         told = target.get("qr")
         if told["type"] == "alreadyLogged":
@@ -44,8 +45,15 @@ def link(url: str, instance: str, token: str, phone: str | None, seconds: int) -
         if phone is None and told["type"] == "qrCode" and told["message"] != shown:
             shown = told["message"]
             click.echo(terminal_picture(b64decode(shown)))
+        elif told["type"] == "error" and told["message"] not in (STARTING, fault):
+            fault = told["message"]
+            click.echo(f"{fault}; trying again. {_log_of(instance)}", err=True)
         time.sleep(_POLL_SECONDS)
     raise click.ClickException(f"not linked within {seconds} seconds")
+
+
+def _log_of(instance: str) -> str:
+    return f"More is in accounts/{instance}/worker.log in the server's data folder."
 
 
 def _print_pairing_code(target: GatewayClient, phone: str) -> None:
@@ -58,7 +66,7 @@ def _print_pairing_code(target: GatewayClient, phone: str) -> None:
         if target.get("qr")["type"] == "alreadyLogged":
             return
         if time.monotonic() > deadline:
-            raise click.ClickException("no code can be had now; see the worker's log")
+            raise click.ClickException(f"no code can be had now. {_log_of(target.instance)}")
         time.sleep(_POLL_SECONDS)
 
 
