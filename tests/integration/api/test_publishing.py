@@ -410,6 +410,30 @@ async def test_reading_a_status_shows_its_author_that_it_was_seen(on_each: Tenan
         assert (refused.code, refused.message) == (400, "ID message notfound")
 
 
+async def test_a_failed_status_is_removed_in_any_state(on_each: Tenant) -> None:
+    await people(on_each)
+    failed = await post(on_each, participants=["71234567890@c.us"])
+    await ended(on_each, failed)
+    await on_each.simulate({"event": "state", "state": "notAuthorized"})
+    gone = await on_each.post("deleteStatus", {"idMessage": failed})
+    assert (gone.code, gone.body) == (200, b"")
+    assert (await on_each.get("getOutgoingStatuses")).json() == []
+
+
+async def test_only_incoming_statuses_are_read_and_only_while_authorized(
+    on_each: Tenant,
+) -> None:
+    await people(on_each)
+    ours = await post(on_each)
+    await ended(on_each, ours)
+    await on_each.simulate(THEIRS)
+    refused = await on_each.post("readStatus", {"idMessage": ours})
+    assert (refused.code, refused.message) == (400, "ID message notfound")
+    await on_each.simulate({"event": "state", "state": "notAuthorized"})
+    refused = await on_each.post("readStatus", {"idMessage": "A1"})
+    assert (refused.code, refused.message) == (400, "instance is starting or not authorized")
+
+
 GIVEN: list[tuple[str, dict[str, Any], str]] = [
     ("sendTextStatus", {}, "'message' is required"),
     ("sendTextStatus", {"message": ""}, "'message' is not allowed to be empty"),

@@ -52,6 +52,7 @@ EXPECTED = {
     "MediaFull": (507, "Insufficient Storage"),
     "EngineRejected": (400, "bad request data"),
     "EngineUnavailable": (400, "instance in starting process try later"),
+    "EngineSilent": (400, "instance in starting process try later"),
     "EngineUncertain": (400, "instance in starting process try later"),
     "WebhookIsSet": (
         400,
