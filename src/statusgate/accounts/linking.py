@@ -17,6 +17,11 @@ from statusgate.wire.qr import qr_png_base64
 
 ALREADY_LINKED = "instance account already authorized"
 STARTING = "instance in starting process try later"
+REFUSED = {
+    State.BLOCKED: "instance account is blocked by WhatsApp; log out to link another one",
+    State.SUSPENDED: "instance account is suspended by WhatsApp; log out to link another one",
+}
+"""States in which WhatsApp does not let the account in: there is no code to show."""
 WATCH_SECONDS = 100.0
 
 FrameType = Literal["qrCode", "alreadyLogged", "accountData", "timeoutExpired", "error"]
@@ -83,6 +88,8 @@ class Linking:
         """What ``qr`` answers now; starts linking if no code is shown."""
         if instance.state is State.AUTHORIZED:
             return Frame(type="alreadyLogged", message=ALREADY_LINKED)
+        if instance.state in REFUSED:
+            return Frame(type="error", message=REFUSED[instance.state])
         shown = self._of(instance.id)
         if self._is_valid(shown.code):
             return Frame(type="qrCode", message=qr_png_base64(shown.code.payload))
@@ -95,6 +102,9 @@ class Linking:
         """Frames of ``scanqrcode``: a code now and at each change, then one that ends it."""
         if instance.state is State.AUTHORIZED:
             yield Frame(type="alreadyLogged", message=ALREADY_LINKED)
+            return
+        if instance.state in REFUSED:
+            yield Frame(type="error", message=REFUSED[instance.state])
             return
         shown = self._of(instance.id)
         shown.error = ""
@@ -121,7 +131,7 @@ class Linking:
 
     async def pairing_code(self, instance: Instance, engine: Engine, phone: str) -> str:
         """The code to type on the phone, ``""`` if none can be had now."""
-        if instance.state is State.AUTHORIZED:
+        if instance.state is State.AUTHORIZED or instance.state in REFUSED:
             return ""
         try:
             return await engine.request_pairing_code(phone)

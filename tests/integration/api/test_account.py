@@ -206,6 +206,30 @@ async def test_scanqrcode_tells_codes_and_then_the_account(unlinked: Tenant) -> 
         assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
 
 
+@pytest.mark.parametrize("state", ["blocked", "suspended"])
+async def test_linking_says_that_whatsapp_refuses_the_account(
+    unlinked: Tenant, state: str
+) -> None:
+    await unlinked.simulate({"event": "state", "state": state})
+    await unlinked.state(state)
+    refusal = {
+        "type": "error",
+        "message": f"instance account is {state} by WhatsApp; log out to link another one",
+    }
+    assert (await unlinked.get("qr")).json() == refusal
+    code = await unlinked.post("getAuthorizationCode", {"phoneNumber": 79001234567})
+    assert code.body == b'{"status":false,"code":""}'
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(unlinked.running.url + unlinked.path("scanqrcode")) as socket,
+    ):
+        assert json.loads(await socket.receive_str(timeout=5)) == refusal
+        assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+    await unlinked.get("logout")
+    await unlinked.state("notAuthorized")
+    assert base64.b64decode(await code_shown(unlinked)).startswith(b"\x89PNG")
+
+
 async def test_scanqrcode_ends_with_its_instance(unlinked: Tenant) -> None:
     async with (
         aiohttp.ClientSession() as session,
