@@ -1,5 +1,6 @@
 """Files of statuses, uploads, and downloads that are due."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -20,6 +21,13 @@ class Media(Statuses):
         if file is None or (file.expires_ms is not None and file.expires_ms <= now_ms):
             return None
         return file
+
+    def recorded_files(self, instance_id: InstanceId, keys: Iterable[str]) -> set[str]:
+        """Which of these stored files are on record."""
+        rows = self._db.run(
+            "recorded_files", instance_id=instance_id, keys=[[key] for key in keys]
+        )
+        return {row.key for row in rows}
 
     def add_file(self, instance_id: InstanceId, file: StoredFile) -> None:
         """Record a stored file that belongs to no status (an upload)."""

@@ -4,6 +4,7 @@ import contextlib
 import hmac
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 from statusgate.engines.disk import sync, write_durably
@@ -27,6 +28,12 @@ def private_folder(folder: Path) -> Path:
     except OSError as error:
         raise StartError(f"cannot use the folder {folder}: {error.strerror}") from None
     return folder
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all that is in it; one that is not there is fine."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 async def server_key(data: Path, journal: Journal) -> bytes:

@@ -46,11 +46,12 @@ from statusgate.publishing.reports import Reports
 from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
 from statusgate.publishing.uploads import UploadLimits, Uploads
-from statusgate.server.folders import StartError, private_folder, server_key
+from statusgate.server.folders import StartError, private_folder, remove_folder, server_key
 from statusgate.server.roles import Role
 from statusgate.settings import Settings
 from statusgate.upkeep.retention import Retention
 from statusgate.upkeep.space import SpaceGuard
+from statusgate.upkeep.sweeps import Sweeps
 from statusgate.wire.statuses import encode_item
 
 _MIB = 1 << 20
@@ -240,10 +241,11 @@ def _build(
         store,
         instances,
         clock,
-        lambda owner: shutil.rmtree(data / "accounts" / str(owner), ignore_errors=True),
+        lambda owner: remove_folder(data / "accounts" / str(owner)),
         cache.tidy,
         retention_days=settings.retention_days,
     )
+    sweeps = Sweeps(journal, store, clock, staging=staging, accounts=data / "accounts")
     history = History(
         journal,
         cache,
@@ -315,6 +317,7 @@ def _build(
             Role("accounts", accounts.run),
             Role("downloads", downloads.run),
             Role("retention", retention.run),
+            Role("sweeps", sweeps.run),
             Role("preparing", preparing.run),
             Role("queues", queues.run),
             Role("dispatcher", dispatcher.run),

@@ -37,7 +37,8 @@ class Retention:
         *,
         retention_days: int,
     ) -> None:
-        """*forget_account*: removes what an engine keeps of an account, if there is any.
+        """*forget_account*: removes what an engine keeps of an account, if there is any; may
+        raise OSError.
         *tidy_memory*: drops from memory what has grown too old."""
         self._journal = journal
         self._store = store
@@ -67,10 +68,18 @@ class Retention:
         await self._remove_files(stuck)
         removed = await self._expire()
         for instance in self._instances.all(deleted=True):
-            if self._is_long_gone(instance):
+            if self._is_long_gone(instance) and await self._is_forgotten(instance.id):
                 removed += await self._purge(instance.id)
-                await asyncio.to_thread(self._forget_account, instance.id)
         return removed
+
+    async def _is_forgotten(self, owner: InstanceId) -> bool:
+        """Remove what an engine keeps; its records stay until that has worked."""
+        try:
+            await asyncio.to_thread(self._forget_account, owner)
+        except OSError as error:
+            log.warning("retention.account_stays", instance=owner, reason=str(error))
+            return False
+        return True
 
     def _is_long_gone(self, instance: Instance) -> bool:
         """Deleted, and its engine has had time to stop."""

@@ -8,6 +8,11 @@ SELECT
 FROM files f
 WHERE f.instance_id = :instance_id AND f.key = :key;
 
+-- name: recorded_files
+SELECT key FROM files
+WHERE instance_id = :instance_id
+    AND key IN (SELECT item.value ->> 0 FROM json_each(:keys) AS item);
+
 -- name: add_file
 INSERT INTO files (instance_id, key, extension, mimetype, size, created_ms, expires_ms)
 VALUES (:*)

@@ -1,0 +1,121 @@
+"""Sweeps: what a crash or a failed removal left behind goes once it is old."""
+
+import asyncio
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+import structlog
+
+from statusgate.domain.clock import Clock
+from statusgate.domain.errors import JournalUnavailable, MediaUnavailable
+from statusgate.domain.ids import InstanceId, parse_instance_id
+from statusgate.journal import Journal
+from statusgate.media.store import MediaStore
+
+log = structlog.get_logger()
+_HOUR_MS = 3_600_000
+_STAGED_MS = _HOUR_MS
+_STORED_MS = 24 * _HOUR_MS
+_ACCOUNT_MS = 7 * 24 * _HOUR_MS
+_ROUND_SECONDS = 24 * 3600.0
+_RETRY_SECONDS = 600.0
+
+
+class Sweeps:
+    """Removes files and folders that nothing refers to.
+
+    Stored files and folders of accounts are touched only if the database has instances: then
+    the check of the server key has shown that it is the one these folders belong to.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: MediaStore,
+        clock: Clock,
+        *,
+        staging: Path,
+        accounts: Path,
+    ) -> None:
+        """*staging*: files on their way. *accounts*: a folder for each instance."""
+        self._journal = journal
+        self._store = store
+        self._clock = clock
+        self._staging = staging
+        self._accounts = accounts
+
+    async def run(self) -> None:
+        """Sweep at the start and once a day, until cancelled."""
+        while True:
+            pause = _ROUND_SECONDS
+            try:
+                removed = await self.once()
+                if removed:
+                    log.info("sweep.done", removed=removed)
+            except (JournalUnavailable, MediaUnavailable) as error:
+                log.warning("sweep.waits", reason=str(error))
+                pause = _RETRY_SECONDS
+            await self._clock.sleep(pause)
+
+    async def once(self) -> int:
+        """Remove all that is due; returns the number of files and folders."""
+        now_ms = self._clock.now_ms()
+        removed = await asyncio.to_thread(_remove_old, self._staging, now_ms - _STAGED_MS, None)
+        known = {one.id for one in await self._journal.read(lambda tx: tx.instances())}
+        if known:
+            removed += await self._sweep_store(now_ms - _STORED_MS)
+            removed += await asyncio.to_thread(
+                _remove_old, self._accounts, now_ms - _ACCOUNT_MS, known
+            )
+        return removed
+
+    async def _sweep_store(self, before_ms: int) -> int:
+        """Remove files that were stored but never recorded, or whose removal failed."""
+        old: dict[InstanceId, dict[str, str]] = defaultdict(dict)
+        async for found in self._store.list():
+            if found.modified_ms < before_ms:
+                owner, _, name = found.path.partition("/")
+                old[InstanceId(int(owner))][name.partition(".")[0]] = found.path
+        removed = 0
+        for owner_id, by_key in old.items():
+            for path in await self._unrecorded(owner_id, by_key):
+                try:
+                    await self._store.remove([path])
+                    removed += 1
+                except MediaUnavailable as error:
+                    log.warning("sweep.file_stays", file=path, reason=str(error))
+        return removed
+
+    async def _unrecorded(self, owner: InstanceId, by_key: dict[str, str]) -> list[str]:
+        recorded = await self._journal.read(lambda tx: tx.recorded_files(owner, by_key))
+        return [path for key, path in by_key.items() if key not in recorded]
+
+
+def _remove_old(folder: Path, before_ms: int, known: set[InstanceId] | None) -> int:
+    """Remove what stands in *folder* and was not changed since; returns how much.
+
+    *known*: only folders that are named like an instance, and like none of these.
+    """
+    removed = 0
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if known is not None:
+            owner = parse_instance_id(entry.name)
+            if owner is None or owner in known:
+                continue
+        try:
+            if _changed_ms(entry) < before_ms:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+                removed += 1
+        except FileNotFoundError:
+            continue  # it went by itself
+        except OSError as error:
+            log.warning("sweep.file_stays", file=str(entry), reason=str(error))
+    return removed
+
+
+def _changed_ms(entry: Path) -> int:
+    """When anything in it was last changed."""
+    inside = entry.rglob("*") if entry.is_dir() else ()
+    newest = max(path.lstat().st_mtime for path in (entry, *inside))
+    return int(newest * 1000)
