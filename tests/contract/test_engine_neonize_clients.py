@@ -4,13 +4,16 @@ import asyncio
 import base64
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from statusgate.domain.address import Address
+from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.events import (
     ContactsChanged,
     GapClosed,
@@ -236,3 +239,129 @@ async def test_an_image_that_does_not_tell_its_length_is_fetched(
     assert got.media is not None
     await mine.engine.download(got.media, tmp_path / "image", 2000)
     assert (tmp_path / "image").read_bytes() == content
+
+
+# -- files
+
+
+async def test_a_file_that_does_not_end_costs_neither_memory_nor_traffic(
+    fake: FakeWhatsApp, mine: Account, friend: RawEngine, tmp_path: Path
+) -> None:
+    encoded = base64.b64encode(os.urandom(1000)).decode()
+    sent = await call(friend, "post_image", data=encoded, caption="large")
+    got = await mine.expect(StatusReceived, wire_id=sent)
+    assert got.media is not None
+    await mine.engine.download(got.media, tmp_path / "first", 1000)  # what is loaded once
+    before = _peak_kb(mine)
+    fake.fault("media", times=1, method="GET", grow=400 << 20)
+    with pytest.raises(MediaUnavailable, match="longer") as told:
+        await mine.engine.download(got.media, tmp_path / "file", 4 << 20)
+    assert told.value.final
+    assert _peak_kb(mine) - before < 20 * 1024
+    (record,) = await eventually(lambda: fake.history(event="grown"), "the end of the transfer")
+    assert record["taken"] < 100 << 20
+    assert not list(tmp_path.glob("file*"))
+
+
+def _peak_kb(account: Account) -> int:
+    """The most memory that the account's worker ever had."""
+    status = Path(f"/proc/{account.engine.pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1])
+
+
+@pytest.mark.parametrize(
+    ("fault", "final"),
+    [
+        ({"status": 404}, True),
+        ({"status": 500}, False),
+        ({"status": 302, "location": "https://example.org/"}, False),
+        ({"cut": 300}, False),
+        ({"flip": 700}, True),
+    ],
+    ids=str,
+)
+async def test_a_file_that_is_not_the_one_that_was_sent_is_not_kept(
+    fake: FakeWhatsApp,
+    mine: Account,
+    friend: RawEngine,
+    tmp_path: Path,
+    fault: dict[str, Any],
+    final: bool,
+) -> None:
+    encoded = base64.b64encode(os.urandom(1000)).decode()
+    sent = await call(friend, "post_image", data=encoded, caption="spoiled")
+    got = await mine.expect(StatusReceived, wire_id=sent)
+    assert got.media is not None
+    fake.fault("media", times=1, method="GET", **fault)
+    with pytest.raises(MediaUnavailable) as told:
+        await mine.engine.download(got.media, tmp_path / "file", 1000)
+    assert told.value.final is final
+    assert not list(tmp_path.glob("file*"))
+    await mine.engine.download(got.media, tmp_path / "file", 1000)
+
+
+@pytest.mark.parametrize("login", ["", "user:p%40ss@"], ids=["open", "with password"])
+async def test_files_come_through_a_socks_proxy(
+    fake: FakeWhatsApp, friend: RawEngine, tmp_path: Path, login: str
+) -> None:
+    async with socks_proxy(fake, login) as url:
+        person = strangers(1)[0]
+        async with account(fake, tmp_path, person, proxy=url) as guest:
+            await asyncio.to_thread(friend.know, person)
+            content = os.urandom(100_000)
+            encoded = base64.b64encode(content).decode()
+            sent = await call(friend, "post_image", data=encoded, caption="")
+            got = await guest.expect(StatusReceived, wire_id=sent)
+            assert got.media is not None
+            await guest.engine.download(got.media, tmp_path / "file", 100_000)
+            assert (tmp_path / "file").read_bytes() == content
+
+
+@asynccontextmanager
+async def socks_proxy(fake: FakeWhatsApp, login: str) -> AsyncIterator[str]:
+    """A SOCKS5 proxy in front of the fake server's; yields its URL."""
+    relays: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        relays.add(task)
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            await relay(reader, writer)
+        writer.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, count = await reader.readexactly(2)
+        offered = await reader.readexactly(count)
+        method = 2 if login else 0
+        writer.write(bytes((5, method if method in offered else 255)))
+        if login:
+            for wanted in (b"user", b"p@ss"):
+                head = await reader.readexactly(2 if wanted == b"user" else 1)
+                assert await reader.readexactly(head[-1]) == wanted
+            writer.write(b"\x01\x00")
+        *_, length = await reader.readexactly(5)
+        host = (await reader.readexactly(length)).decode()
+        port = int.from_bytes(await reader.readexactly(2), "big")
+        inner = URL(fake.proxy)
+        there, away = await asyncio.open_connection(inner.host, inner.port)
+        away.write(f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode())
+        await there.readuntil(b"\r\n\r\n")
+        writer.write(b"\x05\x00\x00\x01" + bytes(6))
+        await asyncio.gather(pipe(reader, away), pipe(there, writer))
+
+    async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+        sink.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"socks5://{login}127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in relays:
+            task.cancel()
+        await asyncio.gather(*relays, return_exceptions=True)

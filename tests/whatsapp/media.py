@@ -60,6 +60,9 @@ async def _answer(
         if "location" in fault.params:
             extra = f"Location: {fault.params['location']}\r\n"
     world.history.add("media", method=method, target=target, status=status, size=len(body))
+    if fault is not None and "grow" in fault.params:
+        await _grow(world, writer, reply, fault.number("grow"))
+        return False
     reason = _REASONS.get(status, "Error")
     head = f"HTTP/1.1 {status} {reason}\r\nContent-Length: {len(reply)}\r\n{extra}\r\n"
     cut = None if fault is None else fault.params.get("cut")
@@ -68,6 +71,20 @@ async def _answer(
     if cut is not None:
         writer.close()
     return cut is None
+
+
+async def _grow(world: World, writer: asyncio.StreamWriter, reply: bytes, more: int) -> None:
+    """Answer without a length, with `more` bytes behind the file; note how many were taken."""
+    taken, piece = 0, bytes(64 * 1024)
+    try:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + reply)
+        while taken < more:
+            writer.write(piece)
+            await writer.drain()
+            taken += len(piece)
+    finally:
+        world.history.add("grown", taken=taken)
+        writer.close()
 
 
 def _upload(world: World, target: str, body: bytes) -> tuple[int, bytes]:

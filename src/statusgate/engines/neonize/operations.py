@@ -260,10 +260,17 @@ class Operations:
         mark_viewed(self._open_session().client, call.wire_id, call.author)
 
     def _download(self, parameters: msgspec.Raw) -> None:
-        from statusgate.engines.neonize.calls import download
+        from statusgate.engines.neonize.download import download
 
         call = msgspec.json.decode(parameters, type=DownloadCall)
-        download(self._open_session().client, call.ref, Path(call.to), call.limit)
+        self._open_session()
+        download(
+            call.ref,
+            Path(call.to),
+            call.limit,
+            proxy=self._setup.proxy,
+            seconds=self._setup.timing.download,
+        )
 
     def _look_up(self, parameters: msgspec.Raw) -> Any:
         from statusgate.engines.neonize.calls import look_up
