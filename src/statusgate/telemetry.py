@@ -60,7 +60,7 @@ oldest_notification_seconds = Gauge(
 )
 notifications_expired_total = Counter(
     "statusgate_notifications_expired",
-    "Notifications that nobody took within 24 hours",
+    "Notifications that were not received within 24 hours",
     registry=REGISTRY,
 )
 pushes_total = Counter(

@@ -13,7 +13,7 @@ from statusgate.journal import Journal, Transaction
 
 
 class ContactView(msgspec.Struct, frozen=True, kw_only=True):
-    """A contact and what WhatsApp told of it just now."""
+    """A contact and what WhatsApp answered about it just now."""
 
     known: KnownContact | None
     info: ContactInfo

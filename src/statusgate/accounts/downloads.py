@@ -38,7 +38,7 @@ Slot = tuple[InstanceId, int]
 
 
 class Downloads:
-    """Fetches what statuses carry; a file that cannot be had now is tried again later.
+    """Fetches what statuses carry; a file that cannot be fetched now is tried again later.
 
     Only accounts that are online are asked, and only while they are do attempts count. A few
     files of an instance are fetched at once, and instances take turns.
@@ -87,7 +87,7 @@ class Downloads:
                 await happens_within(self._wake, self._clock, pause)
 
     async def _start_workers(self, group: asyncio.TaskGroup) -> float:
-        """Set workers on all that is due; returns for how many seconds nothing more will be."""
+        """Start workers for all that is due; returns the seconds until more may be due."""
         now_ms = self._clock.now_ms()
         owners, next_ms = await self._journal.read(
             lambda tx: (tx.instances_with_downloads(now_ms), tx.next_download_ms(now_ms))
@@ -242,7 +242,7 @@ class Downloads:
                 self._let_go(slot)
 
     def _let_go(self, slot: Slot) -> None:
-        """Stop fetching what nobody will see."""
+        """Stop fetching the file of a status that is gone."""
         fetching = self._running.get(slot)
         if fetching is not None:
             fetching.cancel()

@@ -54,7 +54,8 @@ class Instances:
         self._server_key = server_key
         self._by_id: dict[InstanceId, Instance] = {}
         self._seen_version = 0
-        """up to which everything was read; a save of our own says nothing of those before it"""
+        """everything up to it was read; only reads advance it, because a save of this process
+        says nothing about earlier versions"""
         self._listeners: list[Callable[[Instance], None]] = []
 
     def listen(self, listener: Callable[[Instance], None]) -> None:
@@ -78,7 +79,7 @@ class Instances:
             self._seen_version = max(self._seen_version, instance.version)
 
     def adopt(self, instance: Instance) -> None:
-        """Make a committed change visible to everyone here; an older version is ignored."""
+        """Take over a committed change and call the listeners; an older version is ignored."""
         known = self._by_id.get(instance.id)
         if known is not None and known.version >= instance.version:
             return
@@ -170,13 +171,13 @@ class Instances:
         return changed
 
     async def rotate_token(self, instance_id: InstanceId) -> str:
-        """Give an instance a new token; the old one is dead when this returns."""
+        """Give an instance a new token; the old one is void when this returns."""
         token = new_token()
         await self.change(instance_id, token_digest=self.digest(token))
         return token
 
     async def delete(self, instance_id: InstanceId) -> None:
-        """Mark an instance deleted; its records go in the background."""
+        """Mark an instance deleted; its records are removed in the background."""
         await self.change(instance_id, deleted_ms=self._clock.now_ms(), token_digest=_NOBODY)
 
 

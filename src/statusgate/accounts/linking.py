@@ -55,7 +55,7 @@ class _Shown:
         """why the last attempt ended before it had a code; ``""``: it had one"""
         self.changed = asyncio.Event()
 
-    def tell(self, code: QrCode, error: str = "") -> None:
+    def show(self, code: QrCode, error: str = "") -> None:
         self.code, self.error = code, error
         self.had_code = self.had_code or bool(code.payload)
         self.changed.set()
@@ -72,15 +72,15 @@ class Linking:
         instances.listen(self._instance_changed)
 
     def take(self, instance_id: InstanceId, event: EngineEvent) -> None:
-        """Hear of an engine's volatile event."""
+        """Follow a volatile event of an engine."""
         match event:
             case QrCode():
-                self._of(instance_id).tell(event)
+                self._of(instance_id).show(event)
             case LinkingEnded():
                 shown = self._of(instance_id)
                 shown.obstacle = "" if shown.had_code else event.reason
                 shown.had_code = False
-                shown.tell(QrCode(payload=""), event.reason)
+                shown.show(QrCode(payload=""), event.reason)
             case _:
                 pass
 
@@ -110,7 +110,7 @@ class Linking:
         shown.error = ""
         if not self._is_valid(shown.code):
             await engine.begin_linking()
-        told = ""
+        sent = ""
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -122,9 +122,9 @@ class Linking:
                     if shown.error:
                         yield Frame(type="error", message=shown.error)
                         return
-                    if shown.code.payload not in ("", told):
-                        told = shown.code.payload
-                        yield Frame(type="qrCode", message=qr_png_base64(told))
+                    if shown.code.payload not in ("", sent):
+                        sent = shown.code.payload
+                        yield Frame(type="qrCode", message=qr_png_base64(sent))
                     await changed.wait()
         except TimeoutError:
             yield Frame(type="timeoutExpired", message="timeoutExpired")
@@ -161,7 +161,7 @@ class Linking:
         if instance.deleted_ms is not None:
             del self._shown[instance.id]
         if instance.state is State.AUTHORIZED or instance.deleted_ms is not None:
-            shown.tell(QrCode(payload=""))
+            shown.show(QrCode(payload=""))
 
     def _of(self, instance_id: InstanceId) -> _Shown:
         return self._shown.setdefault(instance_id, _Shown())

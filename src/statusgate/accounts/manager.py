@@ -50,7 +50,7 @@ _LOOK_SECONDS = 0.02
 
 
 class Account:
-    """An account that runs here, and what only memory needs to know of it."""
+    """An account that runs here, and the state of it that is not recorded."""
 
     def __init__(self) -> None:
         self.engine: Engine | None = None
@@ -63,8 +63,8 @@ class Account:
 class AccountManager:
     """Starts, stops and listens to the engines of all instances.
 
-    ``run`` may be called again after it failed: the engines stop at its end, and what they
-    were not acknowledged for they repeat.
+    ``run`` may be called again after it failed: the engines stop at its end, and repeat what
+    was not acknowledged when they are started again.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class AccountManager:
     # -- running
 
     async def run(self) -> None:
-        """Own every instance until cancelled, then stop all engines."""
+        """Run the engines of all instances until cancelled, then stop them."""
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -207,7 +207,7 @@ class AccountManager:
                 self._notice(instance_id, account, event)
 
     async def _record(self, instance_id: InstanceId, batch: Sequence[Sequenced]) -> None:
-        """Record a batch; what cannot be recorded for its own fault is logged and passed."""
+        """Record a batch; an event that cannot be recorded is logged and skipped."""
         try:
             await self._commit(instance_id, batch)
         except JournalUnavailable:
@@ -233,7 +233,7 @@ class AccountManager:
             log.warning("status.undecryptable", instance=instance_id, count=gaps)
 
     def _notice(self, instance_id: InstanceId, account: Account, event: EngineEvent) -> None:
-        """Follow what only memory keeps."""
+        """Keep the unrecorded state of an account up to date."""
         match event:
             case StateChanged():
                 account.online = event.state is EngineState.OPEN
@@ -287,7 +287,7 @@ class AccountManager:
         return self.engine_of(instance)
 
     async def simulate(self, instance: Instance, events: Sequence[ScriptEvent]) -> None:
-        """Make *events* happen on a sandbox account; returns once they are recorded."""
+        """Let *events* happen on a sandbox account; returns once they are recorded."""
         if not kind_of(instance).is_sandbox:
             raise NotSupported("simulate")
 
@@ -370,7 +370,7 @@ async def _end(account: Account) -> None:
 
 
 async def _stop(account: Account) -> None:
-    """Stop an engine; one that cannot be stopped does not keep the others from it."""
+    """Stop an engine; a fault is logged, so that the others are stopped as well."""
     try:
         if account.engine is not None:
             await account.engine.stop()
@@ -381,7 +381,7 @@ async def _stop(account: Account) -> None:
 async def _next_batch(
     waiting: asyncio.Queue[Sequenced], pumping: asyncio.Task[None]
 ) -> list[Sequenced]:
-    """All that waits now, at least one; ``[]`` when the engine has no more to say."""
+    """All that waits now, at least one; ``[]`` when the engine has ended."""
     getting = asyncio.create_task(waiting.get())
     try:
         await asyncio.wait({getting, pumping}, return_when=asyncio.FIRST_COMPLETED)

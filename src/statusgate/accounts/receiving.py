@@ -106,7 +106,7 @@ class _Recording:
             case Paired():
                 self._paired(event)
             case QrCode() | LinkingEnded() | EngineDied():
-                pass  # volatile: ownership hears of them, the journal does not
+                pass  # volatile: the account manager follows them, the journal does not
             case _:
                 assert_never(event)
 

@@ -1,4 +1,4 @@
-"""What was read lately, kept encoded: a hot read costs what its bytes cost.
+"""What was read recently, kept encoded: a hot read costs what its bytes cost.
 
 Per instance and direction the newest items are kept encoded, newest first, and changed with
 the commit that changes them. Statistics are kept by status. Everything here can be thrown
@@ -176,7 +176,7 @@ class StatusCache:
             return _array(self._encode(status) for status in await read())
         slot = (instance_id, outgoing)
         missed = self._loading.setdefault(slot, [])
-        begun = len(missed)
+        start = len(missed)
         window = Window(since_ms, self._clock.now_ms())
         try:
             statuses = await read()
@@ -185,9 +185,9 @@ class StatusCache:
             if alone:
                 del self._loading[slot]
         window.fill((key_of(status), self._encode(status)) for status in statuses)
-        for changes in missed[begun:]:
+        for changes in missed[start:]:
             self._apply(window, changes, outgoing=outgoing)
-        if alone and not any(changes.people_changed for changes in missed[begun:]):
+        if alone and not any(changes.people_changed for changes in missed[start:]):
             self._keep(slot, window)
         return window.since(since_ms, 0)
 

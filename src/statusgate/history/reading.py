@@ -18,7 +18,7 @@ _MINUTE_MS = 60_000
 
 
 class History:
-    """What happened on an instance, as the contract tells it."""
+    """What happened on an instance, as the contract shows it."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class History:
 
 
 def _author(chat_id: str, instance: Instance) -> Address | None:
-    """Whom a ``chatId`` selects; None for ``status@broadcast``, which selects nobody."""
+    """The author a ``chatId`` names; None for ``status@broadcast``, which names nobody."""
     if chat_id == STATUS_BROADCAST:
         return None
     return parse_chat_id(chat_id) or instance.me

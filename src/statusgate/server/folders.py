@@ -73,7 +73,7 @@ async def renew_server_key(data: Path, journal: Journal) -> Path:
 
 
 def _key_in(path: Path) -> bytes:
-    """The key in a file, which is made if need be; of two that begin at once one makes it."""
+    """The key in a file, made if need be; if two processes start at once, one makes it."""
     try:
         if not path.exists():
             made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")

@@ -45,6 +45,6 @@ async def supervise(role: Role, clock: Clock) -> None:
 
 
 def _is_cancelled() -> bool:
-    """Whether this task was told to end; a cancellation can also leak from what it awaits."""
+    """Whether this task was asked to end; a cancellation can also come from what it awaits."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

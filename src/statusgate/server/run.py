@@ -1,4 +1,4 @@
-"""Serving: the HTTP server and the background roles beside it, until told to stop."""
+"""Serving: the HTTP server and the background roles beside it, until it is stopped."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 
 
 def listening_socket(settings: Settings) -> socket.socket:
-    """Bind at once, so that a port in use is told before anything else begins."""
+    """Bind at once, so that a port in use is reported before anything else starts."""
     if fault := _admin_token_fault(settings.admin_token, settings.host):
         raise StartError(fault)
     try:
@@ -116,10 +116,10 @@ class _Running:
         self._exit_code = 0
 
     async def until_stopped(self, listener: socket.socket) -> int:
-        """Serve until told to stop or the journal breaks; returns the exit code."""
+        """Serve until it is stopped or the journal breaks; returns the exit code."""
         roles = [
             *self._built.roles,
-            Role("stop", self._heed_stop),
+            Role("stop", self._wait_for_stop),
             Role("health", self._watch_health),
             Role("ready", self._announce),
         ]
@@ -133,7 +133,7 @@ class _Running:
                 task.cancel()
         return self._exit_code
 
-    async def _heed_stop(self) -> None:
+    async def _wait_for_stop(self) -> None:
         await self._stopped.wait()
         self._built.release()
         self._server.should_exit = True

@@ -1,4 +1,4 @@
-"""Retention: what is too old is deleted in small steps, so that nobody waits for it."""
+"""Retention: what is too old is deleted in small steps, so that other work never waits long."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,10 @@ from tests.integration.api.test_journals import CONTACT, HELLO, PHOTO
 from tests.waiting import eventually
 
 DAY_MS = 86_400_000
+LEFT = "left"
 ROLES = (
     "refresh", "accounts", "downloads", "retention", "preparing", "queues", "dispatcher",
-    "notifications",
+    "notifications", "sweeps",
 )  # fmt: skip
 
 
@@ -79,7 +81,10 @@ async def receiver() -> AsyncIterator[tuple[str, asyncio.Event]]:
 
 
 async def old_things(built: Gateway) -> InstanceId:
-    """An instance with a status and a notification that are too old to be kept."""
+    """What a start finds too old: a status and a notification of an instance, a file."""
+    left = built.settings.data_folder / "staging" / LEFT
+    left.write_bytes(b"left by a crash")
+    os.utime(left, (0, 0))
     made, _ = await built.instances.create(NewInstance(engine="simulated"))
     now_ms = built.clock.now_ms()
     old = new_status(1, posted_ms=now_ms - 40 * DAY_MS)
@@ -92,11 +97,12 @@ async def old_things(built: Gateway) -> InstanceId:
 
 async def old_things_go(running: Running, old: InstanceId) -> None:
     journal = running.built.journal
+    left = running.built.settings.data_folder / "staging" / LEFT
 
     async def are_gone() -> bool:
         statuses = await journal.read(lambda tx: tx.statuses(old, outgoing=False, since_ms=0))
         waiting = await journal.read(lambda tx: tx.count_notifications(old))
-        return not statuses and not waiting
+        return not statuses and not waiting and not left.exists()
 
     await eventually(are_gone)
 
