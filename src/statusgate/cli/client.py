@@ -40,14 +40,14 @@ class GatewayClient:
         body = json.dumps(wish).encode()
         return self._answer("POST", method, body, {"Content-Type": "application/json"})
 
-    def upload(self, path: Path, told: Callable[[int], None]) -> str:
-        """Upload a file and return its URL; *told* hears of each piece that is sent."""
+    def upload(self, path: Path, sent: Callable[[int], None]) -> str:
+        """Upload a file and return its URL; *sent* is called with the size of each piece."""
 
         def pieces() -> Iterator[bytes]:
             with path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
                     yield chunk
-                    told(len(chunk))
+                    sent(len(chunk))
 
         headers = {
             "Content-Type": of_name(path.name).mimetype,
@@ -68,14 +68,14 @@ class GatewayClient:
                 {"Authorization": f"Bearer {self._token}", **headers},
             )
             answer = connection.getresponse()
-            told = answer.read()
+            text = answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise click.ClickException(f"cannot reach {self._url}: {error}") from None
         finally:
             connection.close()
         if answer.status != 200:
-            raise click.ClickException(f"{answer.status}: {_message(told)}")
-        return json.loads(told) if told else None
+            raise click.ClickException(f"{answer.status}: {_message(text)}")
+        return json.loads(text) if text else None
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._secure:

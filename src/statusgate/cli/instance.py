@@ -14,7 +14,7 @@ from statusgate.accounts.instances import Instances, NewInstance
 from statusgate.cli.options import (
     InstanceNumber,
     console,
-    faults_told,
+    faults_reported,
     load,
     print_fields,
     settings_options,
@@ -50,7 +50,7 @@ async def _instances(config: Path | None, flags: dict[str, Any]) -> AsyncIterato
         await journal.close()
 
 
-def _told(instance: Instance) -> dict[str, Any]:
+def _fields(instance: Instance) -> dict[str, Any]:
     return {
         "idInstance": instance.id,
         "name": instance.name,
@@ -118,9 +118,9 @@ def create(
                     token=token,
                 )
             )
-            return {**_told(made), "apiTokenInstance": secret}
+            return {**_fields(made), "apiTokenInstance": secret}
 
-    with faults_told():
+    with faults_reported():
         print_fields(asyncio.run(work()), as_json=as_json)
 
 
@@ -132,9 +132,9 @@ def list_(config: Path | None, as_json: bool, **flags: Any) -> None:
 
     async def work() -> list[dict[str, Any]]:
         async with _instances(config, flags) as instances:
-            return [_told(one) for one in instances.all()]
+            return [_fields(one) for one in instances.all()]
 
-    with faults_told():
+    with faults_reported():
         rows = asyncio.run(work())
         if as_json:
             click.echo(msgspec.json.encode(rows))
@@ -172,9 +172,9 @@ def set_(
 
     async def work() -> dict[str, Any]:
         async with _instances(config, flags) as instances:
-            return _told(await instances.change(instance_id, **changes))
+            return _fields(await instances.change(instance_id, **changes))
 
-    with faults_told():
+    with faults_reported():
         print_fields(asyncio.run(work()), as_json=as_json)
 
 
@@ -192,7 +192,7 @@ def rotate_token(
             token = await instances.rotate_token(instance_id)
             return {"idInstance": instance_id, "apiTokenInstance": token}
 
-    with faults_told():
+    with faults_reported():
         print_fields(asyncio.run(work()), as_json=as_json)
 
 
@@ -217,7 +217,7 @@ def delete(
             await instances.delete(instance_id)
             return {"deleted": instance_id}
 
-    with faults_told():
+    with faults_reported():
         print_fields(asyncio.run(work()), as_json=as_json)
 
 
@@ -241,5 +241,5 @@ def renew_key(config: Path | None, yes: bool, as_json: bool, **flags: Any) -> No
         finally:
             await journal.close()
 
-    with faults_told():
+    with faults_reported():
         print_fields(asyncio.run(work()), as_json=as_json)

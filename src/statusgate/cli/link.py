@@ -38,15 +38,15 @@ def link(url: str, instance: str, token: str, phone: str | None, seconds: int) -
     deadline = time.monotonic() + seconds
     shown = fault = ""
     while time.monotonic() < deadline:
-        told = target.get("qr")
-        if told["type"] == "alreadyLogged":
+        answer = target.get("qr")
+        if answer["type"] == "alreadyLogged":
             click.echo(f"linked: {target.get('getSettings')['wid']}")
             return
-        if phone is None and told["type"] == "qrCode" and told["message"] != shown:
-            shown = told["message"]
+        if phone is None and answer["type"] == "qrCode" and answer["message"] != shown:
+            shown = answer["message"]
             click.echo(terminal_picture(b64decode(shown)))
-        elif told["type"] == "error" and told["message"] not in (STARTING, fault):
-            fault = told["message"]
+        elif answer["type"] == "error" and answer["message"] not in (STARTING, fault):
+            fault = answer["message"]
             click.echo(f"{fault}; trying again. {_log_of(instance)}", err=True)
         time.sleep(_POLL_SECONDS)
     raise click.ClickException(f"not linked within {seconds} seconds")
@@ -59,9 +59,9 @@ def _log_of(instance: str) -> str:
 def _print_pairing_code(target: GatewayClient, phone: str) -> None:
     deadline = time.monotonic() + 20
     while True:
-        told: dict[str, Any] = target.post("getAuthorizationCode", {"phoneNumber": phone})
-        if told["status"]:
-            click.echo(f"type on the phone: {told['code'][:4]}-{told['code'][4:]}")
+        answer: dict[str, Any] = target.post("getAuthorizationCode", {"phoneNumber": phone})
+        if answer["status"]:
+            click.echo(f"type on the phone: {answer['code'][:4]}-{answer['code'][4:]}")
             return
         if target.get("qr")["type"] == "alreadyLogged":
             return

@@ -12,7 +12,7 @@ from statusgate.cli.demo import run_demo
 from statusgate.cli.instance import instance
 from statusgate.cli.link import link
 from statusgate.cli.notifications import notifications
-from statusgate.cli.options import faults_told, load, settings_options
+from statusgate.cli.options import faults_reported, load, settings_options
 from statusgate.cli.post import post
 from statusgate.cli.simulate import simulate
 from statusgate.cli.status import status
@@ -45,7 +45,7 @@ def main() -> None:
 @click.option("--access-log/--no-access-log", default=None, help="One line a request.")
 def serve(config: Path | None, **flags: Any) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; answers what is in flight, then exits 0."""
-    with faults_told():
+    with faults_reported():
         settings = load(config, **flags)
         telemetry.configure_logs(settings.log_format, settings.log_level)
         sys.exit(run.run(settings))
@@ -64,7 +64,7 @@ def demo(config: Path | None, every: float, **flags: Any) -> None:
 
     Nothing leaves this machine. The data stay in ./data/demo and go on at the next start.
     """
-    with faults_told():
+    with faults_reported():
         flags["database"] = flags.get("database") or "sqlite:///data/demo/statusgate.db"
         settings = load(config, **flags)
         telemetry.configure_logs(settings.log_format, "warning")
@@ -79,7 +79,7 @@ def migrate(config: Path | None, as_json: bool, **flags: Any) -> None:
 
     `serve` does the same at its start. A database of a newer version is refused.
     """
-    with faults_told():
+    with faults_reported():
         settings = load(config, **flags)
         applied = migrate_journal(settings.database)
         if as_json:

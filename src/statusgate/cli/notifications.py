@@ -132,7 +132,7 @@ def _now_ms() -> int:
 
 @click.group()
 def notifications() -> None:
-    """See what waits to be told, and repair it, directly in the database.
+    """See which notifications wait, and repair the queue, directly in the database.
 
     A running server notices within seconds.
     """
@@ -165,12 +165,12 @@ def list_notifications(
     if as_json:
         click.echo(msgspec.json.encode(rows))
         return
-    table = Table("receipt", "created", "state", "attempts", "last attempt", "came of it")
+    table = Table("receipt", "created", "state", "attempts", "last attempt", "outcome")
     for row in rows:
-        told = " ".join(str(row[key]) for key in ("lastOutcome", "lastCode") if row[key])
+        outcome = " ".join(str(row[key]) for key in ("lastOutcome", "lastCode") if row[key])
         table.add_row(
             str(row["receiptId"]), row["created"], row["state"], str(row["attempts"]),
-            row["lastAttempt"], f"{told} {row['lastReason']}".strip(),
+            row["lastAttempt"], f"{outcome} {row['lastReason']}".strip(),
         )  # fmt: skip
     console().print(table)
 

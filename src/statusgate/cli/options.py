@@ -59,7 +59,7 @@ def load(config: Path | None, **flags: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def faults_told() -> Any:
+def faults_reported() -> Any:
     """Turn an expected fault into one line on standard error and exit code 1."""
     try:
         yield
@@ -81,7 +81,7 @@ def on_journal(config: Path | None, flags: dict[str, Any], work: Callable[..., A
         finally:
             await journal.close()
 
-    with faults_told():
+    with faults_reported():
         return asyncio.run(run())
 
 

@@ -144,18 +144,18 @@ class _Post:
         wish |= {"sendAt": self._common["at"]}
         given = {key: value for key, value in wish.items() if value is not None}
         self._check_audience()
-        told: dict[str, Any] = self._client.post(method, given)
+        report: dict[str, Any] = self._client.post(method, given)
         if self._common["wait"]:
             self._say_why_it_waits()
-            told = self._follow(told["idMessage"])
+            report = self._follow(report["idMessage"])
         elif not self._common["as_json"]:
-            click.echo(told["idMessage"])
+            click.echo(report["idMessage"])
             return
         if self._common["as_json"]:
-            click.echo(json.dumps(told, ensure_ascii=False))
+            click.echo(json.dumps(report, ensure_ascii=False))
         else:
-            show_report(told)
-        if told.get("statusMessage") == "failed":
+            show_report(report)
+        if report.get("statusMessage") == "failed":
             raise SystemExit(EXIT_FAILED)
 
     def _check_audience(self) -> None:
@@ -198,9 +198,11 @@ class _Post:
         deadline = time.monotonic() + self._common["timeout"]
         with self._notes.status("accepted"):
             while True:
-                told: dict[str, Any] = self._client.get("getStatusReport", idMessage=status_id)
-                if told["statusMessage"] != "pending":
-                    return told
+                report: dict[str, Any] = self._client.get(
+                    "getStatusReport", idMessage=status_id
+                )
+                if report["statusMessage"] != "pending":
+                    return report
                 if time.monotonic() > deadline:
                     raise click.ClickException(f"{status_id} is still pending")
                 time.sleep(_LOOK_SECONDS)

@@ -11,11 +11,11 @@ from statusgate.cli.client import GatewayClient, target_options
 
 
 def _send(target: GatewayClient, *events: dict[str, Any]) -> None:
-    told = target.post(
+    answer = target.post(
         "simulate",
         [{key: value for key, value in event.items() if value is not None} for event in events],
     )
-    click.echo(json.dumps(told))
+    click.echo(json.dumps(answer))
 
 
 @click.group()

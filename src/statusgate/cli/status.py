@@ -23,11 +23,11 @@ def status() -> None:
 @printed_target_options
 def show_status(status_id: str, url: str, instance: str, token: str, as_json: bool) -> None:
     """Show what became of the status ID: who got it, who saw it, who did not and why."""
-    told = GatewayClient(url, instance, token).get("getStatusReport", idMessage=status_id)
+    answer = GatewayClient(url, instance, token).get("getStatusReport", idMessage=status_id)
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json.dumps(answer, ensure_ascii=False))
     else:
-        show_report(told)
+        show_report(answer)
 
 
 def show_report(report: dict[str, Any]) -> None:
