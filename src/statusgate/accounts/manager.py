@@ -59,6 +59,12 @@ class Account:
         self.started = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
+    def pause(self) -> None:
+        """Its task has ended; the engine is kept, and can be started again."""
+        self.task = None
+        self.online = False
+        self.started.clear()
+
 
 class AccountManager:
     """Starts, stops and listens to the engines of all instances.
@@ -103,9 +109,9 @@ class AccountManager:
                     self._settle(group)
                     await self._wake.wait()
         finally:
-            ended = list(self._accounts.values())
-            self._accounts.clear()
-            await asyncio.gather(*map(_stop, ended))
+            for account in self._accounts.values():
+                account.pause()
+            await asyncio.gather(*map(_stop, self._accounts.values()))
 
     def _settle(self, group: asyncio.TaskGroup) -> None:
         """Start instances that are new, end those that are deleted."""
@@ -113,11 +119,12 @@ class AccountManager:
         for instance_id in self._accounts.keys() - wanted.keys():
             account = self._accounts.pop(instance_id)
             group.create_task(_end(account), name=f"end-{instance_id}")
-        for instance_id in wanted.keys() - self._accounts.keys():
-            account = self._accounts[instance_id] = Account()
-            account.task = group.create_task(
-                self._live(instance_id, account), name=f"account-{instance_id}"
-            )
+        for instance_id in wanted:
+            account = self._accounts.setdefault(instance_id, Account())
+            if account.task is None:
+                account.task = group.create_task(
+                    self._live(instance_id, account), name=f"account-{instance_id}"
+                )
 
     async def _live(self, instance_id: InstanceId, account: Account) -> None:
         """Run one account; its faults never reach another one."""
