@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import JournalUnavailable, MediaUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id
-from statusgate.journal import Journal
+from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
 
 log = structlog.get_logger()
@@ -20,6 +21,7 @@ _STORED_MS = 24 * _HOUR_MS
 _ACCOUNT_MS = 7 * 24 * _HOUR_MS
 _ROUND_SECONDS = 24 * 3600.0
 _RETRY_SECONDS = 600.0
+_LOOKED_UP_AT_ONCE = 1_000
 
 
 class Sweeps:
@@ -72,24 +74,41 @@ class Sweeps:
 
     async def _sweep_store(self, before_ms: int) -> int:
         """Remove files that were stored but never recorded, or whose removal failed."""
-        old: dict[InstanceId, dict[str, str]] = defaultdict(dict)
-        async for found in self._store.list():
-            if found.modified_ms < before_ms:
-                owner, _, name = found.path.partition("/")
-                old[InstanceId(int(owner))][name.partition(".")[0]] = found.path
         removed = 0
-        for owner_id, by_key in old.items():
-            for path in await self._unrecorded(owner_id, by_key):
-                try:
-                    await self._store.remove([path])
-                    removed += 1
-                except MediaUnavailable as error:
-                    log.warning("sweep.file_stays", file=path, reason=str(error))
+        for path in await self._stray(before_ms):
+            try:
+                await self._store.remove([path])
+                removed += 1
+            except MediaUnavailable as error:
+                log.warning("sweep.file_stays", file=path, reason=str(error))
         return removed
 
-    async def _unrecorded(self, owner: InstanceId, by_key: dict[str, str]) -> list[str]:
-        recorded = await self._journal.read(lambda tx: tx.recorded_files(owner, by_key))
-        return [path for key, path in by_key.items() if key not in recorded]
+    async def _stray(self, before_ms: int) -> list[str]:
+        """Stored files of that age without a record; there may be very many with one."""
+        stray: list[str] = []
+        batch: list[str] = []
+        async for found in self._store.list():
+            if found.modified_ms < before_ms:
+                batch.append(found.path)
+            if len(batch) >= _LOOKED_UP_AT_ONCE:
+                stray += await self._unrecorded(batch)
+                batch.clear()
+        return stray + await self._unrecorded(batch)
+
+    async def _unrecorded(self, paths: Iterable[str]) -> list[str]:
+        by_owner: dict[InstanceId, dict[str, str]] = defaultdict(dict)
+        for path in paths:
+            owner, _, name = path.partition("/")
+            by_owner[InstanceId(int(owner))][name.partition(".")[0]] = path
+
+        def work(tx: Transaction) -> list[str]:
+            return [
+                by_key[key]
+                for owner, by_key in by_owner.items()
+                for key in by_key.keys() - tx.recorded_files(owner, by_key)
+            ]
+
+        return await self._journal.read(work)
 
 
 def _remove_old(folder: Path, before_ms: int, known: set[InstanceId] | None) -> int:
