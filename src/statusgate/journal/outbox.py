@@ -72,6 +72,11 @@ class Outbox(Media):
         )
         return [_outgoing_of(row) for row in rows]
 
+    def outgoing_due(self, instance_id: InstanceId, now_ms: int, limit: int) -> list[str]:
+        """Ids of scheduled statuses that are due, in the order of ``outgoing``."""
+        rows = self._db.run("outgoing_due", instance_id=instance_id, now_ms=now_ms, limit=limit)
+        return [row.status_id for row in rows]
+
     # -- across instances
 
     def instances_with_outgoing(self) -> list[InstanceId]:
@@ -83,10 +88,9 @@ class Outbox(Media):
         rows = self._db.run("instances_to_prepare", now_ms=now_ms)
         return [row.instance_id for row in rows]
 
-    def outgoing_due(self, now_ms: int, limit: int) -> list[tuple[InstanceId, str]]:
-        """Scheduled statuses that are due, the earliest first."""
-        rows = self._db.run("outgoing_due", now_ms=now_ms, limit=limit)
-        return [(row.instance_id, row.status_id) for row in rows]
+    def instances_due(self, now_ms: int) -> list[InstanceId]:
+        """Instances with scheduled statuses that are due."""
+        return [row.instance_id for row in self._db.run("instances_due", now_ms=now_ms)]
 
     def next_send_at_ms(self) -> int | None:
         """When the next scheduled status is due; None if there is none."""

@@ -73,7 +73,7 @@ class Publishing:
             "status.accepted",
             instance=instance.id,
             status=outgoing.status_id,
-            kind=str(draft.kind),
+            kind=draft.kind.name.lower(),
             send_at_ms=draft.send_at_ms,
         )
         return outgoing.status_id

@@ -27,7 +27,7 @@ from statusgate.domain.ids import InstanceId
 from statusgate.domain.outbox import Outgoing, Phase
 from statusgate.domain.waiting import happens_within
 from statusgate.engines.port import Engine
-from statusgate.journal import Journal
+from statusgate.journal import Journal, Transaction
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.outcomes import (
     ENGINE_FAULT,
@@ -41,7 +41,8 @@ from statusgate.publishing.signals import Signals
 
 log = structlog.get_logger()
 _SCHEDULE_SECONDS = 30.0
-_DUE_AT_ONCE = 100
+_DUE_AT_ONCE = 20
+"""of one instance"""
 _LOOK_SECONDS = 30.0
 _START_SECONDS = 0.25
 _FIRST_PAUSE_SECONDS = 1.0
@@ -121,18 +122,25 @@ class Queues:
             await happens_within(self._signals.schedule, self._clock, pause)
 
     async def _join_due(self) -> None:
-        now_ms = self._clock.now_ms()
-        while True:
-            due = await self._journal.read(lambda tx: tx.outgoing_due(now_ms, _DUE_AT_ONCE))
-            joined = 0
-            for instance_id, status_id in due:
-                try:
-                    await self._publishing.join_queue(instance_id, status_id)
-                    joined += 1
-                except InstanceUnknown:
-                    continue  # deleted; retention removes what it left
-            if joined == 0:
+        """Queue what is due: a few of each instance in turn, so that none delays others."""
+        while due := await self._journal.read(self._due):
+            results = await asyncio.gather(
+                *(self._publishing.join_queue(*one) for one in due), return_exceptions=True
+            )
+            faults = [one for one in results if isinstance(one, BaseException)]
+            for fault in faults:
+                if not isinstance(fault, InstanceUnknown):  # deleted; left to retention
+                    raise fault
+            if len(faults) == len(due):
                 return
+
+    def _due(self, tx: Transaction) -> list[tuple[InstanceId, str]]:
+        now_ms = self._clock.now_ms()
+        return [
+            (owner, status_id)
+            for owner in tx.instances_due(now_ms)
+            for status_id in tx.outgoing_due(owner, now_ms, _DUE_AT_ONCE)
+        ]
 
     def _wake(self, instance_id: InstanceId, *, spaced: bool = False) -> None:
         queue = self._queues.get(instance_id)

@@ -100,11 +100,14 @@ async def test_the_queue_keeps_its_order_and_the_schedule_comes_behind(
     assert head is not None
     assert head.status_id == "OUT3"
     assert await account.read(lambda tx: tx.next_send_at_ms()) == NOON_MS + 9_992
-    due = await account.read(lambda tx: tx.outgoing_due(NOON_MS + 9_992, 10))
-    assert due == [(INSTANCE, "OUT8")]
+    now_ms = NOON_MS + 9_992
+    assert await account.read(lambda tx: tx.instances_due(now_ms - 1)) == []
+    assert await account.read(lambda tx: tx.instances_due(now_ms)) == [INSTANCE]
+    due = await account.read(lambda tx: tx.outgoing_due(INSTANCE, now_ms, 10))
+    assert due == ["OUT8"]
     await account.write(lambda tx: join(tx, later[1]).no)
     assert await account.read(ids) == ["OUT3", "OUT1", "OUT2", "OUT8", "OUT7"]
-    assert await account.read(lambda tx: tx.outgoing_due(NOON_MS + 9_992, 10)) == []
+    assert await account.read(lambda tx: tx.outgoing_due(INSTANCE, now_ms, 10)) == []
     assert await account.read(lambda tx: tx.instances_with_outgoing()) == [INSTANCE]
 
 

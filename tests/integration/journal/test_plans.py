@@ -72,7 +72,8 @@ HOT = {
     "queued": {"outbox_in_order"},
     "instances_to_prepare": {"outbox_to_prepare"},
     "outgoing_to_prepare": set(),
-    "outgoing_due": {"outbox_scheduled"},
+    "instances_due": {"outbox_scheduled"},
+    "outgoing_due": set(),
     "publication": {"publications_pkey"},
     "leave_out": {"receipts_pkey"},
 }

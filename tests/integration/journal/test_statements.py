@@ -16,7 +16,7 @@ OPERATORS = {
     "instance_with_expired",
     "instances_with_outgoing",
     "instances_to_prepare",
-    "outgoing_due",
+    "instances_due",
     "next_send_at",
     "waiting_instances",
 }

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from statusgate.domain.waiting import first_of
 from tests.integration.api.running import Running, Tenant, running_gateway
+from tests.waiting import eventually
 
 SAMPLES = Path(__file__).parents[3] / "src/statusgate/engines/simulated/samples"
 PICTURE = (SAMPLES / "image.jpg").read_bytes()
@@ -77,14 +78,6 @@ async def state_of(tenant: Tenant, status_id: str) -> str:
     return str(reply.json()["statusMessage"])
 
 
-async def until(
-    is_true: Callable[[], bool | Awaitable[bool]], what: object = "", seconds: float = 20
-) -> None:
-    async with asyncio.timeout(seconds):
-        while not (found if isinstance(found := is_true(), bool) else await found):
-            await asyncio.sleep(0.01)
-
-
 async def is_sent(tenant: Tenant, status_id: str) -> bool:
     return await state_of(tenant, status_id) == "sent"
 
@@ -94,9 +87,9 @@ async def test_slow_hosts_of_one_instance_do_not_delay_anothers_picture(
 ) -> None:
     busy, other = await running.create(), await running.create()
     slow = [await post(busy, host.url(f"slow{number}")) for number in range(40)]
-    await until(lambda: len(host.asked) >= 4)
+    await eventually(lambda: len(host.asked) >= 4)
     picture = await post(other, host.url("picture"))
-    await until(lambda: is_sent(other, picture))
+    await eventually(lambda: is_sent(other, picture))
     assert sorted(host.asked) == ["/picture", "/slow0", "/slow1", "/slow2", "/slow3"]
     assert [await state_of(busy, one) for one in slow] == ["pending"] * 40
 
@@ -107,9 +100,9 @@ async def test_what_one_instance_has_waiting_is_fetched_in_order(
     busy = await running.create()
     for number in range(8):
         await post(busy, host.url(f"slow{number}"))
-    await until(lambda: len(host.asked) >= 4)
+    await eventually(lambda: len(host.asked) >= 4)
     host.opened.set()
-    await until(lambda: len(host.asked) == 8)
+    await eventually(lambda: len(host.asked) == 8)
     assert sorted(host.asked[:4]) == [f"/slow{number}" for number in range(4)]
 
 
@@ -120,7 +113,7 @@ async def test_what_is_removed_is_no_longer_fetched(
     tenant = await running.create()
     later = {"sendAt": int(time.time()) + 900} if how == "clearMessagesQueue" else {}
     slow = [await post(tenant, host.url(f"slow{number}"), **later) for number in range(4)]
-    await until(lambda: len(host.asked) == 4)
+    await eventually(lambda: len(host.asked) == 4)
     if how == "deleteStatus":
         for one in slow:
             assert (await tenant.post(how, {"idMessage": one})).code == 200
@@ -129,10 +122,10 @@ async def test_what_is_removed_is_no_longer_fetched(
     else:
         reply = await running.partner("deleteInstanceAccount", {"idInstance": tenant.id})
         assert reply.code == 200
-    await until(lambda: len(host.closed) == 4)
+    await eventually(lambda: len(host.closed) == 4)
     if how != "delete instance":
         picture = await post(tenant, host.url("picture"))
-        await until(lambda: is_sent(tenant, picture))
+        await eventually(lambda: is_sent(tenant, picture))
 
 
 async def test_the_report_says_that_the_address_of_a_file_redirects(
@@ -140,9 +133,11 @@ async def test_the_report_says_that_the_address_of_a_file_redirects(
 ) -> None:
     tenant = await running.create()
     moved = await post(tenant, host.url("moved"))
-    async with asyncio.timeout(20):
-        while await state_of(tenant, moved) == "pending":
-            await asyncio.sleep(0.01)
+
+    async def has_ended() -> bool:
+        return await state_of(tenant, moved) != "pending"
+
+    await eventually(has_ended)
     item = (await tenant.get("getStatus", f"idMessage={moved}")).json()
     assert item["failure"] == {
         "reason": "fetchFailed",

@@ -1,6 +1,5 @@
 """The life of a post in the log: what became of it, without tokens or contents."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.integration.api.running import Tenant, running_gateway
+from tests.waiting import eventually
 
 TEXT = "a text that nobody else shall read"
 STRANGER = "79990000001@c.us"
@@ -25,11 +25,12 @@ async def post(tenant: Tenant, method: str = "sendTextStatus", **body: object) -
     reply = await tenant.post(method, body)
     assert reply.code == 200, reply.body
     status_id = str(reply.json()["idMessage"])
-    async with asyncio.timeout(20):
-        while (await tenant.get("getStatus", f"idMessage={status_id}")).json()[
-            "statusMessage"
-        ] == "pending":
-            await asyncio.sleep(0.02)
+
+    async def has_ended() -> bool:
+        item = (await tenant.get("getStatus", f"idMessage={status_id}")).json()
+        return bool(item["statusMessage"] != "pending")
+
+    await eventually(has_ended)
     return status_id
 
 

@@ -49,11 +49,15 @@ WHERE o.instance_id = :instance_id AND o.phase = 1 AND o.due_ms <= :now_ms
 ORDER BY o.due_ms, o.status_id
 LIMIT :limit;
 
+-- name: instances_due
+-- Across instances: those with scheduled statuses whose time has come.
+SELECT DISTINCT +instance_id AS instance_id FROM outbox
+WHERE queue_no IS NULL AND send_at_ms <= :now_ms;
+
 -- name: outgoing_due
--- Across instances: scheduled statuses that are due.
-SELECT instance_id, status_id FROM outbox
-WHERE queue_no IS NULL AND send_at_ms <= :now_ms
-ORDER BY send_at_ms, instance_id, status_id
+SELECT status_id FROM outbox
+WHERE instance_id = :instance_id AND queue_no IS NULL AND send_at_ms <= :now_ms
+ORDER BY send_at_ms, accepted_ms, status_id
 LIMIT :limit;
 
 -- name: next_send_at
