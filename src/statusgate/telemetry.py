@@ -1,29 +1,77 @@
 """Logs and metrics; nothing secret gets into either."""
 
+import collections
 import logging
 import sys
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Literal
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 LogFormat = Literal["console", "json"]
 
 REGISTRY = CollectorRegistry()
+_BOUNDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 60.0)
 
-requests_total = Counter(
-    "statusgate_http_requests",
-    "HTTP requests by method of the contract and answer code",
-    ("method", "code"),
-    registry=REGISTRY,
-)
-request_seconds = Histogram(
-    "statusgate_http_request_seconds",
-    "Time to answer, by method of the contract",
-    ("method",),
-    buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 60),
-    registry=REGISTRY,
-)
+
+class Meter:
+    """Answers of one route, counted in plain numbers, since every read comes by here; they
+    become metrics when somebody asks for them."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.codes = collections.Counter({200: 0})
+        self.buckets = [0] * (len(_BOUNDS) + 1)
+        self.seconds = 0.0
+
+    def note(self, code: int, seconds: float) -> None:
+        """Count an answer of *code* that took *seconds*."""
+        self.codes[code] += 1
+        self.buckets[bisect_left(_BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+
+_meters: dict[str, Meter] = {}
+
+
+def meter(label: str) -> Meter:
+    """Return the meter of that label; there is one for the whole process."""
+    return _meters.setdefault(label, Meter(label))
+
+
+class _Answers(Collector):
+    """The metrics of all meters."""
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "statusgate_http_requests",
+            "HTTP requests by method of the contract and answer code",
+            labels=("method", "code"),
+        )
+        times = HistogramMetricFamily(
+            "statusgate_http_request_seconds",
+            "Time to answer, by method of the contract",
+            labels=("method",),
+        )
+        names = [*map(floatToGoString, _BOUNDS), "+Inf"]
+        for one in _meters.values():
+            for code, number in one.codes.items():
+                requests.add_metric((one.label, str(code)), number)
+            buckets = list(zip(names, accumulate(one.buckets), strict=True))
+            times.add_metric((one.label,), buckets, one.seconds)
+        yield requests
+        yield times
+
+
+REGISTRY.register(_Answers())
+
 events_total = Counter(
     "statusgate_engine_events",
     "Engine events recorded, by kind",

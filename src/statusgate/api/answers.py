@@ -17,6 +17,8 @@ from statusgate.wire.errors import ErrorBody, iso_time, shown_path
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 JSON = b"application/json"
+AT_ONCE = "statusgate.at_once"
+"""extension of ASGI by which our server takes a whole answer (``Connection.answer_at_once``)"""
 _encode = msgspec.json.Encoder().encode
 _CLOSE = (b"connection", b"close")
 
@@ -103,6 +105,11 @@ class Answers:
                 message=refused.message,
             )
         )
+
+
+def encoded(headers: list[Header]) -> bytes:
+    """Headers as lines."""
+    return b"".join(b"%s: %s\r\n" % header for header in headers)
 
 
 async def send_answer(

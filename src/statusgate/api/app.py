@@ -29,9 +29,10 @@ from statusgate.api.methods import METHODS
 from statusgate.api.openapi import openapi_document
 from statusgate.api.out_of_scope import OUT_OF_SCOPE
 from statusgate.api.partner_methods import PARTNER_METHODS
-from statusgate.api.routes import Gate, InstanceRoute, Meter, PartnerRoute, Route, WaitingRoute
+from statusgate.api.routes import Gate, InstanceRoute, PartnerRoute, Route, WaitingRoute
 from statusgate.api.sockets import Sockets
 from statusgate.api.streams import StreamRoute
+from statusgate.telemetry import meter
 
 __all__ = ["Api", "ApiOptions", "Services", "build_app"]
 
@@ -54,8 +55,8 @@ class Api:
         self._options = options
         self._answers = answers = Answers(services.clock, options.cors_allow_origin)
         self._gate = gate = Gate(services, options)
-        self._unknown = Meter("unknown")
-        self._preflights = Meter("preflight")
+        self._unknown = meter("unknown")
+        self._preflights = meter("preflight")
         self._sockets = Sockets(services, gate, answers)
         self._methods: dict[str, Route] = {
             method.name.lower(): _kind_of_route(method, gate)(
@@ -108,11 +109,11 @@ class Api:
             code = _GONE
         except Exception as error:  # noqa: BLE001 - logged in there unless it is the caller's
             code = await self._refuse(call, route, error, send)
-        meter = route.meter if route else self._unknown
+        noted = route.meter if route else self._unknown
         seconds = time.perf_counter() - began
-        meter.note(code, seconds)
+        noted.note(code, seconds)
         if self._options.access_log:
-            self._tell(call, meter.label, code, seconds)
+            self._tell(call, noted.label, code, seconds)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -60,8 +60,7 @@ class Metrics(BodyRoute):
     needs_start = False
 
     def __init__(self, answers: Answers, gate: Gate, *, public: bool) -> None:
-        super().__init__("metrics", "GET", answers)
-        self.headers = answers.typed(CONTENT_TYPE_LATEST.encode())
+        super().__init__("metrics", "GET", answers, content_type=CONTENT_TYPE_LATEST.encode())
         self._gate = gate
         self._public = public
         self._text = b""

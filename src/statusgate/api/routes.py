@@ -5,7 +5,16 @@ from typing import Any
 
 from statusgate.accounts.instances import Denied
 from statusgate.api import partner
-from statusgate.api.answers import Answers, Call, Send, send_answer, while_there
+from statusgate.api.answers import (
+    AT_ONCE,
+    JSON,
+    Answers,
+    Call,
+    Send,
+    encoded,
+    send_answer,
+    while_there,
+)
 from statusgate.api.auth import ClientAddress, FailureBudget, is_prefetch
 from statusgate.api.context import ApiOptions, Services
 from statusgate.api.edge.decode import json_from, parameters, query_pairs
@@ -24,30 +33,14 @@ from statusgate.api.uploads import Upload
 from statusgate.domain.errors import BadRequestData
 from statusgate.domain.instance import Instance
 from statusgate.engines.registry import kind_of
-from statusgate.telemetry import request_seconds, requests_total
+from statusgate.telemetry import meter
 from statusgate.wire.fields import Given, names_of
 
 _OPERATOR = "operator"
 _LONGEST_KEPT = 200
 _PLAIN_SEGMENTS = 3
 _QUERIES_KEPT = 256
-
-
-class Meter:
-    """Metrics of one route; what is counted often is prepared."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self._ok = requests_total.labels(label, "200")
-        self._seconds = request_seconds.labels(label)
-
-    def note(self, code: int, seconds: float) -> None:
-        """Count an answer."""
-        if code == 200:
-            self._ok.inc()
-        else:
-            requests_total.labels(self.label, str(code)).inc()
-        self._seconds.observe(seconds)
+_NO_EXTENSIONS: dict[str, Any] = {}
 
 
 class Gate:
@@ -124,10 +117,19 @@ class Route(ABC):
     takes_tail = False
     """whether its path may have one more segment than others"""
 
-    def __init__(self, label: str, verb: str, answers: Answers, *, head: bool = True) -> None:
+    def __init__(
+        self,
+        label: str,
+        verb: str,
+        answers: Answers,
+        *,
+        head: bool = True,
+        content_type: bytes = JSON,
+    ) -> None:
         self.verbs = frozenset({verb, "HEAD"} if verb == "GET" and head else {verb})
-        self.meter = Meter(label)
-        self.headers = answers.json
+        self.meter = meter(label)
+        self.headers = answers.typed(content_type)
+        self._head = encoded(self.headers)
 
     @abstractmethod
     async def respond(self, call: Call, send: Send) -> int:
@@ -139,13 +141,12 @@ class BodyRoute(Route):
 
     async def respond(self, call: Call, send: Send) -> int:
         body = await self.answer(call)
-        headers = [*self.headers, (b"content-length", b"%d" % len(body))]
-        if call.body is not None:
-            await send_answer(call, send, 200, headers, body)
-            return 200
-        call.started = True
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        at_once = call.scope.get("extensions", _NO_EXTENSIONS).get(AT_ONCE)
+        if call.body is None and at_once is not None and at_once(call.scope, self._head, body):
+            call.started = True
+        else:
+            length = (b"content-length", b"%d" % len(body))
+            await send_answer(call, send, 200, [*self.headers, length], body)
         return 200
 
     @abstractmethod
@@ -225,37 +226,37 @@ class InstanceRoute(MethodRoute):
 
     async def answer(self, call: Call) -> bytes:
         """Check in the order of contract 2.2, then let the method answer."""
-        return await self._handle(call, *await self._admitted(call))
-
-    async def _handle(self, call: Call, instance: Instance, request: Any) -> bytes:
+        instance, query = self._admit(call)
+        request = self._seen.get(query) if call.body is None else None
+        if request is None:
+            request = await self._request(call, query)
         is_head = call.scope["method"] == "HEAD"
         handler = self.method.head if is_head and self.method.head else self.method.handler
         body: bytes = await handler(self._services, instance, request)
         return body
 
-    async def _admitted(self, call: Call) -> tuple[Instance, Any]:
-        """Whose call it is, and what it asks."""
+    def _admit(self, call: Call) -> tuple[Instance, bytes]:
+        """Return whose call it is, and the query without a token."""
         if self.method.changes and is_prefetch(call.scope["headers"]):
             raise Refused(403, FORBIDDEN)
         token, query = token_of(call.scope, call.segments)
         instance = self._gate.admit(call.scope, call.segments[0][len(INSTANCE) :], token)
         self._gate.check(self.method, instance)
-        request = self._seen.get(query) if call.body is None else None
-        if request is None:
-            request = await self._request(call, query)
-        return instance, request
+        return instance, query
 
 
 class WaitingRoute(InstanceRoute):
     """A method whose calls wait, of which an instance may have only so many at a time."""
 
     async def answer(self, call: Call) -> bytes:
-        instance, request = await self._admitted(call)
         if call.scope["method"] == "HEAD":  # does not wait
-            return await self._handle(call, instance, request)
+            return await super().answer(call)
+        instance, query = self._admit(call)
         with self._gate.open_calls.one(instance.id, self.method.name):
+            request = await self._request(call, query)
             async with while_there(call):
-                return await self._handle(call, instance, request)
+                body: bytes = await self.method.handler(self._services, instance, request)
+                return body
 
 
 class PartnerRoute(MethodRoute):

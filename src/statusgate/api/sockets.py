@@ -19,8 +19,9 @@ from statusgate.api.edge.problems import (
 )
 from statusgate.api.method import Method
 from statusgate.api.methods import METHODS
-from statusgate.api.routes import Gate, Meter
+from statusgate.api.routes import Gate
 from statusgate.domain.instance import Instance
+from statusgate.telemetry import Meter, meter
 
 log = structlog.get_logger()
 _SWITCHED = 101
@@ -34,11 +35,11 @@ class Sockets:
         self._gate = gate
         self._answers = answers
         self._methods = {
-            method.name.lower(): (method, Meter(method.name))
+            method.name.lower(): (method, meter(method.name))
             for method in METHODS
             if method.verb == "WEBSOCKET"
         }
-        self._unknown = Meter("unknown socket")
+        self._unknown = meter("unknown socket")
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, ready: bool) -> None:
         """Accept who may come in and let the method talk; others get an answer instead."""

@@ -24,16 +24,17 @@ class StreamRoute(InstanceRoute):
     ) -> None:
         super().__init__(method, label, services, gate, answers)
         # no-transform and no buffering: proxies hand on what comes, as it comes
-        self._head = [
+        self._stream_head = [
             *answers.typed(b"text/event-stream; charset=utf-8"),
             (b"x-accel-buffering", b"no"),
         ]
 
     async def respond(self, call: Call, send: Send) -> int:
         """Stream until the reader goes, falls behind or may not read any more."""
-        instance, request = await self._admitted(call)
+        instance, query = self._admit(call)
+        request = await self._request(call, query)
         if call.scope["method"] == "HEAD":
-            await send_answer(call, send, 200, self._head, b"")
+            await send_answer(call, send, 200, self._stream_head, b"")
             return 200
         resumed = _last_event_id(call.scope["headers"])
         if resumed is not None:
@@ -43,7 +44,7 @@ class StreamRoute(InstanceRoute):
             try:
                 call.started = True
                 await send(
-                    {"type": "http.response.start", "status": 200, "headers": self._head}
+                    {"type": "http.response.start", "status": 200, "headers": self._stream_head}
                 )
                 await self._stream(call, send, stream)
             finally:

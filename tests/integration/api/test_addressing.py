@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from statusgate.api.out_of_scope import OUT_OF_SCOPE
-from tests.integration.api.running import ADMIN, Reply, Running, Tenant, running_gateway
+from tests.integration.api.running import (
+    ADMIN,
+    OPERATOR,
+    Reply,
+    Running,
+    Tenant,
+    parse,
+    running_gateway,
+)
 from tests.waiting import eventually
 
 STATE = {"stateInstance": "authorized"}
@@ -242,6 +250,50 @@ async def test_metrics_may_be_public_and_are_made_at_most_once_a_second(
             return (await running.request("GET", "/metrics")).body != before
 
         await eventually(changed)
+
+
+async def test_an_answer_is_the_same_on_a_connection_that_stays_and_one_that_ends(
+    tenant: Tenant,
+) -> None:
+    target = tenant.path("getSettings")
+    request = f"GET {target} HTTP/1.1\r\nHost: x\r\n"
+    last = f"{request}Connection: close\r\n\r\n"
+    raw = await tenant.running.raw(f"{request}\r\n{request}\r\n{last}".encode())
+    answers = [b"HTTP/1.1 200 OK" + part for part in raw.split(b"HTTP/1.1 200 OK")[1:]]
+    assert len(answers) == 3
+    *stays, ends = [parse(answer) for answer in answers]
+    assert ends.headers.pop("connection") == "close"
+    for reply in (*stays, ends):
+        assert reply.headers.pop("date")
+    for reply in stays:
+        assert (reply.headers, reply.body) == (ends.headers, ends.body)
+
+
+async def test_every_answer_is_counted_by_method_and_code(running: Running) -> None:
+    async def count(code: int) -> float:
+        reply = await running.request("GET", "/metrics", headers=OPERATOR)
+        name = f'statusgate_http_requests_total{{code="{code}",method="health/live"}}'
+        (line,) = [one for one in reply.body.decode().splitlines() if one.startswith(name)] or [
+            "x 0"
+        ]
+        return float(line.rpartition(" ")[2])
+
+    before = await count(200)
+    for _ in range(3):
+        await running.request("GET", "/health/live")
+
+    async def counted() -> bool:
+        return await count(200) == before + 3
+
+    await eventually(counted)
+    text = (await running.request("GET", "/metrics", headers=OPERATOR)).body.decode()
+    buckets = re.findall(
+        r'request_seconds_bucket{le="([^"]+)",method="health/live"} ([0-9.]+)', text
+    )
+    assert [bound for bound, _ in buckets][-2:] == ["60.0", "+Inf"]
+    numbers = [float(number) for _, number in buckets]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] >= before + 3
 
 
 async def test_what_is_open_to_everybody(running: Running) -> None:

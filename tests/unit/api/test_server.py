@@ -17,7 +17,7 @@ PAIRS: list[tuple[type, type]] = [
     (Guarded, WebSocketsSansIOProtocol),
     (Server, uvicorn.Server),
 ]
-OWN = {"release"}
+OWN = {"release", "answer_at_once"}
 OVERRIDDEN = [
     (ours, theirs, name)
     for ours, theirs in PAIRS
@@ -42,7 +42,7 @@ async def test_a_connection_has_the_state_that_the_limits_read() -> None:
     connection = Connection(config, uvicorn.Server(config).server_state, {})
     for name in ("client", "cycle", "flow", "headers", "loop", "parser", "pipeline"):
         assert hasattr(connection, name), f"uvicorn's connection has no {name} any more"
-    for name in ("_should_upgrade", "_unset_keepalive_if_required"):
+    for name in ("_get_upgrade", "_should_upgrade", "_unset_keepalive_if_required"):
         assert callable(getattr(connection, name)), name
     socket = Socket(config, uvicorn.Server(config).server_state, {})
     assert socket.handshake_complete is False

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from statusgate.api.answers import AT_ONCE
 from statusgate.api.app import Api
 from statusgate.api.edge.connections import Guarded, OpenConnections
 from statusgate.api.edge.problems import BAD_DATA
@@ -37,6 +38,8 @@ class Connection(Guarded, HttpToolsProtocol):
         self._framing_bytes = 0
         """what came of a message that is neither body nor, so far, a complete head"""
         self._piece_bytes = 0
+        self._idle = self.everyone.idle
+        self._extensions: Any = {AT_ONCE: self.answer_at_once}
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -69,31 +72,50 @@ class Connection(Guarded, HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._check_head()
-        is_handshake = self._offers_upgrade() and self._should_upgrade()
-        if is_handshake:
+        if self.parser.should_upgrade() and self._is_handshake():
             self._check_handshake()
         self._in_head = False
-        self._spare_this_piece()
+        self._framing_bytes = -self._piece_bytes  # counts anew, from the next piece on
         self.waits_since = None
-        self.everyone.idle.pop(self, None)
-        if is_handshake or not self._offers_upgrade():
-            super().on_headers_complete()
+        self._idle.pop(self, None)
+        self.scope["extensions"] = self._extensions
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._spare_this_piece()
+        self._framing_bytes = -self._piece_bytes
         super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._spare_this_piece()
-        if not self._offers_upgrade():
-            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.cycle.response_complete:
-            self.everyone.idle[self] = None
+            self._idle[self] = None
             if self.cycle.more_body:
                 self.waits_since = self.loop.time()
+
+    def answer_at_once(self, scope: Any, head: bytes, body: bytes) -> bool:
+        """Write a whole answer of code 200; *head*: its header lines but ``Content-Length``.
+
+        An extension of ASGI: it does what two calls of ``send`` do, in a quarter of the time,
+        since uvicorn checks each header of each answer anew. Returns False and does nothing
+        where the ordinary way is needed.
+        """
+        cycle = self.cycle
+        if cycle.scope is not scope or cycle.disconnected or not cycle.keep_alive:
+            return False
+        if self.flow.write_paused or scope["method"] == "HEAD":
+            return False
+        lines = [b"HTTP/1.1 200 OK\r\n"]
+        for name, value in cycle.default_headers:
+            lines += [name, b": ", value, b"\r\n"]
+        lines += [head, b"content-length: %d\r\n\r\n" % len(body)]
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        self.transport.write(b"".join(lines))
+        self.transport.write(body)
+        cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over; it is counted and watched by ``Socket`` from now on."""
@@ -121,7 +143,7 @@ class Connection(Guarded, HttpToolsProtocol):
         if len(names) > MAX_HEADERS or self._head_is_large():
             raise ValueError("the head is too large")
         hosts = names.count(b"host")
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
+        if hosts != 1 and (hosts or version == "1.1"):
             raise ValueError("not exactly one Host")
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests wait for their answers")
@@ -142,19 +164,19 @@ class Connection(Guarded, HttpToolsProtocol):
             return False
         return sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD_BYTES
 
-    def _spare_this_piece(self) -> None:
-        """Begin to count anew, after the piece that is being parsed."""
-        self._framing_bytes = -self._piece_bytes
+    def _should_upgrade(self) -> bool:
+        """Whether to leave a message after which the parser expects another protocol to
+        ``_after_upgrade``: uvicorn asks before it makes a request of it."""
+        return bool(self.parser.get_method() != b"CONNECT")
 
-    def _offers_upgrade(self) -> bool:
-        """Whether the client offers another protocol; to the parser CONNECT is one, too."""
-        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
+    def _is_handshake(self) -> bool:
+        return self._get_upgrade() == b"websocket"
 
     def _after_upgrade(self, rest: bytes) -> None:
         """Go on behind a head after which the parser expects another protocol."""
         if self.parser.get_method() == b"CONNECT":
             self.cycle.keep_alive = False
-        elif self._should_upgrade():
+        elif self._is_handshake():
             self.handle_websocket_upgrade()
         else:
             self._pass_over_offer(rest)
