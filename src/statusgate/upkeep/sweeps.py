@@ -16,7 +16,7 @@ from statusgate.media.store import MediaStore
 
 log = structlog.get_logger()
 _HOUR_MS = 3_600_000
-_STAGED_MS = _HOUR_MS
+_STAGED_MS = 6 * _HOUR_MS
 _STORED_MS = 24 * _HOUR_MS
 _ACCOUNT_MS = 7 * 24 * _HOUR_MS
 _ROUND_SECONDS = 24 * 3600.0

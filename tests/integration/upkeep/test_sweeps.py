@@ -69,10 +69,10 @@ async def instance(built: Gateway) -> InstanceId:
 
 async def test_old_files_on_their_way_go_and_young_ones_stay(built: Gateway) -> None:
     staging = built.settings.data_folder / "staging"
-    old_file = left(staging / "old", 2 * HOUR)
-    old_folder = left(staging / "tmpold" / "file", 2 * HOUR).parent
+    old_file = left(staging / "old", 7 * HOUR)
+    old_folder = left(staging / "tmpold" / "file", 7 * HOUR).parent
     young = left(staging / "tmpyoung" / "file", 60)
-    busy = left(staging / "tmpbusy" / "file", 2 * HOUR)
+    busy = left(staging / "tmpbusy" / "file", 7 * HOUR)
     os.utime(busy)  # its folder is old, what is in it is being written
     assert await sweeps(built).once() == 2
     assert not old_file.exists()
@@ -119,7 +119,7 @@ async def test_with_an_empty_database_nothing_but_staging_is_touched(built: Gate
 
 
 async def test_a_server_sweeps_at_its_start(tmp_path: Path) -> None:
-    old = left(tmp_path / "staging" / "old", 2 * HOUR)
+    old = left(tmp_path / "staging" / "old", 7 * HOUR)
     async with running_gateway(tmp_path):
         await eventually(lambda: not old.exists())
 
