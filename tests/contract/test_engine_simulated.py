@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -90,10 +92,10 @@ class Gateway:
         await self.until(lambda: len(self.of(StateChanged)) == count)
 
     async def until_it_has_all(self) -> None:
-        """Wait until nothing is held back and everything is acknowledged."""
-        run = self.engine._run
+        """Wait until nothing is scheduled back and everything is acknowledged."""
+        run = self.engine._account
         await self.until(
-            lambda: not run.account.held and self.cursor == run._acked == run._log.last
+            lambda: not run.account.scheduled and self.cursor == run._acked == run._log.last
         )
 
     async def end(self) -> None:
@@ -544,11 +546,11 @@ async def test_a_script_of_held_events_alone_is_acknowledged_too(house: House) -
 async def test_held_events_wait_for_a_gateway_that_is_far_behind(house: House) -> None:
     engine, gateway = await house.start()
     await gateway.until_told()
-    held = [
+    scheduled = [
         Posted(author=ANNA, kind=Kind.TEXT, text=str(n), timestamp=NOW_SECONDS + 1 + n)
         for n in range(300)
     ]
-    await engine.simulate(held)
+    await engine.simulate(scheduled)
     gateway.acking = False
     for _ in range(300):
         await house.clock.advance(1)
@@ -808,8 +810,8 @@ async def test_a_full_disk_refuses_a_script_as_a_whole_and_service_returns(
 ) -> None:
     engine, gateway = await house.start()
     await gateway.until_told()
-    held = Posted(author=ANNA, kind=Kind.TEXT, text="held", timestamp=NOW_SECONDS + 5)
-    await engine.simulate([held])
+    scheduled = Posted(author=ANNA, kind=Kind.TEXT, text="scheduled", timestamp=NOW_SECONDS + 5)
+    await engine.simulate([scheduled])
     with monkeypatch.context() as patch:
 
         def full(*_: object) -> int:
@@ -843,3 +845,31 @@ async def test_a_failing_first_start_can_be_repeated(
     await engine.start()
     assert (await engine.post_status(post(), [ANNA])).recipients == (ANNA,)
     await engine.stop()
+
+
+async def test_a_change_that_fails_after_its_caller_has_gone_leaves_nothing_behind(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    before = asyncio.all_tasks()
+    engine, gateway = await house.start(auto_authorize=False)
+    await engine.begin_linking()
+    entered, leave = threading.Event(), threading.Event()
+
+    def slowly_full(*_: object) -> int:
+        entered.set()
+        leave.wait(5)
+        raise StoreFull("no room")
+
+    monkeypatch.setattr(AccountStore, "append", slowly_full)
+    caller = asyncio.create_task(engine.simulate([Met(address=ANNA)]))
+    await asyncio.to_thread(entered.wait, 5)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    leave.set()
+    await engine.stop()
+    await gateway.end()
+    gc.collect()
+    assert faults == []
+    assert asyncio.all_tasks() == before

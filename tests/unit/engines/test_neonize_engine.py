@@ -300,6 +300,33 @@ async def test_stopping_during_a_pause_is_immediate(tmp_path: Path) -> None:
         assert time.monotonic() - began < 1
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        {},
+        {"drains": False, "deaf": True},
+        {"greeting": 0, "deaf": True},
+        {"exit": 2},
+        {"exit": Exit.REPLACED},
+        {"records": 50},
+    ],
+)
+@pytest.mark.parametrize("seconds", [0, 0.15, 0.4])
+async def test_no_task_is_left_when_it_has_stopped(
+    tmp_path: Path, run: Run, seconds: float
+) -> None:
+    before = asyncio.all_tasks()
+    it = Listener(tmp_path, [run], msgspec.structs.replace(QUICK, hello=3.0))
+    starting = asyncio.create_task(it.engine.start())
+    await it.listen()
+    await asyncio.sleep(seconds)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    await it.engine.stop(0.1)
+    await it.close()
+    assert asyncio.all_tasks() == before
+
+
 async def test_an_unlinked_account_needs_no_process(tmp_path: Path) -> None:
     it = Listener(tmp_path, [{}], QUICK)
     (tmp_path / "linked").unlink()

@@ -13,7 +13,7 @@ from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.events import ContactsChanged, StatusReceipt
 from statusgate.domain.instance import State
 from statusgate.domain.receipt import Progress
-from statusgate.engines.simulated.account import Account, Held, Link, Record
+from statusgate.engines.simulated.account import Account, Link, Record, Scheduled
 from statusgate.engines.simulated.sandbox_log import SandboxLog
 from tests.unit.engines.test_account_store import old_spool
 
@@ -25,11 +25,11 @@ def met(name: str) -> ContactsChanged:
     return ContactsChanged(contacts=(contact,), at_ms=1)
 
 
-def receipt(wire_id: str, at_ms: int) -> Held:
+def receipt(wire_id: str, at_ms: int) -> Scheduled:
     event = StatusReceipt(
         wire_ids=(wire_id,), viewer=ANNA, kind=Progress.DELIVERED, at_ms=at_ms
     )
-    return Held(at_ms, event)
+    return Scheduled(at_ms, event)
 
 
 @pytest.fixture
@@ -56,10 +56,12 @@ def reopened(log: SandboxLog, tmp_path: Path) -> Account:
 
 RECORDS = [
     Record(link=Link(State.AUTHORIZED, "7", 1)),
-    Record(events=(met("Anna"),), held=(receipt("B", 50), receipt("A", 20), receipt("C", 50))),
+    Record(
+        events=(met("Anna"),), scheduled=(receipt("B", 50), receipt("A", 20), receipt("C", 50))
+    ),
     Record(events=(receipt("A", 20).event,), released=1),
     Record(withdrawn="C"),
-    Record(held=(receipt("D", 10),)),
+    Record(scheduled=(receipt("D", 10),)),
 ]
 
 
@@ -71,7 +73,7 @@ def test_an_account_follows_from_its_log_wherever_the_checkpoint_was(
         assert reopened(log, tmp_path).snapshot() == log.account.snapshot()
         log.checkpoint(log.account.snapshot(), log.last - 1)
         assert reopened(log, tmp_path).snapshot() == log.account.snapshot()
-    assert [one.due_ms for one in log.account.held] == [10, 50]
+    assert [one.due_ms for one in log.account.scheduled] == [10, 50]
     assert log.account.named_contacts() == [ANNA]
 
 

@@ -17,6 +17,7 @@ from statusgate.domain.errors import (
     MediaUnavailable,
     StatusgateError,
 )
+from statusgate.domain.waiting import cancel
 from statusgate.engines.neonize.config import SLACK, Exit, Setup, free_bytes, meaning
 from statusgate.engines.neonize.ipc import (
     VERSION,
@@ -271,7 +272,7 @@ class Supervisor:
             try:
                 return await self._attend(worker)
             finally:
-                heart.cancel()
+                await cancel(heart)
                 await worker.end(0)
         finally:
             if not self._greeted:
@@ -281,13 +282,16 @@ class Supervisor:
     async def _attend(self, worker: WorkerProcess) -> int:
         """Listen to a worker until it ends; returns its exit code."""
         reading = asyncio.create_task(self._read(worker))
-        await self._until(lambda: self._greeted or reading.done(), self._timing.hello)
-        if not self._greeted and not reading.done():
-            log.error("account %s: the worker does not report", self._account)
-            await worker.end(0)
-        elif self._stopping:
-            worker.send(Drain())
-        await reading
+        try:
+            await self._until(lambda: self._greeted or reading.done(), self._timing.hello)
+            if not self._greeted and not reading.done():
+                log.error("account %s: the worker does not report", self._account)
+                await worker.end(0)
+            elif self._stopping:
+                worker.send(Drain())
+            await reading
+        finally:
+            await cancel(reading)
         return await worker.wait()
 
     async def _dismiss(self) -> None:

@@ -39,7 +39,7 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.state is State.AUTHORIZED and not self.offline
 
 
-class Held(msgspec.Struct, frozen=True):
+class Scheduled(msgspec.Struct, frozen=True):
     """An event that is yet to happen."""
 
     due_ms: int
@@ -51,10 +51,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     events: tuple[EngineEvent, ...] = ()
     """what the gateway is told"""
-    held: tuple[Held, ...] = ()
+    scheduled: tuple[Scheduled, ...] = msgspec.field(default=(), name="held")
     """what it will be told later"""
     released: int = 0
-    """so many of the held events, the earliest, are among *events* now"""
+    """so many of the scheduled events, the earliest, are among *events* now"""
     withdrawn: str = ""
     """nobody will see the status of this wire id any more"""
     link: Link | None = None
@@ -68,7 +68,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     link: Link
     contacts: tuple[Contact, ...]
     people: tuple[Address, ...]
-    held: tuple[Held, ...]
+    scheduled: tuple[Scheduled, ...] = msgspec.field(name="held")
     wire_ids: dict[str, str]
 
 
@@ -78,7 +78,7 @@ class Account:
     def __init__(self, snapshot: Snapshot | None) -> None:
         self.seq = snapshot.seq if snapshot else 0
         self.link = snapshot.link if snapshot else Link()
-        self.held = list(snapshot.held) if snapshot else []
+        self.scheduled = list(snapshot.scheduled) if snapshot else []
         """by time, those of one time in the order they were thought of"""
         self.wire_ids = dict(snapshot.wire_ids) if snapshot else {}
         """WhatsApp's id of the account's own statuses, by the id that scripts know"""
@@ -92,11 +92,15 @@ class Account:
         """Let a record of the log happen."""
         self.seq = seq
         self.link = record.link or self.link
-        del self.held[: record.released]
+        del self.scheduled[: record.released]
         if record.withdrawn:
-            self.held = [one for one in self.held if not _is_receipt(one, record.withdrawn)]
-        if record.held:
-            self.held = sorted([*self.held, *record.held], key=lambda one: one.due_ms)
+            self.scheduled = [
+                one for one in self.scheduled if not _is_receipt(one, record.withdrawn)
+            ]
+        if record.scheduled:
+            self.scheduled = sorted(
+                [*self.scheduled, *record.scheduled], key=lambda one: one.due_ms
+            )
         for event in record.events:
             self._learn(event)
 
@@ -106,7 +110,7 @@ class Account:
             link=self.link,
             contacts=tuple(self._contacts.values()),
             people=tuple(self._people.values()),
-            held=tuple(self.held),
+            scheduled=tuple(self.scheduled),
             wire_ids=dict(self.wire_ids),
         )
 
@@ -127,7 +131,7 @@ class Account:
 
     def expects_receipts_of(self, wire_id: str) -> bool:
         """Tell whether viewers of a status are still to come."""
-        return any(_is_receipt(one, wire_id) for one in self.held)
+        return any(_is_receipt(one, wire_id) for one in self.scheduled)
 
     def _learn(self, event: EngineEvent) -> None:
         match event:
@@ -159,5 +163,5 @@ def _chat_ids(address: Address) -> list[str]:
     return [*found, f"{address.lid}@lid"] if address.lid else found
 
 
-def _is_receipt(held: Held, wire_id: str) -> bool:
-    return isinstance(held.event, StatusReceipt) and wire_id in held.event.wire_ids
+def _is_receipt(scheduled: Scheduled, wire_id: str) -> bool:
+    return isinstance(scheduled.event, StatusReceipt) and wire_id in scheduled.event.wire_ids

@@ -15,13 +15,13 @@ from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, Sta
 from statusgate.domain.script import Moved, Posted, ScriptEvent
 from statusgate.domain.waiting import cancel
 from statusgate.engines.options import OptionValue, read_options
-from statusgate.engines.simulated.account import Held, Record
+from statusgate.engines.simulated.account import Record, Scheduled
 from statusgate.engines.simulated.files import Files
 from statusgate.engines.simulated.options import Options
 from statusgate.engines.simulated.people import made_up_contacts
-from statusgate.engines.simulated.run import Run, in_thread
+from statusgate.engines.simulated.running import RunningAccount, in_thread
 from statusgate.engines.simulated.sandbox_log import SandboxLog
-from statusgate.engines.simulated.script_events import Cast, play
+from statusgate.engines.simulated.script_events import Identity, record_of
 from statusgate.engines.simulated.seeded_random import SeededRandom
 from statusgate.engines.simulated.viewers import receipts_of
 
@@ -54,13 +54,13 @@ class SimulatedEngine:
         self._options = Options()
         self._directory = directory
         self._clock = clock
-        self._chance = SeededRandom(seed, instance_id)
-        self._cast = Cast(instance_id, self._chance)
+        self._random = SeededRandom(seed, instance_id)
+        self._identity = Identity(instance_id, self._random)
         self._files = Files(directory / "files")
-        self._codes = self._chance.stream("codes")
+        self._codes = self._random.stream("codes")
         self._posts = 0
         self._life = asyncio.Lock()
-        self._running: Run | None = None
+        self._running: RunningAccount | None = None
         self._releasing: asyncio.Task[None] | None = None
         self._linking: asyncio.Task[None] | None = None
 
@@ -75,7 +75,7 @@ class SimulatedEngine:
         async with self._life:
             if self._running is None:
                 self._running = await self._open()
-                self._releasing = asyncio.create_task(self._running.release_held())
+                self._releasing = asyncio.create_task(self._running.release_scheduled())
 
     async def stop(self, deadline_seconds: float = 10.0) -> None:
         """Give the gateway a moment to take what it was told, save the account, end."""
@@ -85,19 +85,19 @@ class SimulatedEngine:
                 await self._running.close(min(deadline_seconds, _LONGEST_DRAIN_SECONDS))
                 self._running = None
 
-    async def _open(self) -> Run:
+    async def _open(self) -> RunningAccount:
         self._options = read_options(Options, self._given_options)
-        self._cast.push_name = self._options.push_name
+        self._identity.push_name = self._options.push_name
         stored = await in_thread(SandboxLog, self._directory)
-        run = Run(stored, self._clock)
+        running = RunningAccount(stored, self._clock)
         first = self._first_record if stored.is_new else self._announcement
         try:
             await in_thread(self._files.prune, self._clock.now_ms())
-            await run.commit(lambda seq: first(run, seq))
+            await running.commit(lambda seq: first(running, seq))
         except EngineUnavailable:
-            await run.close(0)
+            await running.close(0)
             raise
-        return run
+        return running
 
     # -- events
 
@@ -107,8 +107,8 @@ class SimulatedEngine:
         Ends with the engine. Records that tell nothing yet (they only hold events back) come
         as empty ones, to be acknowledged like all others.
         """
-        run = self._run
-        return run.events(after, lambda seq: self._announcement(run, seq))
+        running = self._account
+        return running.events(after, lambda seq: self._announcement(running, seq))
 
     async def ack(self, seq: int) -> None:
         """Everything up to *seq* is committed."""
@@ -119,35 +119,35 @@ class SimulatedEngine:
 
     async def begin_linking(self) -> None:
         """Show codes; a new one every 20 s, eight of them. A script's state event links."""
-        run = self._run
+        running = self._account
         showing = self._linking is not None and not self._linking.done()
-        if not showing and run.account.link.state is State.NOT_AUTHORIZED:
-            self._linking = asyncio.create_task(self._show_codes(run))
+        if not showing and running.account.link.state is State.NOT_AUTHORIZED:
+            self._linking = asyncio.create_task(self._show_codes(running))
 
     async def request_pairing_code(self, phone: str) -> str:
         """Return 8 characters. EngineUnavailable unless the account waits to be linked."""
-        if self._run.account.link.state is not State.NOT_AUTHORIZED:
+        if self._account.account.link.state is not State.NOT_AUTHORIZED:
             raise EngineUnavailable("the sandbox account does not wait to be linked")
         return "".join(self._codes.choices(_CODE_LETTERS, k=_CODE_LENGTH))
 
     async def logout(self) -> None:
         """Unlink the account; also when it is not linked."""
         await cancel(self._linking)
-        await self._play(self._run, [Moved(state=State.NOT_AUTHORIZED)], {})
+        await self._apply(self._account, [Moved(state=State.NOT_AUTHORIZED)], {})
 
-    async def _show_codes(self, run: Run) -> None:
+    async def _show_codes(self, running: RunningAccount) -> None:
         try:
             for _ in range(QR_CODES):
-                run.show(self._next_code())
+                running.show(self._next_code())
                 await self._clock.sleep(QR_SECONDS)
         finally:
-            run.show(None)
-        run.tell(QrCode(payload=""))
-        run.tell(LinkingEnded(reason="timeout"))
+            running.show(None)
+        running.tell(QrCode(payload=""))
+        running.tell(LinkingEnded(reason="timeout"))
 
     def _next_code(self) -> QrCode:
         return QrCode(
-            payload=f"sim:{self._cast.own_phone}:{self._codes.getrandbits(160):040x}",
+            payload=f"sim:{self._identity.own_phone}:{self._codes.getrandbits(160):040x}",
             expires_ms=self._clock.now_ms() + QR_SECONDS * 1000,
         )
 
@@ -160,15 +160,17 @@ class SimulatedEngine:
 
         Raises EngineUnavailable while not authorized, and what the ``hostile`` profile likes.
         """
-        run = self._open_run
+        running = self._open_account
         if self._options.profile == "hostile":
-            await self._be_hostile(run)
-        me = self._cast.me(run.account.link)
-        everybody = run.account.named_contacts() if audience is None else audience
+            await self._be_hostile(running)
+        me = self._identity.me(running.account.link)
+        everybody = running.account.named_contacts() if audience is None else audience
         recipients = tuple(address for address in everybody if not address.meets(me))
-        wire_id = self._chance.wire_id(post.key)
-        if post.key not in run.account.wire_ids:
-            await run.commit(lambda _: self._publication(run, post.key, wire_id, recipients))
+        wire_id = self._random.wire_id(post.key)
+        if post.key not in running.account.wire_ids:
+            await running.commit(
+                lambda _: self._publication(running, post.key, wire_id, recipients)
+            )
         return SentStatus(
             key=post.key,
             wire_id=wire_id,
@@ -181,13 +183,13 @@ class SimulatedEngine:
 
         Raises EngineUnavailable while not authorized.
         """
-        run = self._open_run
-        if run.account.expects_receipts_of(wire_id):
-            await run.commit(lambda _: Record(withdrawn=wire_id))
+        running = self._open_account
+        if running.account.expects_receipts_of(wire_id):
+            await running.commit(lambda _: Record(withdrawn=wire_id))
 
     async def mark_viewed(self, wire_id: str, author: Address) -> None:
         """Succeed. Raises EngineUnavailable while not authorized."""
-        _ = self._open_run
+        _ = self._open_account
 
     async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
         """Copy a file that a script brought, or a sample, to *to*.
@@ -208,44 +210,44 @@ class SimulatedEngine:
 
         Raises EngineUnavailable while not authorized.
         """
-        account = self._open_run.account
-        exists = account.knows(address) or address.meets(self._cast.me(account.link))
+        account = self._open_account.account
+        exists = account.knows(address) or address.meets(self._identity.me(account.link))
         return ContactInfo(address=address, exists=exists)
 
     def _publication(
-        self, run: Run, key: str, wire_id: str, recipients: Sequence[Address]
+        self, running: RunningAccount, key: str, wire_id: str, recipients: Sequence[Address]
     ) -> Record | None:
-        run.account.remember_wire_id(key, wire_id)
+        running.account.remember_wire_id(key, wire_id)
         now_ms = self._clock.now_ms()
         receipts = receipts_of(
             self._options.profile,
             wire_id,
             recipients,
             now_ms,
-            self._chance.stream(f"viewers:{key}"),
+            self._random.stream(f"viewers:{key}"),
         )
         if not receipts:
             return None
         return Record(
             events=tuple(one.event for one in receipts if one.due_ms <= now_ms),
-            held=tuple(one for one in receipts if one.due_ms > now_ms),
+            scheduled=tuple(one for one in receipts if one.due_ms > now_ms),
         )
 
-    async def _be_hostile(self, run: Run) -> None:
+    async def _be_hostile(self, running: RunningAccount) -> None:
         """Refuse a post or drop the connection when it is time for that."""
         self._posts += 1
         if self._posts % self._options.disconnect_every == 0:
-            await run.commit(lambda _: self._disconnection(run))
+            await running.commit(lambda _: self._disconnection(running))
             raise EngineUnavailable("the sandbox dropped the connection")
         if self._posts % self._options.refuse_every == 0:
             raise EngineRejected(REFUSED)
 
-    def _disconnection(self, run: Run) -> Record:
+    def _disconnection(self, running: RunningAccount) -> Record:
         now_ms = self._clock.now_ms()
         closed = StateChanged(state=EngineState.CLOSED, reason="hostile", at_ms=now_ms)
         back_ms = now_ms + _RECONNECT_MS
-        opened = self._cast.announcement(run.account.link, back_ms, "hostile")
-        return Record(events=(closed,), held=(Held(back_ms, opened),))
+        opened = self._identity.announcement(running.account.link, back_ms, "hostile")
+        return Record(events=(closed,), scheduled=(Scheduled(back_ms, opened),))
 
     # -- the sandbox
 
@@ -255,9 +257,9 @@ class SimulatedEngine:
         Raises EngineUnavailable if the engine is not running or ends meanwhile; what was
         accepted by then still happens, as a whole, at the next start.
         """
-        run = self._run
+        running = self._account
         files = await in_thread(self._keep_files, events)
-        await run.until_acked(await self._play(run, events, files))
+        await running.until_acked(await self._apply(running, events, files))
 
     def _keep_files(self, events: Sequence[ScriptEvent]) -> dict[int, MediaRef]:
         now_ms = self._clock.now_ms()
@@ -271,21 +273,28 @@ class SimulatedEngine:
             if isinstance(event, Posted) and event.file is not None
         }
 
-    async def _play(
-        self, run: Run, script: Sequence[ScriptEvent], files: Mapping[int, MediaRef]
+    async def _apply(
+        self,
+        running: RunningAccount,
+        script: Sequence[ScriptEvent],
+        files: Mapping[int, MediaRef],
     ) -> int:
-        seq = await run.commit(lambda seq: self._record_of(run, script, files, seq))
-        if run.account.link.state is not State.NOT_AUTHORIZED:
+        seq = await running.commit(lambda seq: self._record_of(running, script, files, seq))
+        if running.account.link.state is not State.NOT_AUTHORIZED:
             await cancel(self._linking)
         return seq
 
     def _record_of(
-        self, run: Run, script: Sequence[ScriptEvent], files: Mapping[int, MediaRef], seq: int
+        self,
+        running: RunningAccount,
+        script: Sequence[ScriptEvent],
+        files: Mapping[int, MediaRef],
+        seq: int,
     ) -> Record:
-        return play(
+        return record_of(
             script,
-            run.account,
-            self._cast,
+            running.account,
+            self._identity,
             files=files,
             seq=seq,
             now_ms=self._clock.now_ms(),
@@ -294,26 +303,30 @@ class SimulatedEngine:
     # -- inside
 
     @property
-    def _run(self) -> Run:
+    def _account(self) -> RunningAccount:
         if self._running is None or self._running.is_closing:
             raise EngineUnavailable("the sandbox account is not running")
         return self._running
 
     @property
-    def _open_run(self) -> Run:
-        run = self._run
-        if not run.account.link.is_open:
-            raise EngineUnavailable(f"the sandbox account is {run.account.link.state.value}")
-        return run
+    def _open_account(self) -> RunningAccount:
+        running = self._account
+        if not running.account.link.is_open:
+            raise EngineUnavailable(
+                f"the sandbox account is {running.account.link.state.value}"
+            )
+        return running
 
-    def _first_record(self, run: Run, seq: int) -> Record:
-        people = made_up_contacts(self._options.contacts, self._chance.stream("people"))
+    def _first_record(self, running: RunningAccount, seq: int) -> Record:
+        people = made_up_contacts(self._options.contacts, self._random.stream("people"))
         if not self._options.auto_authorize:
-            told = self._record_of(run, people, {}, seq).events
-            return Record(events=(*self._announcement(run, seq).events, *told))
-        return self._record_of(run, [Moved(state=State.AUTHORIZED), *people], {}, seq)
+            told = self._record_of(running, people, {}, seq).events
+            return Record(events=(*self._announcement(running, seq).events, *told))
+        return self._record_of(running, [Moved(state=State.AUTHORIZED), *people], {}, seq)
 
-    def _announcement(self, run: Run, _: int) -> Record:
+    def _announcement(self, running: RunningAccount, _: int) -> Record:
         """Tell the state anew; until then a gateway that just started shows ``starting``."""
-        link = run.account.link
-        return Record(events=(self._cast.announcement(link, self._clock.now_ms(), "start"),))
+        link = running.account.link
+        return Record(
+            events=(self._identity.announcement(link, self._clock.now_ms(), "start"),)
+        )

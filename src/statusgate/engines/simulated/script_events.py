@@ -19,7 +19,7 @@ from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
 from statusgate.domain.script import Met, Moved, Posted, ScriptEvent, Viewed, Withdrawn
 from statusgate.domain.status import Kind
-from statusgate.engines.simulated.account import Account, Held, Link, Record
+from statusgate.engines.simulated.account import Account, Link, Record, Scheduled
 from statusgate.engines.simulated.files import sample
 from statusgate.engines.simulated.seeded_random import SeededRandom
 
@@ -32,14 +32,14 @@ ENGINE_STATES = {
 }
 
 
-class Cast:
+class Identity:
     """Who is who on one sandbox account."""
 
-    def __init__(self, instance_id: int, chance: SeededRandom) -> None:
+    def __init__(self, instance_id: int, random: SeededRandom) -> None:
         self.own_phone = f"7{instance_id % 10**10:010d}"
         """the account's number unless a script gives another (contract 12.9)"""
         self.push_name = ""
-        self.chance = chance
+        self.random = random
 
     def me(self, link: Link) -> Address:
         return Address(phone=link.phone or self.own_phone)
@@ -63,10 +63,10 @@ class Cast:
         )
 
 
-def play(
+def record_of(
     script: Sequence[ScriptEvent],
     account: Account,
-    cast: Cast,
+    identity: Identity,
     *,
     files: Mapping[int, MediaRef],
     seq: int,
@@ -77,24 +77,24 @@ def play(
     *files* has the stored file of each script event, by its place, that brought one; *seq* is
     the number which the record will get.
     """
-    playing = _Playing(account, cast, seq, now_ms)
+    record = _RecordMaker(account, identity, seq, now_ms)
     for index, event in enumerate(script):
-        playing.take(index, event, files.get(index))
-    return playing.finish()
+        record.take(index, event, files.get(index))
+    return record.finish()
 
 
-class _Playing:
+class _RecordMaker:
     """One script on its way into a record."""
 
-    def __init__(self, account: Account, cast: Cast, seq: int, now_ms: int) -> None:
+    def __init__(self, account: Account, identity: Identity, seq: int, now_ms: int) -> None:
         self._account = account
-        self._cast = cast
+        self._identity = identity
         self._seq = seq
         self._now_ms = now_ms
         self._link = account.link
         self._met: list[Contact] = []
         self._events: list[EngineEvent] = []
-        self._held: list[Held] = []
+        self._scheduled: list[Scheduled] = []
 
     def take(self, index: int, event: ScriptEvent, file: MediaRef | None) -> None:
         if isinstance(event, Met):
@@ -115,7 +115,9 @@ class _Playing:
 
     def finish(self) -> Record:
         self._tell_met()
-        return Record(events=tuple(self._events), held=tuple(self._held), link=self._link)
+        return Record(
+            events=tuple(self._events), scheduled=tuple(self._scheduled), link=self._link
+        )
 
     def _meet(self, event: Met) -> None:
         self._met.append(
@@ -129,9 +131,11 @@ class _Playing:
             self._met = []
 
     def _post(self, index: int, event: Posted, file: MediaRef | None) -> None:
-        me = self._cast.me(self._link)
+        me = self._identity.me(self._link)
         own = event.author is None or event.author.meets(me)
-        wire_id = event.status_id or self._cast.chance.status_id(f"script:{self._seq}:{index}")
+        wire_id = event.status_id or self._identity.random.status_id(
+            f"script:{self._seq}:{index}"
+        )
         if own:
             wire_id = self._account.wire_ids.get(wire_id, wire_id)
             self._account.remember_wire_id(event.status_id or wire_id, wire_id)
@@ -154,7 +158,7 @@ class _Playing:
         )
 
     def _view(self, event: Viewed) -> None:
-        if event.viewer.meets(self._cast.me(self._link)):
+        if event.viewer.meets(self._identity.me(self._link)):
             return  # the account's own devices are no viewers
         at_ms = self._time_of(event.timestamp)
         receipt = StatusReceipt(
@@ -166,7 +170,7 @@ class _Playing:
         self._tell(receipt, at_ms)
 
     def _withdraw(self, event: Withdrawn) -> None:
-        own = event.author.meets(self._cast.me(self._link))
+        own = event.author.meets(self._identity.me(self._link))
         for wire_id in self._wire_ids_of(event.status_id) if own else (event.status_id,):
             deletion = StatusDeleted(
                 wire_id=wire_id, author=event.author, from_me=own, at_ms=self._now_ms
@@ -175,13 +179,13 @@ class _Playing:
 
     def _move(self, event: Moved) -> None:
         before = self._link
-        after = _moved(before, event, self._cast.own_phone)
+        after = _moved(before, event, self._identity.own_phone)
         if after == before:
             return
         self._link = after
         if after.device != before.device:
-            self._events.append(self._cast.pairing(after, self._now_ms))
-        self._events.append(self._cast.announcement(after, self._now_ms, "script"))
+            self._events.append(self._identity.pairing(after, self._now_ms))
+        self._events.append(self._identity.announcement(after, self._now_ms, "script"))
 
     def _wire_ids_of(self, script_id: str) -> tuple[str, ...]:
         """Return what WhatsApp calls an own status which scripts know by *script_id*.
@@ -190,14 +194,14 @@ class _Playing:
         post that is still in the gateway's queue: then both.
         """
         known = self._account.wire_ids.get(script_id)
-        return (known,) if known else (script_id, self._cast.chance.wire_id(script_id))
+        return (known,) if known else (script_id, self._identity.random.wire_id(script_id))
 
     def _time_of(self, timestamp: int | None) -> int:
         return self._now_ms if timestamp is None else timestamp * 1000
 
     def _tell(self, event: EngineEvent, at_ms: int) -> None:
         if at_ms > self._now_ms:
-            self._held.append(Held(at_ms, event))
+            self._scheduled.append(Scheduled(at_ms, event))
         else:
             self._events.append(event)
 

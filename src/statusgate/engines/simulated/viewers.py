@@ -6,7 +6,7 @@ from random import Random
 from statusgate.domain.address import Address
 from statusgate.domain.events import StatusReceipt
 from statusgate.domain.receipt import Progress
-from statusgate.engines.simulated.account import Held
+from statusgate.engines.simulated.account import Scheduled
 from statusgate.engines.simulated.options import Profile
 
 _Times = Callable[[Random], Iterator[tuple[Progress, int]]]
@@ -15,13 +15,13 @@ _Times = Callable[[Random], Iterator[tuple[Progress, int]]]
 
 def receipts_of(
     profile: Profile, wire_id: str, audience: Sequence[Address], now_ms: int, draw: Random
-) -> tuple[Held, ...]:
+) -> tuple[Scheduled, ...]:
     """Return the receipts that a post will get; some of ``hostile`` are due before the post."""
     times = _TIMES.get(profile)
     if times is None:
         return ()
     return tuple(
-        Held(
+        Scheduled(
             now_ms + after_ms,
             StatusReceipt(
                 wire_ids=(wire_id,), viewer=viewer, kind=kind, at_ms=now_ms + max(0, after_ms)

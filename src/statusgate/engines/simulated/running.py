@@ -11,7 +11,7 @@ from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.events import EngineEvent, EngineState, Sequenced, StateChanged
 from statusgate.domain.instance import State
 from statusgate.domain.waiting import Signal, first_of
-from statusgate.engines.simulated.account import Account, Held, Record
+from statusgate.engines.simulated.account import Account, Record, Scheduled
 from statusgate.engines.simulated.sandbox_log import SandboxLog
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ _RETRY_SECONDS = 5.0
 _READ_AHEAD = 64
 _RELEASED_AT_ONCE = 1_000
 _UNACKED_LIMIT = 64
-"""records; held events wait while the gateway is this far behind"""
+"""records; scheduled events wait while the gateway is this far behind"""
 
 
 class _Listener:
@@ -32,7 +32,7 @@ class _Listener:
         self.volatile: deque[EngineEvent] = deque([last_told] if last_told else [])
 
 
-class Run:
+class RunningAccount:
     """The log at work. Changes happen one after the other, each on disk before it is told."""
 
     def __init__(self, stored: SandboxLog, clock: Clock) -> None:
@@ -146,13 +146,13 @@ class Run:
     async def _checkpoint(self, acked: int) -> None:
         await in_thread(self._log.checkpoint, self.account.snapshot(), acked)
 
-    # -- held events
+    # -- scheduled events
 
-    async def release_held(self) -> None:
-        """Let held events happen when they are due; runs until it is cancelled."""
+    async def release_scheduled(self) -> None:
+        """Let scheduled events happen when they are due; runs until it is cancelled."""
         while True:
             news, acks = self._news.next(), self._acks.next()
-            due_ms = self.account.held[0].due_ms if self.account.held else None
+            due_ms = self.account.scheduled[0].due_ms if self.account.scheduled else None
             if due_ms is None:
                 await news.wait()
             elif due_ms > self._clock.now_ms():
@@ -174,7 +174,9 @@ class Run:
 
     def _release_due(self) -> Record | None:
         now_ms = self._clock.now_ms()
-        due = [one for one in self.account.held[:_RELEASED_AT_ONCE] if one.due_ms <= now_ms]
+        due = [
+            one for one in self.account.scheduled[:_RELEASED_AT_ONCE] if one.due_ms <= now_ms
+        ]
         if not due:
             return None
         return Record(
@@ -182,9 +184,12 @@ class Run:
             released=len(due),
         )
 
-    def _is_sensible(self, held: Held) -> bool:
+    def _is_sensible(self, scheduled: Scheduled) -> bool:
         """A connection comes back only if the account is still linked."""
-        reopens = isinstance(held.event, StateChanged) and held.event.state is EngineState.OPEN
+        reopens = (
+            isinstance(scheduled.event, StateChanged)
+            and scheduled.event.state is EngineState.OPEN
+        )
         return not reopens or self.account.link.state is State.AUTHORIZED
 
     # -- the end
