@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from statusgate.domain.address import Address
 from statusgate.domain.errors import (
     EngineRejected,
     EngineSilent,
@@ -546,3 +547,14 @@ async def test_linking_ends_at_once_when_whatsapp_cannot_be_reached(
         await mine.engine.begin_linking()
         ended = await mine.expect(LinkingEnded)
         assert ended.reason == "WhatsApp cannot be reached"
+
+
+async def test_more_people_than_a_message_can_name_are_refused_before_it_is_sent(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    async with account(fake, tmp_path, strangers(1)[0]) as mine:
+        crowd = [Address(phone=f"7999{number:07d}") for number in range(65_001)]
+        with pytest.raises(EngineRejected, match="65001 people; 65000 are the most"):
+            await mine.engine.post_status(text("everybody"), crowd)
+        assert fake.posts(device=mine.device) == []
+        await mine.engine.post_status(text("somebody"), crowd[:1])

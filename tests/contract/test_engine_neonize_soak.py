@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from statusgate.domain.address import Address
 from statusgate.domain.events import (
     EngineDied,
     EngineState,
@@ -115,3 +116,19 @@ async def test_kills_lose_nothing_behind_the_spool(
     print(f"\n{KILLS} kills, {len(ids)} statuses: {lost} lost before the spool, 0 behind it")
     assert lost <= KILLS
     fake.violations(take=True)
+
+
+async def test_a_post_to_twenty_five_thousand_people_arrives_and_is_reported(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    me, friend = strangers(2)
+    nobody = [Address(phone=f"7999{number:07d}") for number in range(25_000)]
+    patient = msgspec.structs.replace(FAST, send=300.0)
+    async with (
+        account(fake, tmp_path, me, timing=patient) as mine,
+        account(fake, tmp_path, friend, knows=[me]) as theirs,
+    ):
+        sent = await mine.engine.post_status(text("a crowd"), [*nobody, by_phone(friend)])
+        assert len(sent.recipients) == len(nobody) + 1
+        assert sent.skipped == ()
+        assert (await theirs.expect(StatusReceived, 60.0)).wire_id == sent.wire_id

@@ -51,7 +51,7 @@ def test_a_ban_is_waited_out() -> None:
     assert verdict.delay is not None
     assert 3600 < verdict.delay < 3700
     assert verdict.held
-    assert not verdict.told
+    assert not verdict.reported
 
 
 @pytest.mark.parametrize("code", [*Exit, -9, -15, 1, 2, 134])
@@ -61,4 +61,4 @@ def test_every_end_has_a_meaning_and_a_verdict(code: int) -> None:
     assert verdict.delay is None or 0 <= verdict.delay <= TIMING.outdated_hold
     if code in (Exit.STORE_LOST, Exit.OUTDATED):
         assert verdict.alarm
-        assert verdict.told
+        assert verdict.reported

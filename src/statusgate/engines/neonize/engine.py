@@ -105,7 +105,7 @@ class NeonizeEngine:
             memory_bytes=memory_bytes,
             timing=self._timing,
         )
-        self._keeper = Supervisor(
+        self._supervisor = Supervisor(
             setup,
             self,
             module=worker_module,
@@ -122,13 +122,13 @@ class NeonizeEngine:
 
     @property
     def vitals(self) -> Vitals:
-        """What the worker last told of itself."""
-        return self._keeper.vitals
+        """The worker's latest report of itself."""
+        return self._supervisor.vitals
 
     @property
     def pid(self) -> int | None:
         """The worker's process number, None while there is none."""
-        return self._keeper.pid
+        return self._supervisor.pid
 
     # -- life
 
@@ -137,11 +137,11 @@ class NeonizeEngine:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory.chmod(0o700)
         needed = self._store.exists or await asyncio.to_thread(may_hold_events, self._directory)
-        await self._keeper.start(needed=needed)
+        await self._supervisor.start(needed=needed)
 
     async def stop(self, deadline_seconds: float = 10.0) -> None:
         """Drain and end; idempotent, bounded."""
-        await self._keeper.stop(deadline_seconds)
+        await self._supervisor.stop(deadline_seconds)
         self._end_reader()
 
     async def events(self, after: int) -> AsyncIterator[Sequenced]:
@@ -161,7 +161,7 @@ class NeonizeEngine:
         """Everything up to *seq* is committed."""
         if seq > self._acked:
             self._acked = seq
-            self._keeper.send(Ack(seq=seq))
+            self._supervisor.send(Ack(seq=seq))
 
     # -- linking
 
@@ -187,24 +187,24 @@ class NeonizeEngine:
     async def logout(self) -> None:
         """Unlink the device; also when it is not linked.
 
-        While WhatsApp cannot be told for long (the session is lost, banned, in use
+        While WhatsApp cannot be reached for long (the session is lost, banned, in use
         elsewhere), it is only put aside here. Otherwise raises EngineUnavailable.
         """
-        if self._keeper.last_exit == Exit.STORE_LOST or self._keeper.held:
-            await self._keeper.forget_session()
+        if self._supervisor.last_exit == Exit.STORE_LOST or self._supervisor.held:
+            await self._supervisor.forget_session()
         elif self._linking_since is not None:
             await self._cancel_linking()
             self._emit(LinkingEnded(reason="cancelled"))
         elif self._store.exists:
-            await self._keeper.ask_anyhow("logout", None, None)
-            await self._keeper.wait_for_end()
+            await self._supervisor.ask_anyhow("logout", None, None)
+            await self._supervisor.wait_for_end()
 
     async def _link(self, operation: str, parameters: str | None, kind: type[T] | None) -> T:
-        """Have a worker show codes; from now on their end is told."""
+        """Have a worker show codes; when they end, LinkingEnded follows."""
         fresh = self._linking_since is None
         self._linking_since = self._linking_since or time.monotonic()
         try:
-            return await self._keeper.ask_anyhow(operation, parameters, kind)
+            return await self._supervisor.ask_anyhow(operation, parameters, kind)
         except EngineUnavailable:
             if fresh and self._code is None:
                 self._linking_since = None
@@ -212,10 +212,10 @@ class NeonizeEngine:
 
     async def _cancel_linking(self) -> None:
         self._linking_since, self._code = None, None
-        await self._keeper.end_worker()
+        await self._supervisor.end_worker()
 
     def _refuse_lost(self) -> None:
-        if self._keeper.last_exit == Exit.STORE_LOST:
+        if self._supervisor.last_exit == Exit.STORE_LOST:
             raise EngineUnavailable(meaning(Exit.STORE_LOST))
 
     # -- statuses and people
@@ -230,7 +230,9 @@ class NeonizeEngine:
         """
         call = PostCall(post=post, audience=None if audience is None else tuple(audience))
         try:
-            return await self._keeper.call("post_status", call, SentStatus, self._timing.post)
+            return await self._supervisor.call(
+                "post_status", call, SentStatus, self._timing.post
+            )
         except TimeoutError:
             raise EngineUncertain(post.key) from None
         except EngineUncertain:
@@ -241,12 +243,12 @@ class NeonizeEngine:
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:
         """Withdraw a status from those who got it."""
         call = DeleteCall(wire_id=wire_id, audience=tuple(audience))
-        await self._keeper.ask("delete_status", call, None, self._timing.post)
+        await self._supervisor.ask("delete_status", call, None, self._timing.post)
 
     async def mark_viewed(self, wire_id: str, author: Address) -> None:
         """Tell *author* that the account saw the status."""
         call = ViewCall(wire_id=wire_id, author=author)
-        await self._keeper.ask("mark_viewed", call, None, self._timing.request)
+        await self._supervisor.ask("mark_viewed", call, None, self._timing.request)
 
     async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
         """Write the file to the absolute path *to*, whole or not at all.
@@ -255,22 +257,24 @@ class NeonizeEngine:
         """
         call = DownloadCall(ref=ref, to=str(to), limit=limit)
         try:
-            await self._keeper.ask("download", call, None, self._timing.download)
+            await self._supervisor.ask("download", call, None, self._timing.download)
         except EngineUnavailable as error:
             raise MediaUnavailable(str(error), final=False) from None
 
     async def privacy(self) -> AudiencePrivacy:
         """Ask WhatsApp who may see the account's statuses."""
-        return await self._keeper.ask("privacy", None, AudiencePrivacy, self._timing.request)
+        return await self._supervisor.ask(
+            "privacy", None, AudiencePrivacy, self._timing.request
+        )
 
     async def look_up(self, address: Address) -> ContactInfo:
         """Ask WhatsApp about a number; a live query. Raises EngineUnavailable."""
-        return await self._keeper.ask("look_up", address, ContactInfo, self._timing.request)
+        return await self._supervisor.ask("look_up", address, ContactInfo, self._timing.request)
 
     async def _outcome(self, key: str) -> SentStatus:
         """Ask the next worker what became of a post that its predecessor was sending."""
         try:
-            return await self._keeper.ask_anyhow("outcome", key, SentStatus)
+            return await self._supervisor.ask_anyhow("outcome", key, SentStatus)
         except EngineUnavailable as error:
             if str(error) == NOT_BEGUN:
                 raise
@@ -303,7 +307,7 @@ class NeonizeEngine:
         if self._linking_since is not None:
             self._linking_since, self._code = None, None
             self._emit(LinkingEnded(reason=meaning(code)))
-        if verdict.told:
+        if verdict.reported:
             died = EngineDied(
                 exit_code=code, reason=meaning(code), alarm=verdict.alarm, at_ms=_now_ms()
             )
@@ -317,7 +321,7 @@ class NeonizeEngine:
         """Have the worker stream from where the reader is; what comes till then is old."""
         self._in_step = False
         if self._reader is not None:
-            self._keeper.send(From(seq=self._delivered, acked=self._acked))
+            self._supervisor.send(From(seq=self._delivered, acked=self._acked))
 
     def _take_record(self, record: Record) -> None:
         if not self._in_step or record.seq <= self._delivered or self._reader is None:

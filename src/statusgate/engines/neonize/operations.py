@@ -62,10 +62,12 @@ _POSTING = frozenset({"post_status", "delete_status"})
 class Operations:
     """Serves requests; owns the session and all that hangs on it."""
 
-    def __init__(self, setup: Setup, store: SessionStore, book: PostLog, outlet: Any) -> None:
+    def __init__(
+        self, setup: Setup, store: SessionStore, post_log: PostLog, outlet: Any
+    ) -> None:
         self._setup = setup
         self._store = store
-        self._book = book
+        self._post_log = post_log
         self._outlet = outlet
         self._opening = threading.Lock()
         self.session: Session | None = None
@@ -152,7 +154,7 @@ class Operations:
             self._poster = Poster(
                 session.client,
                 self._contacts,
-                self._book,
+                self._post_log,
                 self._store,
                 lambda: session.own,
                 addressing=self._setup.addressing,
@@ -244,7 +246,7 @@ class Operations:
     def _outcome(self, parameters: msgspec.Raw) -> Any:
         """Tell what became of an earlier post; needs no connection."""
         key = msgspec.json.decode(parameters, type=str)
-        found = self._book.outcome(key)
+        found = self._post_log.outcome(key)
         if found is None:
             raise EngineUnavailable(NOT_BEGUN)
         return found

@@ -43,6 +43,8 @@ from statusgate.engines.neonize.store import SessionStore
 
 log = logging.getLogger(__name__)
 
+MAX_RECIPIENTS = 65_000
+"""a message to WhatsApp counts its parts in 16 bits, one part for each device"""
 STATUSES = build_jid("status", "broadcast")
 
 _OPAQUE = 0xFF000000
@@ -79,7 +81,7 @@ class Poster:
         self,
         client: Any,
         contacts: ContactStore,
-        book: PostLog,
+        post_log: PostLog,
         store: SessionStore,
         own: Callable[[], Address],
         *,
@@ -89,7 +91,7 @@ class Poster:
     ) -> None:
         self._client = client
         self._contacts = contacts
-        self._book = book
+        self._post_log = post_log
         self._store = store
         self._own = own
         self._addressing = addressing
@@ -102,9 +104,9 @@ class Poster:
     def repair(self) -> None:
         """Put back names that a crash left changed. Raises NeonizeError, OSError."""
         with self.names_in_place:
-            for key, rows in self._book.owed().items():
+            for key, rows in self._post_log.owed().items():
                 self._contacts.write(rows)
-                self._book.give_back(key)
+                self._post_log.give_back(key)
 
     def post(self, post: StatusPost, audience: Sequence[Address] | None) -> SentStatus:
         """Publish; a repeat of the key publishes nothing and tells what became of it.
@@ -112,7 +114,7 @@ class Poster:
         Raises EngineRejected, EngineUnavailable, EngineUncertain, OSError.
         """
         with self.names_in_place:
-            if (before := self._book.outcome(post.key)) is not None:
+            if (before := self._post_log.outcome(post.key)) is not None:
                 return before
             message = self._compose(post)
             message.messageContextInfo.CopyFrom(
@@ -123,7 +125,7 @@ class Poster:
                 return self._publish(post.key, message, audience, form)
             except EngineRejected as refusal:
                 if refusal.code != _ADDRESSING_REFUSED or not self._may_switch(form):
-                    self._book.end(post.key, code=refusal.code, text=str(refusal))
+                    self._post_log.end(post.key, code=refusal.code, text=str(refusal))
                     raise
             return self._publish_by_lid(post.key, message, audience)
 
@@ -158,7 +160,7 @@ class Poster:
         try:
             sent = self._publish(key, message, audience, "lid")
         except EngineRejected as refusal:
-            self._book.end(key, code=refusal.code, text=str(refusal))
+            self._post_log.end(key, code=refusal.code, text=str(refusal))
             raise
         self._store.learn_addressing("lid")
         return sent
@@ -167,12 +169,16 @@ class Poster:
         self, key: str, message: Any, audience: Sequence[Address] | None, form: Form
     ) -> SentStatus:
         plan = self._plan(audience, form, narrowing=True)
+        if len(plan.recipients) > MAX_RECIPIENTS:
+            raise EngineRejected(
+                0, f"{len(plan.recipients)} people; {MAX_RECIPIENTS} are the most"
+            )
         try:
             with self._names(key, plan, begin=True):
                 answer = self._send(message, key, len(plan.recipients))
                 self._compare(plan)
         except EngineUnavailable:
-            self._book.withdraw(key)
+            self._post_log.withdraw(key)
             raise
         sent = SentStatus(
             key=key,
@@ -181,7 +187,7 @@ class Poster:
             recipients=plan.recipients,
             skipped=plan.skipped,
         )
-        self._book.end(key, sent=sent)
+        self._post_log.end(key, sent=sent)
         return sent
 
     def _plan(self, audience: Sequence[Address] | None, form: Form, *, narrowing: bool) -> Plan:
@@ -222,9 +228,9 @@ class Poster:
     def _names(self, key: str, plan: Plan, *, begin: bool) -> Iterator[None]:
         """Have the names of *plan* in place; the next start repairs what a crash leaves."""
         if begin:
-            self._book.begin(key, plan.restores)
+            self._post_log.begin(key, plan.restores)
         else:
-            self._book.borrow(key, plan.restores)
+            self._post_log.borrow(key, plan.restores)
         try:
             try:
                 self._contacts.write(plan.writes)
@@ -251,7 +257,7 @@ class Poster:
     def _give_back(self, key: str, plan: Plan) -> None:
         try:
             self._contacts.write(plan.restores)
-            self._book.give_back(key)
+            self._post_log.give_back(key)
         except NeonizeError:
             log.exception("names could not be put back; tried again at the next start")
 

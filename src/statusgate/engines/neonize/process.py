@@ -56,7 +56,12 @@ class WorkerProcess:
             theirs.close()
             os.close(log)
         ours.setblocking(False)
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        try:
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException:
+            process.kill()
+            ours.close()
+            raise
         worker = cls(process, reader, writer)
         worker.send(setup)
         return worker

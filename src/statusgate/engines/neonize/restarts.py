@@ -21,7 +21,7 @@ _RESTING = frozenset(
 _NO_DEATH = frozenset({Exit.UNREACHABLE, Exit.LOCKED, Exit.NO_ROOM})
 """the outside's fault: backed off like a death, but no reason for an alarm"""
 
-_TOLD_BY_STATE = frozenset(
+_REPORTED_BY_STATE = frozenset(
     {Exit.DRAINED, Exit.LOGGED_OUT, Exit.BLOCKED, Exit.LINKING_ENDED, Exit.BANNED}
 )
 _OPERATOR_NEEDED = frozenset({Exit.STORE_LOST, Exit.OUTDATED})
@@ -34,7 +34,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     delay: float | None
     """seconds until the next start; None: not before it is asked for"""
-    told: bool
+    reported: bool
     """whether the world should hear of the end as such"""
     alarm: bool = False
     held: bool = False
@@ -51,22 +51,24 @@ class Restarts:
 
     def after(self, code: int, *, lived: float, now: float, banned_for: float = 0) -> Verdict:
         """Judge an end with *code* after *lived* seconds; *now* and *lived* are monotonic."""
-        told = code not in _TOLD_BY_STATE
+        reported = code not in _REPORTED_BY_STATE
         if code in _RESTING:
             self._tries = 0
-            return Verdict(delay=None, told=told, alarm=code in _OPERATOR_NEEDED)
+            return Verdict(delay=None, reported=reported, alarm=code in _OPERATOR_NEEDED)
         if code in (Exit.REPLACED, Exit.OUTDATED, Exit.BANNED):
             delay = self._hold(Exit(code), banned_for)
-            return Verdict(delay=delay, told=told, alarm=code in _OPERATOR_NEEDED, held=True)
+            return Verdict(
+                delay=delay, reported=reported, alarm=code in _OPERATOR_NEEDED, held=True
+            )
         if lived >= self._timing.settled_after:
             self._tries = 0
             self._deaths.clear()
         if code not in _NO_DEATH and self._too_many_deaths(now):
-            return Verdict(delay=self._timing.slow, told=told, alarm=True)
+            return Verdict(delay=self._timing.slow, reported=reported, alarm=True)
         delay = self._jittered()
         if code == Exit.RESTART and self._tries == 1:
             delay = 0.0
-        return Verdict(delay=delay, told=told)
+        return Verdict(delay=delay, reported=reported)
 
     def _hold(self, code: Exit, banned_for: float) -> float:
         if code is Exit.BANNED:

@@ -48,7 +48,7 @@ class WorkerLost(Exception):
 
 
 class Listener(Protocol):
-    """Who is told what a worker does."""
+    """Whoever follows what a worker does."""
 
     def greeted(self) -> None:
         """A worker is ready to serve."""
@@ -103,7 +103,7 @@ class Supervisor:
         self.held = False
         """WhatsApp does not want us for a while"""
         self.vitals = Vitals()
-        """what the worker last told of itself"""
+        """the worker's latest report of itself"""
 
     @property
     def pid(self) -> int | None:
@@ -118,7 +118,7 @@ class Supervisor:
         self._needed.clear()
         self._hurry.clear()
         runs = self._runs
-        self._runner = asyncio.create_task(self._run(), name="neonize-keeper")
+        self._runner = asyncio.create_task(self._run(), name="neonize-supervisor")
         if needed:
             self._needed.set()
             await self._until(lambda: self._greeted or self._runs > runs, self._timing.hello)
@@ -318,7 +318,7 @@ class Supervisor:
         )
         self.last_exit, self.held = code, verdict.held
         if self._stopping:
-            verdict = msgspec.structs.replace(verdict, told=False)
+            verdict = msgspec.structs.replace(verdict, reported=False)
         self._listener.ended(code, verdict)
         if verdict.delay is None:
             return
