@@ -170,6 +170,12 @@ async def test_what_a_client_would_hide_is_no_gap(
     shown = await mine.expect(StatusUndecryptable)
     assert shown.wire_id == "3EB0SHOWN"
 
+    def log() -> str:
+        return (mine.folder / "worker.log").read_text()
+
+    await eventually(lambda: "3EB0SHOWN" in log(), "the library's warning in the log")
+    assert friend.person.phone not in log()
+
 
 async def test_a_retry_that_succeeds_closes_its_gap_whatever_it_contains(
     fake: FakeWhatsApp, mine: Account, friend: RawEngine

@@ -1,7 +1,8 @@
 """Contacts for an engine under test, as if its phone had synchronised them.
 
-The real route (encrypted application state from the phone) is not played by the fake server.
-Instead the test worker swaps the library's client class for one that reads a JSON file:
+The real route is encrypted application state from the phone (`appstate.py`), which takes a
+second client in the role of the phone. For tests that only need names there is a shorter one:
+the test worker swaps the library's client class for one that reads a JSON file:
 
     [{"phone": "79000000001", "name": "Anna"}, {"lid": "222000000000002", "name": "Boris"}]
 

@@ -30,7 +30,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     @property
     def address(self) -> Address:
-        """The one form of the person's address that the row tells."""
+        """The one form of the person's address that the row holds."""
         return Address(lid=self.user) if self.server == LIDS else Address(phone=self.user)
 
     @property
@@ -62,7 +62,7 @@ class People:
             self.add(person)
 
     def add(self, person: Address) -> None:
-        """Take somebody in under every form that is known."""
+        """Add a person under every form that is known."""
         if person.phone:
             self._phones.add(person.phone)
         if person.lid:

@@ -15,11 +15,11 @@ from statusgate.engines.neonize.poster import STATUSES
 
 
 def mark_viewed(client: Any, wire_id: str, author: Address) -> None:
-    """Tell *author* that the status was seen, unless the account hides that."""
+    """Let *author* know that the status was viewed, unless the account hides that."""
     try:
         client.mark_read(wire_id, chat=STATUSES, sender=_jid(author), receipt=ReceiptType.READ)
     except NeonizeError as error:
-        raise EngineUnavailable(f"not told: {str(error)[:200]}") from None
+        raise EngineUnavailable(f"not sent: {str(error)[:200]}") from None
 
 
 def look_up(client: Any, contacts: ContactStore, address: Address) -> ContactInfo:

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 PER_EVENT = 200
 
+_NUMBER = re.compile(r"[0-9]{7,}")
+"""phone numbers and LIDs"""
 _ADDRESS_BOOK_ARRIVED = re.compile(
     r"(Full sync of|Synced) app state critical_unblock_low (completed|from version)"
 )
@@ -87,7 +89,7 @@ class ContactStore:
     def contacts(self) -> dict[str, Contact]:
         """Return all persons with a name, by phone, or by LID while the phone is unknown.
 
-        Somebody may have two rows, one for each address; each may tell something else.
+        A person may have two rows, one for each address, with different names.
         """
         found: dict[str, Contact] = {}
         for row in self._client.contact.get_all_contacts():
@@ -112,7 +114,7 @@ class AddressBookListener(logging.Handler):
     """Calls *arrived* when the phone has sent contacts or new names for them.
 
     The library raises no event for that, but writes a line to its log. Its warnings go on to
-    the log of the process, everything else ends here: it names people.
+    the log of the process without the numbers in them; the rest ends here, for it names people.
     """
 
     def __init__(self, arrived: Callable[[], None]) -> None:
@@ -128,13 +130,14 @@ class AddressBookListener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
+            record.msg, record.args = _NUMBER.sub("…", record.getMessage()), ()
             logging.getLogger().handle(record)
         elif _ADDRESS_BOOK_ARRIVED.match(record.getMessage()):
             self._arrived()
 
 
 class ContactWatch:
-    """Compares the store with what was told last; everything is news at first."""
+    """Compares the store with what was last reported; at first everything is new."""
 
     def __init__(
         self,
@@ -148,18 +151,18 @@ class ContactWatch:
         self._names_in_place = names_in_place
         self._own = own
         self._tell = tell
-        self._told: dict[str, Contact] = {}
+        self._reported: dict[str, Contact] = {}
 
     def look(self) -> list[Address]:
-        """Tell what has changed; return everybody who has a name.
+        """Report what has changed; return everyone who has a name.
 
-        Raises NeonizeError; what changed is then told the next time.
+        Raises NeonizeError; the changes are then reported the next time.
         """
         with self._names_in_place:
             present = self._store.contacts()
-        changed = {key: one for key, one in present.items() if self._told.get(key) != one}
-        for key in self._told.keys() - present.keys():
-            changed[key] = Contact(address=self._told[key].address, contact_name="")
+        changed = {key: one for key, one in present.items() if self._reported.get(key) != one}
+        for key in self._reported.keys() - present.keys():
+            changed[key] = Contact(address=self._reported[key].address, contact_name="")
         news = [
             Contact(
                 address=self._store.complete(contact.address),
@@ -171,5 +174,5 @@ class ContactWatch:
         ]
         for start in range(0, len(news), PER_EVENT):
             self._tell(news[start : start + PER_EVENT])
-        self._told = present
+        self._reported = present
         return [contact.address for contact in present.values()]

@@ -59,7 +59,7 @@ _WITHOUT_CONTENT = {"senderKeyDistributionMessage", "messageContextInfo"}
 
 
 class Converter:
-    """Turns the library's protobufs into events; remembers whose two addresses it has told."""
+    """Turns the library's protobufs into events; reports each pair of addresses once."""
 
     def __init__(self, own: Address) -> None:
         self.own = own
@@ -96,7 +96,7 @@ class Converter:
         return events
 
     def receipt(self, event: Any) -> list[EngineEvent]:
-        """Somebody got or saw statuses of the account."""
+        """Someone received or viewed statuses of the account."""
         source = event.MessageSource
         kind = _RECEIPTS.get(event.Type)
         viewer = _person(source)
@@ -155,7 +155,7 @@ class Converter:
                 yield [found]
 
     def identity(self, person: Address) -> list[EngineEvent]:
-        """Tell that both addresses of *person* belong together, unless told already."""
+        """Report that both addresses of *person* belong together, once."""
         return self._identity(person, _now_ms())
 
     def _identity(self, person: Address, at_ms: int) -> list[EngineEvent]:
@@ -229,7 +229,7 @@ def jid_address(jid: Any) -> Address | None:
 
 
 def _person(source: Any) -> Address | None:
-    """Return the sender, under both forms if the message tells both."""
+    """Return the sender, under both forms if the message names both."""
     person, other = jid_address(source.Sender), jid_address(source.SenderAlt)
     if person is None:
         return None
@@ -276,7 +276,7 @@ def _media(kind: Kind, media: Any, made: Any, common: dict[str, Any]) -> StatusR
 
 
 def _is_preview(thumbnail: bytes) -> bool:
-    """Tell whether a preview is what it is said to be, a small JPEG."""
+    """Return whether a preview is what it claims to be, a small JPEG."""
     return thumbnail.startswith(_JPEG) and len(thumbnail) <= MAX_THUMBNAIL
 
 

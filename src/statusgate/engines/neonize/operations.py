@@ -131,7 +131,7 @@ class Operations:
         pool.submit(self._answer, request)
 
     def overdue(self) -> Exit | None:
-        """Tell whether something hangs, and how the process should end then."""
+        """Return how the process should end if something hangs, else None."""
         number = self._posting
         error = self._poster.late() if self._poster is not None else None
         if number is not None and error is not None:
@@ -141,7 +141,7 @@ class Operations:
         return self.session.overdue() if self.session is not None else None
 
     def open_session(self, *, linked: bool) -> None:
-        """Load the library and connect; *linked* tells whether to show codes."""
+        """Load the library and connect; *linked*: no codes are to be shown."""
         from statusgate.engines.neonize.contacts import ContactStore, ContactWatch
         from statusgate.engines.neonize.poster import Poster
         from statusgate.engines.neonize.session import Session
@@ -244,7 +244,7 @@ class Operations:
         return sent
 
     def _outcome(self, parameters: msgspec.Raw) -> Any:
-        """Tell what became of an earlier post; needs no connection."""
+        """Return what became of an earlier post; needs no connection."""
         key = msgspec.json.decode(parameters, type=str)
         found = self._post_log.outcome(key)
         if found is None:

@@ -109,7 +109,7 @@ class Poster:
                 self._post_log.give_back(key)
 
     def post(self, post: StatusPost, audience: Sequence[Address] | None) -> SentStatus:
-        """Publish; a repeat of the key publishes nothing and tells what became of it.
+        """Publish; a repeat of the key publishes nothing and returns what became of the first.
 
         Raises EngineRejected, EngineUnavailable, EngineUncertain, OSError.
         """

@@ -1,4 +1,4 @@
-"""The library's client of this process: connecting, linking, and all it tells us.
+"""The library's client of this process: connecting, linking, and its events.
 
 One client per process, made once; when it is of no use any more the process ends. The handlers
 below run in the library's thread, one after the other, and only convert and spool: the library
@@ -74,7 +74,7 @@ class Outlet(Protocol):
 
 
 class Session:
-    """The one client; *linked* tells whether the store holds a device already."""
+    """The one client; *linked*: the store holds a device already."""
 
     def __init__(
         self, setup: Setup, store: SessionStore, outlet: Outlet, *, linked: bool
@@ -151,7 +151,7 @@ class Session:
         return str(code).replace("-", "")
 
     def logout(self) -> None:
-        """Unlink the device. Raises EngineUnavailable if WhatsApp cannot be told."""
+        """Unlink the device. Raises EngineUnavailable if WhatsApp cannot be reached."""
         self._wait_open(self._setup.timing.request / 2)
         try:
             self.client.logout()
@@ -160,7 +160,7 @@ class Session:
         self._unlinked(EngineState.LOGGED_OUT, "logged out here", Exit.LOGGED_OUT)
 
     def overdue(self) -> Exit | None:
-        """Tell whether something has lasted too long, and how the process should end."""
+        """Return how the process should end if something has lasted too long, else None."""
         timing, now = self._setup.timing, time.monotonic()
         if self._linking_since is not None:
             ran_out = self.qr_shown.is_set() and now > self._qr_until + _QR_GRACE
@@ -176,7 +176,7 @@ class Session:
         broken = self.state in (EngineState.FAILING, EngineState.CLOSED)
         return Exit.RESTART if broken and lasted > timing.failing else None
 
-    # -- what the library tells
+    # -- events of the library
 
     def _listen(self) -> None:
         """Register all handlers; the library only learns of those that exist at connecting."""
@@ -276,7 +276,7 @@ class Session:
         self._look_at_contacts()
 
     def _paired(self) -> None:
-        """The device is linked: tell it, then mark the folder."""
+        """The device is linked: report it, then mark the folder."""
         device = self.client.me
         self._take_own(device)
         self._linking_since = None
