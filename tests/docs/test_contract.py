@@ -12,13 +12,15 @@ import pytest
 from statusgate.accounts.linking import AccountData
 from statusgate.api.methods import METHODS
 from statusgate.api.partner_methods import PARTNER_METHODS
+from statusgate.domain.audience import Reason
+from statusgate.domain.media_types import extensions
 from statusgate.domain.outbox import Draft, Method
 from statusgate.domain.script import Met, Moved, Posted, Viewed, Withdrawn
-from statusgate.domain.status import Font, Kind
+from statusgate.domain.status import FailureReason, Font, Kind
 from statusgate.wire.errors import ErrorBody
 from statusgate.wire.fields import reader
 from statusgate.wire.publishing import SendMediaRequest, SendTextRequest
-from statusgate.wire.settings import read_settings_change
+from statusgate.wire.settings import SettingsAnswer, read_settings_change
 from statusgate.wire.simulation import script_from_json
 from tests.docs.pages import ROOT, fences, headings, prose
 from tests.notified import strictly
@@ -53,6 +55,36 @@ def test_every_method_of_the_gateway_is_in_the_table_of_section_14_and_no_other(
 def test_the_section_that_a_method_names_is_one_of_the_contract() -> None:
     numbers = {heading.split()[0].rstrip(".") for heading in headings(CONTRACT)}
     assert {method.section for method in (*METHODS, *PARTNER_METHODS)} <= numbers
+
+
+def section(number: str) -> str:
+    """The text of a section, up to the next heading."""
+    found = re.search(rf"^#+ {re.escape(number)} .*\n((?:(?!#).*\n)*)", TEXT, re.M)
+    assert found, number
+    return found[1]
+
+
+def test_the_file_extensions_of_section_3_4_are_those_that_are_accepted() -> None:
+    for kind, word in (("image", "Pictures"), ("video", "Videos")):
+        named = re.search(rf"{word}: `([a-z0-9 ]+)`", section("3.4"))
+        assert named
+        assert sorted(named[1].split()) == extensions(kind)
+
+
+def test_the_reasons_of_a_failure_are_those_of_section_3_5() -> None:
+    named = re.findall(r"^\| `(\w+)` \|", section("3.5"), re.M)
+    assert sorted(named) == sorted(FailureReason)
+
+
+def test_the_reasons_of_an_exclusion_are_those_of_section_12_5() -> None:
+    named = re.findall(r"`(\w+)`", section("12.5").partition("`reason`: ")[2])
+    assert set(named) - {"max_audience"} == set(Reason)
+
+
+def test_the_settings_of_section_4_2_are_those_that_an_instance_has() -> None:
+    rows = re.findall(r"^\| (\w[\w, ]*) \| ", section("4.2"), re.M)
+    named = {name for row in rows for name in row.split(", ")} - {"key"}
+    assert named == set(SettingsAnswer.__struct_encode_fields__)
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES.keys() - {*REQUESTS, *NOTIFICATIONS}))
