@@ -123,6 +123,8 @@ class AddressBookListener(logging.Handler):
 
     def install(self) -> None:
         """Take over the library's log."""
+        for part in ("Recv", "Send", "Socket"):  # every stanza is a line there
+            logging.getLogger(f"whatsmeow.Client.{part}").setLevel(logging.WARNING)
         client = logging.getLogger("whatsmeow.Client")
         client.setLevel(logging.DEBUG)
         client.propagate = False
