@@ -21,7 +21,7 @@ class SpoolSender:
     def __init__(
         self, spool: AccountStore, channel: Channel, failed: Callable[[OSError], object]
     ) -> None:
-        """*failed* is told when the spool cannot be read."""
+        """*failed* is called when the spool cannot be read."""
         self._spool = spool
         self._failed = failed
         self._channel = channel
@@ -43,7 +43,7 @@ class SpoolSender:
             self._failed(error)
 
     def begin(self, seq: int, acked: int) -> None:
-        """Stream what is behind *seq*, now and again when told anew. Raises OSError.
+        """Stream the records after *seq*; a later call begins anew. Raises OSError.
 
         The gateway knows records that are not here if the spool was lost; then numbers go on
         behind *seq*.

@@ -71,7 +71,7 @@ class Worker:
             log.error("the account's file was damaged and is kept as %s", self._spool.damaged)
 
     def run(self) -> NoReturn:
-        """Serve until told to end."""
+        """Serve until there is a reason to end."""
         signal.signal(signal.SIGTERM, lambda *_: self.end(Exit.DRAINED))
         self._send(Hello(v=VERSION, pid=os.getpid()))
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
@@ -146,7 +146,7 @@ class Worker:
                 raise ProtocolError(f"{type(frame).__name__} was not expected")
 
     def _begin(self) -> None:
-        """Connect, once the gateway has told how far the journal is: numbers follow from it."""
+        """Connect once the gateway has said how far the journal is: numbers follow from it."""
         if self._began.is_set():
             return
         self._began.set()

@@ -50,9 +50,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of the log; it happens as a whole or not at all."""
 
     events: tuple[EngineEvent, ...] = ()
-    """what the gateway is told"""
+    """what the gateway gets"""
     scheduled: tuple[Scheduled, ...] = msgspec.field(default=(), name="held")
-    """what it will be told later"""
+    """what it will get later"""
     released: int = 0
     """so many of the scheduled events, the earliest, are among *events* now"""
     withdrawn: str = ""

@@ -78,7 +78,7 @@ class SimulatedEngine:
                 self._releasing = asyncio.create_task(self._running.release_scheduled())
 
     async def stop(self, deadline_seconds: float = 10.0) -> None:
-        """Give the gateway a moment to take what it was told, save the account, end."""
+        """Give the gateway a moment to commit what it got, save the account, end."""
         async with self._life:
             if self._running is not None:
                 await cancel(self._releasing, self._linking)
@@ -320,8 +320,8 @@ class SimulatedEngine:
     def _first_record(self, running: RunningAccount, seq: int) -> Record:
         people = made_up_contacts(self._options.contacts, self._random.stream("people"))
         if not self._options.auto_authorize:
-            told = self._record_of(running, people, {}, seq).events
-            return Record(events=(*self._announcement(running, seq).events, *told))
+            met = self._record_of(running, people, {}, seq).events
+            return Record(events=(*self._announcement(running, seq).events, *met))
         return self._record_of(running, [Moved(state=State.AUTHORIZED), *people], {}, seq)
 
     def _announcement(self, running: RunningAccount, _: int) -> Record:

@@ -28,12 +28,12 @@ _UNACKED_LIMIT = 64
 class _Listener:
     """One reader of the events, and the volatile ones it has not had yet."""
 
-    def __init__(self, last_told: EngineEvent | None) -> None:
-        self.volatile: deque[EngineEvent] = deque([last_told] if last_told else [])
+    def __init__(self, shown: EngineEvent | None) -> None:
+        self.volatile: deque[EngineEvent] = deque([shown] if shown else [])
 
 
 class RunningAccount:
-    """The log at work. Changes happen one after the other, each on disk before it is told."""
+    """The log at work: one change after the other, each on disk before the gateway gets it."""
 
     def __init__(self, stored: SandboxLog, clock: Clock) -> None:
         self.account: Account = stored.account
@@ -195,7 +195,7 @@ class RunningAccount:
     # -- the end
 
     async def close(self, patience_seconds: float) -> None:
-        """Wait a moment for the gateway to commit what it was told, save all, end."""
+        """Wait a moment for the gateway to commit what it got, save all, end."""
         self.is_closing = True
         if self._listeners and self._acked < self._log.last:
             last = self._log.last

@@ -100,7 +100,7 @@ class _RecordMaker:
         if isinstance(event, Met):
             self._meet(event)
             return
-        self._tell_met()
+        self._end_meeting()
         match event:
             case Posted():
                 self._post(index, event, file)
@@ -114,7 +114,7 @@ class _RecordMaker:
                 assert_never(event)
 
     def finish(self) -> Record:
-        self._tell_met()
+        self._end_meeting()
         return Record(
             events=tuple(self._events), scheduled=tuple(self._scheduled), link=self._link
         )
@@ -124,8 +124,8 @@ class _RecordMaker:
             Contact(address=event.address, name=event.name, contact_name=event.contact_name)
         )
 
-    def _tell_met(self) -> None:
-        """Contacts that follow each other are told together."""
+    def _end_meeting(self) -> None:
+        """Contacts that follow each other make one event."""
         if self._met:
             self._events.append(ContactsChanged(contacts=tuple(self._met), at_ms=self._now_ms))
             self._met = []
