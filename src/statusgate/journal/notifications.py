@@ -77,15 +77,26 @@ class Notifications(Part):
             )
         )
 
-    def end_notifications(self, instance_id: InstanceId, outcome: End, now_ms: int) -> int:
-        """Take all out of the queue; returns how many."""
-        return self._end(instance_id, outcome, _END_OF_TIME, now_ms, _END_OF_TIME)
-
-    def expire_notifications(
-        self, instance_id: InstanceId, before_ms: int, now_ms: int, limit: int
+    def end_notifications(
+        self,
+        instance_id: InstanceId,
+        outcome: End,
+        now_ms: int,
+        *,
+        before_ms: int = _END_OF_TIME,
+        limit: int = _END_OF_TIME,
     ) -> int:
-        """Take out up to *limit* that have waited since *before_ms* or longer."""
-        return self._end(instance_id, End.EXPIRED, before_ms, now_ms, limit)
+        """Take out of the queue up to *limit* that have waited since *before_ms* or longer,
+        the oldest first; returns how many."""
+        ended = self._db.run(
+            "end_notifications",
+            instance_id=instance_id,
+            outcome=outcome,
+            before_ms=before_ms,
+            ended_ms=now_ms,
+            limit=limit,
+        )
+        return len(ended)
 
     def replay_notification(
         self, instance_id: InstanceId, receipt_id: int, now_ms: int
@@ -172,24 +183,6 @@ class Notifications(Part):
         newest_no = self._counter(instance_id, "event_no")
         oldest = self._db.run("oldest_event", instance_id=instance_id)
         return LogRange(oldest[0].first_no if oldest else newest_no + 1, newest_no)
-
-    def _end(
-        self,
-        instance_id: InstanceId,
-        outcome: End,
-        before_ms: int,
-        now_ms: int,
-        limit: int,
-    ) -> int:
-        ended = self._db.run(
-            "end_notifications",
-            instance_id=instance_id,
-            outcome=outcome,
-            before_ms=before_ms,
-            ended_ms=now_ms,
-            limit=limit,
-        )
-        return len(ended)
 
     def _queue(
         self, instance_id: InstanceId, entries: Sequence[tuple[str, bytes]], now_ms: int

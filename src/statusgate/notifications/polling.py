@@ -17,7 +17,7 @@ from statusgate.domain.notification import LIFE_MS, End, Notification
 from statusgate.journal import Journal
 
 log = structlog.get_logger()
-_STEP = 500
+_STEP = 2_500
 _SWEEP_SECONDS = 60.0
 
 
@@ -100,9 +100,7 @@ class Notifications:
             return max(1, math.ceil((last_ms + self._clear_pause_ms - now_ms) / 1000))
         if self._clear_pause_ms:
             self._cleared_ms[instance_id] = now_ms
-        await self._journal.write(
-            instance_id, lambda tx: tx.end_notifications(instance_id, End.CLEARED, now_ms)
-        )
+        await _end_all(self._journal, instance_id, End.CLEARED, now_ms)
         return 0
 
     def _may_receive(self, asked: Instance) -> bool:
@@ -140,15 +138,34 @@ class Notifications:
 async def expire(journal: Journal, clock: Clock, instance_id: InstanceId) -> None:
     """Expire what waited too long in a queue; counted, logged and kept for replay."""
     now_ms = clock.now_ms()
+    total = await _end_all(
+        journal, instance_id, End.EXPIRED, now_ms, before_ms=now_ms - LIFE_MS
+    )
+    if total:
+        telemetry.notifications_expired_total.inc(total)
+        log.warning("notifications.expired", instance=instance_id, count=total)
+
+
+async def _end_all(
+    journal: Journal,
+    instance_id: InstanceId,
+    outcome: End,
+    now_ms: int,
+    before_ms: int | None = None,
+) -> int:
+    """Empty a queue in steps, between which the writes of others have their turn.
+
+    Of what comes meanwhile nothing is taken. Returns how many it was.
+    """
+    before_ms = now_ms if before_ms is None else before_ms
     total = 0
     while True:
         step = await journal.write(
             instance_id,
-            lambda tx: tx.expire_notifications(instance_id, now_ms - LIFE_MS, now_ms, _STEP),
+            lambda tx: tx.end_notifications(
+                instance_id, outcome, now_ms, before_ms=before_ms, limit=_STEP
+            ),
         )
         total += step
         if step < _STEP:
-            break
-    if total:
-        telemetry.notifications_expired_total.inc(total)
-        log.warning("notifications.expired", instance=instance_id, count=total)
+            return total

@@ -1,6 +1,7 @@
 """Deleting statuses (contract 3.6, 7.3)."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
@@ -18,6 +19,7 @@ from statusgate.journal import Journal, Transaction
 log = structlog.get_logger()
 _LOOK_SECONDS = 0.05
 _LONGEST_WAIT_SECONDS = 120.0
+_REMOVED_AT_ONCE = 25
 
 
 class Deleting:
@@ -52,12 +54,20 @@ class Deleting:
         log.info("status.deleted", instance=instance.id, status=status_id)
 
     async def clear(self, instance: Instance) -> None:
-        """Remove all that waits or is scheduled; what the engine has stays."""
+        """Remove all that waits or is scheduled; what the engine has stays.
 
+        A few in each transaction, between which the writes of others have their turn.
+        """
+        waiting = await self._journal.read(lambda tx: tx.outgoing(instance.id))
+        for start in range(0, len(waiting), _REMOVED_AT_ONCE):
+            await self._remove_some(instance, waiting[start : start + _REMOVED_AT_ONCE])
+
+    async def _remove_some(self, instance: Instance, waiting: Sequence[Outgoing]) -> None:
         def work(tx: Transaction, changes: Changes) -> None:
-            for outgoing in tx.outgoing(instance.id):
-                if outgoing.phase is not Phase.SENDING:
-                    self._remove(tx, changes, outgoing)
+            for one in waiting:
+                present = tx.outgoing_one(instance.id, one.status_id)
+                if present is not None and present.phase is not Phase.SENDING:
+                    self._remove(tx, changes, present)
 
         await self._publisher.record(instance.id, work)
 

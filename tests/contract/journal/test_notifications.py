@@ -92,7 +92,9 @@ async def test_what_waits_too_long_expires_in_steps(account: Account) -> None:
     await queue(account, b"{}", at_ms=NOON_MS + 1)
 
     def step(tx: Transaction) -> int:
-        return tx.expire_notifications(INSTANCE, NOON_MS, NOON_MS + LIFE_MS, 2)
+        return tx.end_notifications(
+            INSTANCE, End.EXPIRED, NOON_MS + LIFE_MS, before_ms=NOON_MS, limit=2
+        )
 
     assert [await account.write(step) for _ in range(3)] == [2, 1, 0]
     assert [one.outcome for one in await ended(account)] == [End.EXPIRED] * 3
