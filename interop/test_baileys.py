@@ -273,7 +273,7 @@ def test_names_from_the_phone_s_address_book_arrive(
 def test_a_contact_met_by_lid_is_the_contact_saved_by_phone(
     fake: FakeWhatsApp, mine: Account, other: Baileys
 ) -> None:
-    fake.fault("without_lid", other.jid)
+    fake.fault("without_pn", other.jid)
     posted = other.send("post_text", mine.person, by="lid", text="By hidden number")
     until(lambda: posted in _ids(mine), "the status")
     mine.view(posted)

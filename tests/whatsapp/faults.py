@@ -28,6 +28,7 @@ KNOWN: dict[str, frozenset[str]] = {
     "clock": frozenset({"offset_s"}),
     "notify": frozenset({"text"}),
     "without_lid": frozenset(),
+    "without_pn": frozenset(),
     "media": frozenset({"status", "cut", "flip", "location", "delay_ms", "method", "grow"}),
 }
 

@@ -184,9 +184,10 @@ def _corrupted(enc: Node) -> Node:
 
 def _participant(world: World, sender: Device, address: Jid) -> Attrs:
     if address.server == LIDS:
+        shown = world.faults.peek("without_pn", sender.jid) is None
         return {
             "participant": sender.lid,
-            "participant_pn": sender.jid,
+            "participant_pn": sender.jid if shown else None,
             "addressing_mode": "lid",
         }
     hidden = world.faults.peek("without_lid", sender.jid)
