@@ -126,6 +126,12 @@ operator_events_total = Counter(
     ("event",),
     registry=REGISTRY,
 )
+operator_calls_total = Counter(
+    "statusgate_operator_calls",
+    "Calls for an instance that the admin token opened, by method",
+    ("method",),
+    registry=REGISTRY,
+)
 expired_total = Counter(
     "statusgate_expired_records", "Records removed by retention", registry=REGISTRY
 )

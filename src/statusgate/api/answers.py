@@ -26,7 +26,7 @@ _CLOSE = (b"connection", b"close")
 class Call:
     """One request, on its way through the application."""
 
-    __slots__ = ("body", "receive", "scope", "segments", "started")
+    __slots__ = ("body", "by_operator", "receive", "scope", "segments", "started")
 
     def __init__(
         self,
@@ -40,6 +40,8 @@ class Call:
         self.segments = segments
         self.body = body
         """None: the request announces none"""
+        self.by_operator = False
+        """the operator's token opened somebody's instance (D42)"""
         self.started = False
         """the answer is under way: no other can be given"""
 

@@ -159,6 +159,7 @@ class Api:
             method=label,
             verb=call.scope["method"],
             code=code,
+            operator=call.by_operator,
             client=self._gate.addresses.of(call.scope),
             milliseconds=round(seconds * 1000, 2),
         )

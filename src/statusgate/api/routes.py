@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+import structlog
+
 from statusgate.accounts.instances import Denied
 from statusgate.api import partner
 from statusgate.api.answers import (
@@ -15,7 +17,7 @@ from statusgate.api.answers import (
     send_answer,
     while_there,
 )
-from statusgate.api.auth import ClientAddress, FailureBudget, is_prefetch
+from statusgate.api.auth import ClientAddress, FailureBudget, bearer_token, is_prefetch
 from statusgate.api.context import ApiOptions, Services
 from statusgate.api.edge.decode import json_from, parameters, query_pairs
 from statusgate.api.edge.limits import OpenCalls, RateLimits
@@ -31,12 +33,16 @@ from statusgate.api.edge.problems import (
 from statusgate.api.method import MIB, Method
 from statusgate.api.uploads import Upload
 from statusgate.domain.errors import BadRequestData
+from statusgate.domain.ids import parse_instance_id
 from statusgate.domain.instance import Instance
 from statusgate.engines.registry import kind_of
-from statusgate.telemetry import meter
+from statusgate.telemetry import meter, operator_calls_total
 from statusgate.wire.fields import Given, names_of
 
-_OPERATOR = "operator"
+log = structlog.get_logger()
+_PARTNER_DOOR, _INSTANCES_DOOR = "partner", "instances"
+"""where the operator's token is taken; each has a budget of failures of its own"""
+_WITHOUT_TOKEN = 2
 _LONGEST_KEPT = 200
 _PLAIN_SEGMENTS = 3
 _QUERIES_KEPT = 256
@@ -66,28 +72,55 @@ class Gate:
         self._limits = RateLimits() if options.rate_profile == "green-api" else None
         services.instances.listen(self._instance_changed)
 
-    def admit(self, scope: dict[str, Any], id_text: str, token: str) -> Instance:
-        """Return the instance whose token this is; Refused 403, 401 or 429."""
-        found = self._instances.authenticate(id_text, token)
-        if isinstance(found, Instance):
-            return found
-        self._count_failure(scope, id_text)
-        unknown = found is Denied.INSTANCE
-        raise Refused(403, FORBIDDEN) if unknown else Refused(401, UNAUTHORIZED)
+    def admit(self, call: Call, method: Method) -> tuple[Instance, bytes]:
+        """Return whose call it is, and its query without a token; Refused 401, 403 or 429.
 
-    def admits_operator(self, scope: dict[str, Any], token: str) -> bool:
-        """Whether *token* is the operator's; Refused 429 after too many others."""
+        The operator's token opens every instance, as Bearer only (D42).
+        """
+        id_text = call.segments[0][len(INSTANCE) :]
+        token, query = token_of(call.scope, call.segments)
+        found = self._instances.authenticate(id_text, token)
+        if not isinstance(found, Instance):
+            found = self._for_operator(call, id_text, method) or found
+        if not isinstance(found, Instance):
+            self._count_failure(call.scope, id_text)
+            unknown = found is Denied.INSTANCE
+            raise Refused(403, FORBIDDEN) if unknown else Refused(401, UNAUTHORIZED)
+        self._check(method, found)
+        return found, query
+
+    def admits_operator(
+        self, scope: dict[str, Any], token: str, door: str = _PARTNER_DOOR
+    ) -> bool:
+        """Whether *token* is the operator's; Refused 429 after too many wrong ones."""
         address = self.addresses.of(scope)
-        wait = self._operator_failures.wait(address, _OPERATOR)
+        wait = self._operator_failures.wait(address, door)
         if wait:
             raise Refused(429, TOO_MANY, wait)
         if partner.is_admin(self._admin_token, token):
             return True
         if token:
-            self._operator_failures.fail(address, _OPERATOR)
+            self._operator_failures.fail(address, door)
         return False
 
-    def check(self, method: Method, instance: Instance) -> None:
+    def _for_operator(self, call: Call, id_text: str, method: Method) -> Instance | None:
+        """Return the instance if the operator asks for it; the call is counted and logged."""
+        bearer = None
+        if self._admin_token and len(call.segments) == _WITHOUT_TOKEN:
+            bearer = bearer_token(call.scope["headers"])
+        if not bearer or not self.admits_operator(call.scope, bearer, _INSTANCES_DOOR):
+            return None
+        instance_id = parse_instance_id(id_text)
+        instance = self._instances.find(instance_id) if instance_id is not None else None
+        if instance is None:
+            raise Refused(403, FORBIDDEN)
+        call.by_operator = True
+        operator_calls_total.labels(method.name).inc()
+        if method.verb != "GET" or method.changes:
+            log.info("operator.call", method=method.name, instance=instance.id)
+        return instance
+
+    def _check(self, method: Method, instance: Instance) -> None:
         """Refuse a method that the instance does not have, may not use, or uses too often."""
         if method.sandbox and not kind_of(instance).is_sandbox:
             raise Refused(404, NOT_FOUND)
@@ -239,10 +272,7 @@ class InstanceRoute(MethodRoute):
         """Return whose call it is, and the query without a token."""
         if self.method.changes and is_prefetch(call.scope["headers"]):
             raise Refused(403, FORBIDDEN)
-        token, query = token_of(call.scope, call.segments)
-        instance = self._gate.admit(call.scope, call.segments[0][len(INSTANCE) :], token)
-        self._gate.check(self.method, instance)
-        return instance, query
+        return self._gate.admit(call, self.method)
 
 
 class WaitingRoute(InstanceRoute):

@@ -8,7 +8,7 @@ import structlog
 from statusgate.api.answers import Answers, Call, Send
 from statusgate.api.context import Services
 from statusgate.api.edge.body import Receive
-from statusgate.api.edge.paths import INSTANCE, Scope, segments_of, token_of
+from statusgate.api.edge.paths import INSTANCE, Scope, segments_of
 from statusgate.api.edge.problems import (
     INTERNAL,
     NOT_FOUND,
@@ -20,7 +20,6 @@ from statusgate.api.edge.problems import (
 from statusgate.api.method import Method
 from statusgate.api.methods import METHODS
 from statusgate.api.routes import Gate
-from statusgate.domain.instance import Instance
 from statusgate.telemetry import Meter, meter
 
 log = structlog.get_logger()
@@ -52,7 +51,7 @@ class Sockets:
                     raise Refused(404, NOT_FOUND)  # noqa: TRY301 - all refusals go one way
                 if not ready:
                     raise Refused(503, UNAVAILABLE, RETRY_SECONDS)  # noqa: TRY301
-                instance = self._admit(call, method)
+                instance, _ = self._gate.admit(call, method)
                 counted.enter_context(self._gate.open_calls.one(instance.id, method.name))
             except Exception as error:  # noqa: BLE001 - answered or logged in there
                 await self._deny(call, meter, error, send)
@@ -69,12 +68,6 @@ class Sockets:
         if len(segments) in (2, 3) and segments[0].lower().startswith(INSTANCE):
             return self._methods.get(segments[1].lower(), (None, self._unknown))
         return None, self._unknown
-
-    def _admit(self, call: Call, method: Method) -> Instance:
-        token, _ = token_of(call.scope, call.segments)
-        instance = self._gate.admit(call.scope, call.segments[0][len(INSTANCE) :], token)
-        self._gate.check(method, instance)
-        return instance
 
     async def _deny(self, call: Call, meter: Meter, error: Exception, send: Send) -> None:
         refused = refusal(error)

@@ -156,9 +156,8 @@ async def running_gateway(
 
     *prepare* is called with what was built, before any of it runs.
     """
-    options = Settings(
-        database=database, data=str(folder), admin_token=ADMIN, port=0, **settings
-    )
+    settings.setdefault("admin_token", ADMIN)
+    options = Settings(database=database, data=str(folder), port=0, **settings)
     async with gateway(options, "https://status.example.org") as built:
         if prepare is not None:
             await prepare(built)
