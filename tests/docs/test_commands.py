@@ -19,6 +19,7 @@ PAGES = [
     "docs/how-to/post.md",
     "docs/how-to/audience.md",
     "docs/how-to/schedule.md",
+    "docs/how-to/report.md",
     "docs/how-to/sandbox.md",
 ]
 
