@@ -329,7 +329,7 @@ def _methods() -> tuple[Method, ...]:
             answer=contacts_wire.ContactInfoAnswer,
             rate=1,
             live=True,
-            about="A contact, and what WhatsApp tells of it.",
+            about="A contact, and what WhatsApp says about it.",
             section="7.4",
         ),
         Method(

@@ -19,7 +19,7 @@ _OPENING = re.compile(
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Where a file is within a body, and what is told of it."""
+    """Where a file is within a body, and what is declared about it."""
 
     start: int
     size: int
@@ -30,7 +30,7 @@ class Part(msgspec.Struct, frozen=True):
 def find_file(path: Path) -> Part | None:
     """The part ``file`` of a form, else its first part that is a file.
 
-    None if the body is no form; it is told by its bytes. The file is not read into memory.
+    None if the body is no form; its bytes decide. The file is not read into memory.
     """
     if path.stat().st_size == 0:
         return None

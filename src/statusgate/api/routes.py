@@ -293,7 +293,7 @@ class PartnerRoute(MethodRoute):
     """``/partner/{method}/{partnerToken}``"""
 
     async def answer(self, call: Call) -> bytes:
-        """A wrong token is told with HTTP 200 (contract 10)."""
+        """A wrong token is answered with HTTP 200 (contract 10)."""
         token, query = token_of(call.scope, call.segments)
         if not self._gate.admits_operator(call.scope, token):
             return partner.UNAUTHORIZED

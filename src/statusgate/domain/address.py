@@ -1,4 +1,4 @@
-"""Who somebody is: a phone number, a hidden number (LID), or both."""
+"""Who a person is: a phone number, a hidden number (LID), or both."""
 
 import re
 

@@ -80,7 +80,7 @@ def choose_named(
 
 
 def stranger(address: Address) -> KnownContact:
-    """Somebody of whom nothing is known."""
+    """A person of whom nothing is known."""
     return KnownContact(no=0, address=address, name="", contact_name="")
 
 

@@ -6,7 +6,7 @@ from statusgate.domain.address import Address
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an engine tells of a person; None leaves what is known as it is."""
+    """What an engine reports of a person; None leaves what is known as it is."""
 
     address: Address
     name: str | None = None

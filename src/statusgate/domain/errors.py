@@ -1,4 +1,4 @@
-"""Everything that can go wrong in a way the caller should hear of.
+"""Everything that can go wrong in a way the caller should know.
 
 One root; the edges (HTTP, command line) translate the classes in one table each.
 """

@@ -1,4 +1,4 @@
-"""What an engine tells: the events of the engine port, typed, in one union.
+"""What an engine reports: the events of the engine port, typed, in one union.
 
 They are msgspec structs with a tag, so that spools and process borders need no code of
 their own: ``msgspec.json.encode`` and a decoder of ``EngineEvent`` are enough.

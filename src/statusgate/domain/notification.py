@@ -1,4 +1,4 @@
-"""What clients are told of: queued notifications, attempts to push them, the event log."""
+"""What clients are notified of: queued notifications, attempts to push them, the event log."""
 
 from enum import StrEnum
 from typing import Final

@@ -65,7 +65,7 @@ class AudiencePrivacy(msgspec.Struct, frozen=True):
 
 
 class ContactInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What WhatsApp tells of a number when asked (a live query)."""
+    """What WhatsApp says of a number when asked (a live query)."""
 
     address: Address
     exists: bool

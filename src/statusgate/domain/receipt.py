@@ -1,6 +1,6 @@
 """The receipt lattice: pending < failed < sent < delivered < read.
 
-A recipient's row is two times, each the earliest told of its kind. Everything else follows,
+A recipient's row is two times, each the earliest reported of its kind. Everything else follows,
 so receipts may come in any order, repeated, or before their status (contract 3.1).
 """
 
@@ -97,7 +97,7 @@ class ReceiptChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Recipient(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a status as told to the world (contract 3.7)."""
+    """One row of a status as clients see it (contract 3.7)."""
 
     address: Address
     contact_name: str

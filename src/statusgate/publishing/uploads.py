@@ -161,7 +161,7 @@ class Uploads:
 
 
 def file_type(mimetype: str, name: str) -> tuple[str, str]:
-    """Return media type and extension of an upload, as declared; ``bin`` if nothing tells.
+    """Return media type and extension of an upload, as declared; ``bin`` if neither is.
 
     The type wins over the name. Neither is believed when the file is used.
     """

@@ -53,7 +53,7 @@ class Refused(Exception):
 
 
 class Disconnected(Exception):
-    """The client has gone; nobody hears an answer."""
+    """The client has gone; no answer can be sent."""
 
 
 def refusal(error: Exception) -> Refused | None:

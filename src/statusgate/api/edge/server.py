@@ -228,7 +228,7 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Capture none: ``should_exit`` is how it is told to stop."""
+        """Capture none: ``should_exit`` is how it is stopped."""
         yield
 
 
