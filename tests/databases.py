@@ -27,7 +27,8 @@ from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction, open_journal
 from statusgate.journal.migrate import migrate
 from statusgate.journal.postgres import PostgresSession
-from statusgate.journal.sqlite import Health, SqliteSession
+from statusgate.journal.session import Health
+from statusgate.journal.sqlite import SqliteSession
 from tests.factories import INSTANCE, NOON_MS
 
 T = TypeVar("T")

@@ -75,7 +75,9 @@ def test_wrong_usage_is_told(arguments: tuple[str, ...]) -> None:
 
 
 def test_an_unknown_instance_is_told(tmp_path: Path) -> None:
-    done = run("notifications", "list", "5", "--database", f"sqlite:///{tmp_path}/x.db")
+    database = ("--database", f"sqlite:///{tmp_path}/x.db")
+    assert run("migrate", *database).returncode == 0
+    done = run("notifications", "list", "5", *database)
     assert done.returncode == 1
     assert "no instance 5" in done.stderr
 
@@ -112,3 +114,12 @@ def test_a_table_is_not_cut_where_it_is_no_terminal(tmp_path: Path) -> None:
     assert made.returncode == 0, made.stderr
     listed = run("instance", "list", environment=where)
     assert name.strip() in listed.stdout
+
+
+def test_a_command_that_reads_makes_no_database(tmp_path: Path) -> None:
+    places = ("--database", f"sqlite:///{tmp_path}/x.db", "--data", f"{tmp_path}/data")
+    for words in (("notifications", "list", "5"), ("instance", "list")):
+        done = run(*words, *places)
+        assert done.returncode == 1
+        assert "there is no database" in done.stderr
+    assert list(tmp_path.iterdir()) == []

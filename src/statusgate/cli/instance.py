@@ -16,6 +16,7 @@ from statusgate.cli.options import (
     console,
     faults_reported,
     load,
+    on_journal,
     print_fields,
     settings_options,
 )
@@ -25,8 +26,8 @@ from statusgate.domain.ids import InstanceId, is_token
 from statusgate.domain.instance import EngineName, Instance
 from statusgate.engines.options import OptionValue, check_options
 from statusgate.engines.registry import ENGINES
-from statusgate.journal import open_journal
-from statusgate.server.folders import renew_server_key, server_key
+from statusgate.journal import Transaction, open_journal
+from statusgate.server.folders import make_parent, renew_server_key, server_key
 
 
 @click.group()
@@ -38,9 +39,13 @@ def instance() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _instances(config: Path | None, flags: dict[str, Any]) -> AsyncIterator[Instances]:
+async def _instances(
+    config: Path | None, flags: dict[str, Any], *, create: bool = False
+) -> AsyncIterator[Instances]:
     settings = load(config, **flags)
-    journal = open_journal(settings.database, exclusive=False)
+    if create:
+        make_parent(settings.database)
+    journal = open_journal(settings.database, exclusive=False, create=create)
     try:
         key = await server_key(settings.data_folder, journal)
         instances = Instances(journal, SystemClock(), key)
@@ -108,7 +113,7 @@ def create(
     options = _engine_options(engine, engine_options)
 
     async def work() -> dict[str, Any]:
-        async with _instances(config, flags) as instances:
+        async with _instances(config, flags, create=True) as instances:
             made, secret = await instances.create(
                 NewInstance(
                     name=name,
@@ -129,20 +134,15 @@ def create(
 @click.option("--json", "as_json", is_flag=True)
 def list_(config: Path | None, as_json: bool, **flags: Any) -> None:
     """List instances, oldest first. Tokens are never shown."""
-
-    async def work() -> list[dict[str, Any]]:
-        async with _instances(config, flags) as instances:
-            return [_fields(one) for one in instances.all()]
-
-    with faults_reported():
-        rows = asyncio.run(work())
-        if as_json:
-            click.echo(msgspec.json.encode(rows))
-            return
-        table = Table("id", "name", "engine", "state", "wid", "status methods")
-        for row in rows:
-            table.add_row(*(str(value) for value in row.values()))
-        console().print(table)
+    instances = on_journal(config, flags, lambda journal: journal.read(Transaction.instances))
+    rows = [_fields(one) for one in instances if one.deleted_ms is None]
+    if as_json:
+        click.echo(msgspec.json.encode(rows))
+        return
+    table = Table("id", "name", "engine", "state", "wid", "status methods")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    console().print(table)
 
 
 @instance.command("set")

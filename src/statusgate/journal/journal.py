@@ -1,17 +1,19 @@
 """The journal: asynchronous outside, threads with plain connections inside."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
-from .migrate import migrate
+from .migrate import Migratable, is_empty, migrate, require_current
 from .postgres import PostgresSession, check_server
-from .session import JournalRefused, Session
+from .server_lock import ServerLock
+from .session import Health, JournalRefused, Session
 from .sql import Dialect
-from .sqlite import FileLock, Health, SqliteSession, check_sqlite, create_private
+from .sqlite import FileLock, SqliteSession, check_sqlite, create_private
 from .transaction import Transaction
 from .work_queue import WorkQueue
 from .writer import MOST_TOGETHER, Readers, Writer
@@ -38,7 +40,7 @@ class Journal:
         readers: list[Session],
         *,
         health: Health | None = None,
-        lock: FileLock | None = None,
+        lock: FileLock | ServerLock | None = None,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
         """*admit* is asked before each write for an instance; it raises if there is no room."""
@@ -116,14 +118,16 @@ def open_journal(
     url: str,
     *,
     exclusive: bool = True,
+    create: bool = False,
     vfs: str | None = None,
     admit: Callable[[], None] = lambda: None,
 ) -> Journal:
-    """Open the record and bring its schema up to date; blocks for a moment.
+    """Open the journal; blocks for a moment.
 
     *url* is ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``sqlite:///:memory:``
-    or ``postgresql://…``. *exclusive*: this process serves; for SQLite a second one is
-    refused, and one that only visits (``exclusive=False``) leaves checkpoints to the server.
+    or ``postgresql://…``. *exclusive*: this process serves, which a second one is refused, and
+    brings the schema up to date. A process that does not serve leaves the schema and the
+    checkpoints to the server; with *create*, it makes the tables of an empty database.
     *vfs* names an apsw VFS (tests of disk faults). *admit* is asked before each write for an
     instance, and raises if there is no room.
 
@@ -131,11 +135,10 @@ def open_journal(
     cannot be reached.
     """
     if url.startswith(("postgresql://", "postgres://")):
-        return _open_postgres(url, admit)
+        return _open_postgres(url, exclusive=exclusive, create=create, admit=admit)
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        return _open_sqlite(
-            url.removeprefix("sqlite:///"), exclusive=exclusive, vfs=vfs, admit=admit
-        )
+        path = url.removeprefix("sqlite:///")
+        return _open_sqlite(path, exclusive=exclusive, create=create, vfs=vfs, admit=admit)
     raise JournalRefused(f"not a database address: {url.partition(':')[0]}:…")
 
 
@@ -161,8 +164,15 @@ def _migrate_alone(session: SqliteSession | PostgresSession, dialect: Dialect) -
         session.close()
 
 
+def _prepare(session: Migratable, dialect: Dialect, *, exclusive: bool, create: bool) -> None:
+    if exclusive or (create and is_empty(session, dialect)):
+        migrate(session, dialect)
+    else:
+        require_current(session, dialect)
+
+
 def _open_sqlite(
-    path: str, *, exclusive: bool, vfs: str | None, admit: Callable[[], None]
+    path: str, *, exclusive: bool, create: bool, vfs: str | None, admit: Callable[[], None]
 ) -> Journal:
     check_sqlite()
     health = Health()
@@ -173,10 +183,13 @@ def _open_sqlite(
     lock = FileLock(path) if exclusive else None
     sessions: list[SqliteSession] = []
     try:
-        create_private(path)
+        if exclusive or create:
+            create_private(path)
+        else:
+            _require_file(path)
         writer = SqliteSession(path, health, checkpoints=exclusive, vfs=vfs)
         sessions.append(writer)
-        migrate(writer, "sqlite")
+        _prepare(writer, "sqlite", exclusive=exclusive, create=create)
         for _ in range(READERS):
             sessions.append(SqliteSession(path, health, read_only=True, vfs=vfs))
     except JournalUnavailable as error:
@@ -188,22 +201,36 @@ def _open_sqlite(
     return Journal([writer], [*sessions[1:]], health=health, lock=lock, admit=admit)
 
 
-def _give_up(sessions: list[SqliteSession], lock: FileLock | None) -> None:
+def _require_file(path: str) -> None:
+    if not os.path.exists(path):
+        raise JournalRefused("there is no database: the first 'statusgate serve' makes it")
+
+
+def _give_up(sessions: list[SqliteSession], lock: FileLock | ServerLock | None) -> None:
     for session in sessions:
         session.close()
     if lock is not None:
         lock.release()
 
 
-def _open_postgres(url: str, admit: Callable[[], None]) -> Journal:
+def _open_postgres(
+    url: str, *, exclusive: bool, create: bool, admit: Callable[[], None]
+) -> Journal:
+    health = Health()
+    lock = ServerLock(url, health) if exclusive else None
     first = PostgresSession(url)
     try:
         check_server(first)
-        migrate(first, "postgres")
+        _prepare(first, "postgres", exclusive=exclusive, create=create)
+    except BaseException:
+        _give_up([], lock)
+        raise
     finally:
         first.close()
     return Journal(
-        [PostgresSession(url) for _ in range(1 + POSTGRES_WRITERS)],
-        [PostgresSession(url, read_only=True) for _ in range(READERS)],
+        [PostgresSession(url, health=health) for _ in range(1 + POSTGRES_WRITERS)],
+        [PostgresSession(url, health=health, read_only=True) for _ in range(READERS)],
+        health=health,
+        lock=lock,
         admit=admit,
     )

@@ -27,6 +27,12 @@ _ALONE: dict[Dialect, str] = {
     "postgres": "SELECT pg_advisory_xact_lock(7394021)",
 }
 
+_FIND_TABLE: dict[Dialect, str] = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE name = 'migrations'",
+    "postgres": "SELECT tablename FROM pg_tables"
+    " WHERE tablename = 'migrations' AND schemaname = current_schema()",
+}
+
 
 class Migratable(Protocol):
     """A session that can run scripts."""
@@ -64,6 +70,30 @@ def migrate(
     """
     known = migrations() if known is None else known
     return list(iter(lambda: _apply_next(session, dialect, known), None))
+
+
+def is_empty(session: Migratable, dialect: Dialect) -> bool:
+    """Whether a database has no journal in it yet."""
+    session.begin()
+    found = session.run_script(_FIND_TABLE[dialect])
+    session.rollback()
+    return not found
+
+
+def require_current(session: Migratable, dialect: Dialect) -> None:
+    """Raise JournalRefused unless this code works with the schema as it is."""
+    if is_empty(session, dialect):
+        raise JournalRefused("there is no journal yet: the first 'statusgate serve' makes it")
+    session.begin()
+    applied = dict(session.run_script("SELECT number, works_with FROM migrations"))
+    session.rollback()
+    known = {migration.number for migration in migrations()}
+    _refuse_newer(applied, known)
+    if known - applied.keys():
+        raise JournalRefused(
+            f"the database is older than statusgate {__version__}:"
+            " 'statusgate migrate' or a start of the server brings it up to date"
+        )
 
 
 def _apply_next(session: Migratable, dialect: Dialect, known: list[Migration]) -> str | None:

@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from statusgate.domain.errors import JournalFull, JournalUnavailable
+from statusgate.domain.errors import JournalBroken, JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
 from .rows import row_type
-from .session import Collision, InDoubt, JournalRefused, Lost, Value, bound
+from .session import Collision, Health, InDoubt, JournalRefused, Lost, Value, bound
 from .sql import statements
 
 REST_SECONDS = 0.5
@@ -25,7 +25,6 @@ _OPTIONS: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "application_name": "statusgate",
 }
 _STATEMENTS = statements("postgres")
 
@@ -33,8 +32,17 @@ _STATEMENTS = statements("postgres")
 class PostgresSession:
     """One connection, opened when needed; see ``session.Session``."""
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        read_only: bool = False,
+        health: Health | None = None,
+        application_name: str = "statusgate",
+    ) -> None:
         self._url = url
+        self._health = health or Health()
+        self._application_name = application_name
         self._read_only = read_only
         self._db: psycopg.Connection[Any] | None = None
         self._rest_until = 0.0
@@ -58,6 +66,8 @@ class PostgresSession:
             self._locked.add(instance_id)
 
     def begin(self) -> None:
+        if self._health.fault:
+            raise JournalBroken(self._health.fault)
         self._locked.clear()
         self._connect()
 
@@ -130,7 +140,9 @@ class PostgresSession:
         if time.monotonic() < self._rest_until:
             raise JournalUnavailable("the database cannot be reached")
         try:
-            self._db = psycopg.connect(self._url, **_OPTIONS)
+            self._db = psycopg.connect(
+                self._url, application_name=self._application_name, **_OPTIONS
+            )
             self._db.read_only = self._read_only
             if self._read_only:
                 self._db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

@@ -17,6 +17,14 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LARGEST = 2**63 - 1
 
 
+class Health:
+    """Shared by the connections of a journal: a fatal fault of one ends them all."""
+
+    def __init__(self) -> None:
+        self.fault = ""
+        """what ended it; ``""``: nothing"""
+
+
 class JournalRefused(JournalUnavailable):
     """The record must not be opened as it is: unsafe, too new, or in use."""
 

@@ -15,7 +15,7 @@ from statusgate.domain.errors import JournalBroken, JournalFull, JournalUnavaila
 from statusgate.domain.ids import InstanceId
 
 from .rows import row_type
-from .session import JournalRefused, Value, bound
+from .session import Health, JournalRefused, Value, bound
 from .sql import statements
 
 OLDEST_SQLITE = (3, 51, 3)
@@ -37,27 +37,6 @@ _AT_ONCE: dict[str, msgspec.json.Decoder[Any]] = {
 }
 _ROWS: dict[str, type[Any]] = {}
 """classes of rows by statement, once it has returned one"""
-
-
-class Health:
-    """Shared by the connections of one file: a single I/O error ends them all."""
-
-    def __init__(self) -> None:
-        self.fault = ""
-        """what ended it; ``""``: nothing"""
-
-    def translated(self, error: apsw.Error) -> Exception:
-        """Return what an error of SQLite means to the callers; remembers a fatal one."""
-        if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
-            self.fault = f"the database file failed: {error}"
-            return JournalBroken(self.fault)
-        if isinstance(error, apsw.FullError):
-            return JournalFull("no room left to write")
-        if isinstance(error, apsw.ReadOnlyError):
-            return JournalFull("the database file cannot be written")
-        if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.CantOpenError):
-            return JournalUnavailable(f"the database file is not available: {error}")
-        return error
 
 
 class SqliteSession:
@@ -128,7 +107,7 @@ class SqliteSession:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
         except apsw.Error as error:
-            self._health.translated(error)
+            translated(error, self._health)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -146,13 +125,13 @@ class SqliteSession:
             else:
                 self._restart_wal()
         except apsw.Error as error:
-            self._health.translated(error)
+            translated(error, self._health)
 
     def close(self) -> None:
         try:
             self._db.close()
         except apsw.Error as error:
-            self._health.translated(error)
+            translated(error, self._health)
 
     def _prepare_to_write(self, path: str) -> None:
         """Set what the promises rest on, and read it back."""
@@ -185,6 +164,20 @@ class SqliteSession:
             self._db.set_busy_timeout(BUSY_MS)
 
 
+def translated(error: apsw.Error, health: Health) -> Exception:
+    """Return what an error of SQLite means to the callers; a fatal one is remembered."""
+    if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
+        health.fault = f"the database file failed: {error}"
+        return JournalBroken(health.fault)
+    if isinstance(error, apsw.FullError):
+        return JournalFull("no room left to write")
+    if isinstance(error, apsw.ReadOnlyError):
+        return JournalFull("the database file cannot be written")
+    if isinstance(error, apsw.BusyError | apsw.LockedError | apsw.CantOpenError):
+        return JournalUnavailable(f"the database file is not available: {error}")
+    return error
+
+
 class Translated:
     """A context in which errors of SQLite become the journal's."""
 
@@ -201,9 +194,9 @@ class Translated:
         trace: TracebackType | None,
     ) -> None:
         if isinstance(error, apsw.Error):
-            translated = self._health.translated(error)
-            if translated is not error:
-                raise translated from error
+            meant = translated(error, self._health)
+            if meant is not error:
+                raise meant from error
 
 
 class FileLock:

@@ -36,6 +36,13 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def make_parent(database: str) -> None:
+    """Make the folder of a database that is a file."""
+    path = database.removeprefix("sqlite:///")
+    if path not in (database, "", ":memory:"):
+        private_folder(Path(path).parent)
+
+
 async def server_key(data: Path, journal: Journal) -> bytes:
     """The 32 bytes that key the digests of tokens; made at the first start.
 

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -46,7 +45,13 @@ from statusgate.publishing.reports import Reports
 from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
 from statusgate.publishing.uploads import UploadLimits, Uploads
-from statusgate.server.folders import StartError, private_folder, remove_folder, server_key
+from statusgate.server.folders import (
+    StartError,
+    make_parent,
+    private_folder,
+    remove_folder,
+    server_key,
+)
 from statusgate.server.roles import Role
 from statusgate.settings import Settings
 from statusgate.upkeep.retention import Retention
@@ -83,7 +88,7 @@ class Gateway(msgspec.Struct, kw_only=True):
 async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]:
     """Build everything over an open journal; close it at the end."""
     data = private_folder(settings.data_folder)
-    _make_parent(settings.database)
+    make_parent(settings.database)
     clock = SystemClock()
     space = SpaceGuard(clock, lambda: shutil.disk_usage(data).free, settings.min_free_mb * _MIB)
     try:
@@ -112,12 +117,6 @@ async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]
             await built.thumbnailer.close()
             await built.converter.close()
         await journal.close()
-
-
-def _make_parent(database: str) -> None:
-    path = database.removeprefix("sqlite:///")
-    if path not in (database, "", ":memory:"):
-        private_folder(Path(path).parent)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from statusgate.domain.errors import JournalBroken, JournalFull
 from statusgate.journal import Journal, JournalRefused, Transaction, open_journal
 from statusgate.journal import sqlite as sqlite_module
 from statusgate.journal.migrate import migrate
-from statusgate.journal.sqlite import Health, SqliteSession
+from statusgate.journal.session import Health
+from statusgate.journal.sqlite import SqliteSession
 from tests.databases import new_instance, record_in, transaction
 from tests.factories import INSTANCE, new_status
 from tests.faulty_disk import Disk, Entry, Kind, cut, disk

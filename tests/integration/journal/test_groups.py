@@ -10,7 +10,8 @@ from statusgate.domain.errors import InvalidRequest
 from statusgate.journal import Transaction
 from statusgate.journal import writer as writer_module
 from statusgate.journal.postgres import PostgresSession
-from statusgate.journal.sqlite import Health, SqliteSession
+from statusgate.journal.session import Health
+from statusgate.journal.sqlite import SqliteSession
 from statusgate.journal.work_queue import WorkQueue
 from statusgate.journal.writer import Writer
 from tests.databases import new_instance, record_in, transaction

@@ -9,8 +9,9 @@ import pytest
 from statusgate.journal import JournalRefused, open_journal
 from statusgate.journal.migrate import Migration, migrate, migrations
 from statusgate.journal.postgres import PostgresSession
+from statusgate.journal.session import Health
 from statusgate.journal.sql import Dialect
-from statusgate.journal.sqlite import Health, SqliteSession
+from statusgate.journal.sqlite import SqliteSession
 from statusgate.journal.transaction import Transaction
 from tests.databases import fresh_schema, new_instance, transaction
 from tests.factories import INSTANCE, new_status

@@ -132,7 +132,7 @@ def test_a_server_that_is_gone_is_reported_at_once_after_the_first_try() -> None
 
 
 async def test_a_deadlock_is_settled_by_running_again(url: str, served: Journal) -> None:
-    second = open_journal(url)
+    second = open_journal(url, exclusive=False)
     ids = [InstanceId(10), InstanceId(14)]  # the same writer of each journal serves both
     for number in ids:
         await served.write(None, lambda tx, no=number: tx.create_instance(new_instance(id=no)))  # type: ignore[misc]
@@ -174,7 +174,7 @@ def test_a_deadlock_is_known_as_a_collision(url: str) -> None:
 async def test_two_connections_may_record_receipts_of_one_instance(
     url: str, served: Journal
 ) -> None:
-    other = open_journal(url)
+    other = open_journal(url, exclusive=False)
 
     def post(tx: Transaction) -> None:
         tx.record_status(INSTANCE, new_status(1, author=None, wire_id="W"))
@@ -205,7 +205,7 @@ async def test_two_connections_may_record_receipts_of_one_instance(
 
 async def test_versions_appear_in_their_order(url: str, served: Journal) -> None:
     """Who polls by version misses no change, however many nodes save at once."""
-    other = open_journal(url)
+    other = open_journal(url, exclusive=False)
     seen: dict[int, int] = {}
     latest = 0
     saving = asyncio.gather(

@@ -121,7 +121,11 @@ def test_the_commands_say_the_same_and_renew_the_key(tmp_path: Path) -> None:
 
     assert run("create", "--engine", "simulated", "--id", "1101000001")[0] == 0
     (tmp_path / "server.key").unlink()
-    for command in (("list",), ("rotate-token", "1101000001"), ("create",)):
+    for command in (
+        ("set", "1101000001", "--name", "A"),
+        ("rotate-token", "1101000001"),
+        ("create",),
+    ):
         code, text = run(*command)
         assert code == 1
         assert len(text.splitlines()) == 1
