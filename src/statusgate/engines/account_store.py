@@ -143,15 +143,18 @@ class AccountStore:
 
     def read(self, after: int) -> Iterator[tuple[int, bytes]]:
         """Yield the records whose number is above *after*, in order, then end."""
-        query = "SELECT seq, payload FROM spool WHERE seq > ? ORDER BY seq LIMIT 1"
-        while found := self.run(query, after):
+        while found := self._next(after):
             yield found[0]
             after = found[0][0]
 
     def wait(self, after: int, timeout: float) -> bool:
-        """Wait until there is a record above *after*, at most *timeout* seconds."""
+        """Wait until there is a record above *after*, at most *timeout* seconds.
+
+        False if there is none, or the store was closed.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: self._last > after or self._closed, timeout)
+            self._changed.wait_for(lambda: self._last > after or self._closed, timeout)
+            return self._last > after and not self._closed
 
     def confirm(self, seq: int) -> None:
         """Everything up to *seq* is journaled; it is removed in time.
@@ -191,7 +194,7 @@ class AccountStore:
     def put_aside(self, raw: bytes, reason: str) -> None:
         """Keep input that could not be handled, for a developer; bounded, never raises."""
         self.poisoned += 1
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             self.run(
                 "INSERT INTO poison SELECT ?, ?, ?"
                 " WHERE (SELECT ifnull(sum(length(raw)), 0) FROM poison) + ? <= ?",
@@ -273,6 +276,12 @@ class AccountStore:
                 raise
             return database
 
+    def _next(self, after: int) -> list[tuple[int, bytes]]:
+        """The record that follows *after*, if there is one and the store is open."""
+        query = "SELECT seq, payload FROM spool WHERE seq > ? ORDER BY seq LIMIT 1"
+        with self._changed:
+            return [] if self._closed else self.run(query, after)
+
     def _check_usable(self) -> None:
         if self._closed:
             raise ValueError("the account's store is closed")
@@ -289,6 +298,8 @@ class AccountStore:
         """Errors of SQLite leave it as OSError; after some nothing is promised any more."""
         try:
             yield
+        except apsw.ConnectionClosedError:
+            raise ValueError("the account's store is closed") from None
         except apsw.FullError as error:
             raise StoreFull("the disk of the account is full") from error
         except (apsw.BusyError, apsw.LockedError, BlockingIOError) as error:

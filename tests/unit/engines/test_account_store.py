@@ -445,3 +445,31 @@ def test_an_older_versions_worker_that_still_runs_is_waited_for(tmp_path: Path) 
     store = opened(tmp_path)
     assert list(store.read(0)) == [(1, b"one")]
     store.close()
+
+
+def test_closing_ends_whoever_waits_or_reads_quietly(tmp_path: Path) -> None:
+    for number in range(20):
+        store = opened(tmp_path / str(number))
+        store.append(b"one")
+        faults: list[BaseException] = []
+
+        def follow(store: AccountStore = store, faults: list[BaseException] = faults) -> None:
+            after = 0
+            try:
+                while store.wait(after, 5):
+                    for seq, _ in store.read(after):
+                        after = seq
+            except BaseException as error:  # noqa: BLE001 - the test looks at it
+                faults.append(error)
+
+        thread = threading.Thread(target=follow)
+        thread.start()
+        if number % 2:
+            time.sleep(0.01)
+        store.close()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert faults == []
+        assert list(store.read(0)) == []
+        with pytest.raises(ValueError, match="closed"):
+            store.run("SELECT 1")
