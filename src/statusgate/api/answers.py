@@ -41,7 +41,7 @@ class Call:
         self.body = body
         """None: the request announces none"""
         self.by_operator = False
-        """the operator's token opened somebody's instance (D42)"""
+        """the admin token opened the instance (D42)"""
         self.started = False
         """the answer is under way: no other can be given"""
 

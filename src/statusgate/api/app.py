@@ -107,13 +107,13 @@ class Api:
             code = await route.respond(call, send)
         except Disconnected:
             code = _GONE
-        except Exception as error:  # noqa: BLE001 - logged in there unless it is the caller's
+        except Exception as error:  # noqa: BLE001 - _refuse answers or logs it
             code = await self._refuse(call, route, error, send)
         noted = route.meter if route else self._unknown
         seconds = time.perf_counter() - began
         noted.note(code, seconds)
         if self._options.access_log:
-            self._tell(call, noted.label, code, seconds)
+            self._log(call, noted.label, code, seconds)
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -139,7 +139,7 @@ class Api:
     async def _refuse(
         self, call: Call, route: Route | None, error: Exception, send: Send
     ) -> int:
-        """Answer an error; what is nobody's but ours is logged and shown as 500."""
+        """Answer an error; a fault of ours is logged and shown as 500."""
         request_id = self._answers.new_id()
         refused = refusal(error)
         if refused is None or call.started:
@@ -152,7 +152,7 @@ class Api:
             await send_answer(call, send, refused.code, headers, body, drained)
         return refused.code
 
-    def _tell(self, call: Call, label: str, code: int, seconds: float) -> None:
+    def _log(self, call: Call, label: str, code: int, seconds: float) -> None:
         """One line a request: the route's name, never its path."""
         log.info(
             "request",
@@ -172,8 +172,7 @@ def _kind_of_route(method: Method, gate: Gate) -> type[InstanceRoute]:
 
 
 def _missing(segments: list[str]) -> Refused:
-    """Return the 404 for a path without route; nobody shall look for a mistake in it where a
-    method is left out on purpose."""
+    """Return the 404 for a path without route, which says where a method is out of scope."""
     is_method = len(segments) > 1 and segments[0].lower().startswith(INSTANCE)
     left_out = is_method and segments[1].lower() in _LEFT_OUT
     return Refused(404, NOT_OFFERED if left_out else NOT_FOUND)

@@ -49,7 +49,7 @@ class FailureBudget:
 
 
 class ClientAddress:
-    """Tells where a request came from; only trusted proxies may speak for somebody else."""
+    """Finds the address a request came from; only trusted proxies may name another."""
 
     def __init__(self, trusted: str) -> None:
         """*trusted*: addresses or CIDR ranges, comma-separated. Raises ValueError."""
@@ -77,9 +77,9 @@ class ClientAddress:
 
     def _forwarded(self, peer: str, headers: Headers) -> str:
         """The nearest address in X-Forwarded-For that is not a proxy of ours."""
-        told = b",".join(value for name, value in headers if name == b"x-forwarded-for")
+        forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")
         nearest = peer
-        for part in reversed(told.decode("latin-1").split(",")):
+        for part in reversed(forwarded.decode("latin-1").split(",")):
             nearest = part.strip()
             if not self.is_trusted(nearest):
                 break

@@ -22,19 +22,19 @@ async def scan_qr_code(
     services: Services, instance: Instance, receive: Receive, send: Send
 ) -> None:
     """Send codes until one frame ends it or the client has gone."""
-    telling = asyncio.create_task(_tell(services, instance, send))
+    sending = asyncio.create_task(_send_codes(services, instance, send))
     leaving = asyncio.create_task(_until_gone(receive))
     try:
-        await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if telling.done():
-            telling.result()
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if sending.done():
+            sending.result()
     finally:
-        telling.cancel()
+        sending.cancel()
         leaving.cancel()
-        await asyncio.gather(telling, leaving, return_exceptions=True)
+        await asyncio.gather(sending, leaving, return_exceptions=True)
 
 
-async def _tell(services: Services, instance: Instance, send: Send) -> None:
+async def _send_codes(services: Services, instance: Instance, send: Send) -> None:
     engine = services.accounts.engine(instance.id)
     try:
         if engine is None:

@@ -63,7 +63,7 @@ def _parts(body: mmap.mmap, boundary: bytes, start: int) -> list[tuple[str, Part
 
 
 def _part(head: bytes, start: int, size: int) -> tuple[str, Part]:
-    told = BytesHeaderParser().parsebytes(head + b"\r\n\r\n")
-    field = told.get_param("name", "", "content-disposition")
-    mimetype = str(told.get("content-type", ""))
-    return str(field), Part(start, size, unquote(told.get_filename("") or ""), mimetype)
+    headers = BytesHeaderParser().parsebytes(head + b"\r\n\r\n")
+    field = headers.get_param("name", "", "content-disposition")
+    mimetype = str(headers.get("content-type", ""))
+    return str(field), Part(start, size, unquote(headers.get_filename("") or ""), mimetype)

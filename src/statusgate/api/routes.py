@@ -131,8 +131,8 @@ class Gate:
             if wait:
                 raise Refused(429, TOO_MANY, wait)
 
-    def _count_failure(self, scope: dict[str, Any], whom: str) -> None:
-        wait = self._failures.fail(self.addresses.of(scope), whom)
+    def _count_failure(self, scope: dict[str, Any], budget: str) -> None:
+        wait = self._failures.fail(self.addresses.of(scope), budget)
         if wait:
             raise Refused(429, TOO_MANY, wait)
 
@@ -237,17 +237,17 @@ class MethodRoute(BodyRoute):
         asked = parameters(query_pairs(query))
         if self._names <= asked.keys():
             return asked
-        told = self._whole(json_from(await self._body(call)))
-        if not isinstance(told, dict):
+        body = self._whole(json_from(await self._body(call)))
+        if not isinstance(body, dict):
             raise BadRequestData("not an object")
-        return {**told, **asked}
+        return {**body, **asked}
 
-    def _whole(self, told: Any) -> Any:
+    def _whole(self, body: Any) -> Any:
         """A body; a bare integer stands for the parameter that it may mean."""
-        if not self.method.bare_integer or isinstance(told, dict):
-            return told
-        if isinstance(told, int) and not isinstance(told, bool):
-            return {self.method.bare_integer: told}
+        if not self.method.bare_integer or isinstance(body, dict):
+            return body
+        if isinstance(body, int) and not isinstance(body, bool):
+            return {self.method.bare_integer: body}
         raise BadRequestData("not an object")
 
     async def _body(self, call: Call) -> bytes:

@@ -53,7 +53,7 @@ class Sockets:
                     raise Refused(503, UNAVAILABLE, RETRY_SECONDS)  # noqa: TRY301
                 instance, _ = self._gate.admit(call, method)
                 counted.enter_context(self._gate.open_calls.one(instance.id, method.name))
-            except Exception as error:  # noqa: BLE001 - answered or logged in there
+            except Exception as error:  # noqa: BLE001 - _deny answers or logs it
                 await self._deny(call, meter, error, send)
                 return
             meter.note(_SWITCHED, 0.0)

@@ -32,9 +32,9 @@ class Upload:
     def __init__(
         self, headers: Iterable[tuple[bytes, bytes]], body: Body | None, limit: int
     ) -> None:
-        told = dict(headers)
-        self.mimetype = _plain(told.get(b"content-type", b"").decode("latin-1"))
-        self.name = unquote(told.get(b"ga-filename", b"").decode("utf-8", "replace"))
+        known = dict(headers)
+        self.mimetype = _plain(known.get(b"content-type", b"").decode("latin-1"))
+        self.name = unquote(known.get(b"ga-filename", b"").decode("utf-8", "replace"))
         self._body = body
         self._limit = limit
 

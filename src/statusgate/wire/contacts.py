@@ -19,7 +19,7 @@ class ContactItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class ContactInfoAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A contact and what WhatsApp tells of it."""
+    """A contact, and what WhatsApp knows about it."""
 
     avatar: str
     name: str

@@ -24,7 +24,7 @@ class ErrorBody(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class PartnerProblem(msgspec.Struct, frozen=True):
-    """How the partner API tells a wrong token or an unknown instance: with HTTP 200 (10)."""
+    """The partner API's answer, with HTTP 200, to a wrong token or an unknown instance (10)."""
 
     code: int
     description: str

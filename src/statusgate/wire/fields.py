@@ -240,10 +240,10 @@ def printable(longest: int) -> Read:
     within = text(longest)
 
     def read(name: str, value: object) -> str:
-        told: str = within(name, value)
-        if _PRINTABLE.fullmatch(told) is None:
+        given: str = within(name, value)
+        if _PRINTABLE.fullmatch(given) is None:
             fail(name, "must contain only printable characters")
-        return told
+        return given
 
     return read
 

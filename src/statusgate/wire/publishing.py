@@ -23,31 +23,31 @@ _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 def _message(name: str, value: object) -> str:
     """1-500 code points; only white space counts as empty."""
-    told: str = fields.text(MAX_TEXT)(name, value)
-    if not told.strip():
+    given: str = fields.text(MAX_TEXT)(name, value)
+    if not given.strip():
         fields.fail(name, "is not allowed to be empty")
-    return told
+    return given
 
 
 def _url(name: str, value: object) -> str:
-    told: str = fields.text(LONGEST)(name, value)
-    if fault := url_fault(told):
+    given: str = fields.text(LONGEST)(name, value)
+    if fault := url_fault(given):
         fields.fail(name, fault)
-    return told.partition("#")[0]
+    return given.partition("#")[0]
 
 
 def _file_name(name: str, value: object) -> str:
-    told: str = fields.text(MAX_FILE_NAME)(name, value)
-    if not _extension(told):
+    given: str = fields.text(MAX_FILE_NAME)(name, value)
+    if not _extension(given):
         fields.fail(name, "must include a file extension")
-    return told
+    return given
 
 
 def _media_name(name: str, value: object) -> str:
-    told = _file_name(name, value)
-    if _extension(told) not in extensions("image", "video"):
+    given = _file_name(name, value)
+    if _extension(given) not in extensions("image", "video"):
         fields.fail(name, "must have an image or video extension")
-    return told
+    return given
 
 
 def colour(name: str, value: object) -> str:

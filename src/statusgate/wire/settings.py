@@ -97,8 +97,8 @@ def read_settings(given: Given) -> dict[str, Any]:
     Raises InvalidRequest for the first bad value; keys that cannot be written are ignored.
     """
     change = _read(given)
-    told = {field.name: getattr(change, field.name) for field in _FIELDS}
-    return {name: value for name, value in told.items() if value is not msgspec.UNSET}
+    changed = {field.name: getattr(change, field.name) for field in _FIELDS}
+    return {name: value for name, value in changed.items() if value is not msgspec.UNSET}
 
 
 def read_settings_change(given: Given) -> dict[str, Any]:
