@@ -93,8 +93,13 @@ class Journal:
 
     @property
     def healthy(self) -> bool:
-        """False once a disk or server fault makes further answers unsafe."""
+        """False once a fault makes further answers unsafe."""
         return not self._health.fault
+
+    @property
+    def fault(self) -> str:
+        """What makes them unsafe; ``""``: nothing."""
+        return self._health.fault
 
     def _queue_of(self, instance_id: InstanceId | None) -> WorkQueue:
         others = len(self._queues) - 1

@@ -141,7 +141,7 @@ class _Running:
     async def _watch_health(self) -> None:
         while self._built.journal.healthy:
             await asyncio.sleep(_HEALTH_SECONDS)
-        log.error("journal.broken", action="exit; the record recovers at the next start")
+        log.error("journal.broken", reason=self._built.journal.fault, action="exit")
         self._exit_code = EXIT_BROKEN
         self._stopped.set()
 

@@ -92,6 +92,7 @@ async def test_a_server_whose_lock_another_took_writes_no_more(
             row = other.execute(server_lock.TAKE_SQL).fetchone()
             taken = row is not None and row[0]
         await eventually(lambda: not served.healthy)
+        assert served.fault == "the database is served by another process"
         with pytest.raises(JournalBroken, match="served by another process"):
             await served.write(INSTANCE, lambda tx: tx.record_status(INSTANCE, new_status(1)))
     await served.close()
