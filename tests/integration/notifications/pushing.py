@@ -89,8 +89,10 @@ class World:
             look_seconds=1800.0,
         )
         self._running: asyncio.Task[None] | None = None
+        self._added: list[InstanceId] = []
 
     async def add(self, instance_id: InstanceId = INSTANCE, url: str = URL) -> None:
+        self._added.append(instance_id)
         wanted = new_instance(id=instance_id)
         await self.journal.write(instance_id, lambda tx: tx.create_instance(wanted))
         await self.instances.refresh()
@@ -133,9 +135,11 @@ class World:
     async def settle(self) -> None:
         """Wait until nothing goes on by itself."""
         quiet = 0
-        while quiet < 3:
+        while quiet < 5:
             before = (len(self.sender.sent), len(pushes()))
             await self.journal.read(lambda tx: tx.backlogs())
+            for instance_id in self._added:  # after the writes that wait for it
+                await self.journal.write(instance_id, lambda tx: None)
             await asyncio.sleep(0.002)
             after = (len(self.sender.sent), len(pushes()))
             quiet = quiet + 1 if before == after else 0
