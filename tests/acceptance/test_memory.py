@@ -51,7 +51,8 @@ def resident_mb(pid: int) -> float:
 @pytest.mark.soak
 @pytest.mark.timeout(3 * SECONDS + 300)
 def test_an_hour_of_traffic_on_fifty_accounts_does_not_grow_the_process(tmp_path: Path) -> None:
-    """The memory of recent statuses is full early, so that what follows must leave again."""
+    """The memory of recent statuses is full early; what grows then are the database's caches,
+    16 MB for each of four connections."""
     with ServerProcess(tmp_path, STATUSGATE_RECENT_MEMORY_MB="8") as server:
         accounts = [server.create_instance() for _ in range(ACCOUNTS)]
         for account in accounts:
