@@ -152,15 +152,6 @@ async def test_the_same_code_is_told_again_while_it_is_valid(
         assert first == second
 
 
-async def test_asking_for_the_code_again_and_again_does_not_disturb_linking(
-    fake: FakeWhatsApp, tmp_path: Path
-) -> None:
-    async with account(fake, tmp_path, strangers(1)[0], paired=False) as mine:
-        while not mine.all_of(QrCode):
-            await asyncio.gather(*(mine.engine.begin_linking() for _ in range(8)))
-        await mine.pair()
-
-
 async def test_pairing_by_code(fake: FakeWhatsApp, tmp_path: Path) -> None:
     me = strangers(1)[0]
     async with account(fake, tmp_path, me, paired=False) as mine:
