@@ -178,8 +178,10 @@ class _Recording:
         if isinstance(event, GapClosed):
             self._tx.close_gap(self._instance.id, event.wire_id, event.author)
             return
-        self._tx.record_gap(self._instance.id, event.wire_id, event.author, event.at_ms)
-        self._changes.gaps += 1
+        is_new = self._tx.record_gap(
+            self._instance.id, event.wire_id, event.author, event.at_ms
+        )
+        self._changes.gaps += is_new
 
     def _contacts(self, event: ContactsChanged) -> None:
         changed = self._tx.record_contacts(self._instance.id, event.contacts)

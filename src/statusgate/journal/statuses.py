@@ -147,23 +147,25 @@ class Statuses(Receipts):
 
     def record_gap(
         self, instance_id: InstanceId, wire_id: str, author: Address, at_ms: int
-    ) -> None:
-        """Record a status that could not be decrypted."""
+    ) -> bool:
+        """Record a status that could not be decrypted; False if it is known already."""
         author_no = self._author_no(instance_id, author)
-        if not self._db.run(
+        if self._db.run(
             "known_or_deleted",
             instance_id=instance_id,
             status_id=wire_id,
             wire_id=wire_id,
             author_no=author_no,
         ):
-            self._db.run(
-                "add_gap",
-                instance_id=instance_id,
-                author_no=author_no,
-                wire_id=wire_id,
-                at_ms=at_ms,
-            )
+            return False
+        added = self._db.run(
+            "add_gap",
+            instance_id=instance_id,
+            author_no=author_no,
+            wire_id=wire_id,
+            at_ms=at_ms,
+        )
+        return bool(added)
 
     def close_gap(self, instance_id: InstanceId, wire_id: str, author: Address) -> None:
         """What left the gap has been read after all, and was no status."""

@@ -85,7 +85,8 @@ RETURNING file_key;
 
 -- name: add_gap
 INSERT INTO gaps (instance_id, author_no, wire_id, at_ms) VALUES (:*)
-ON CONFLICT (instance_id, author_no, wire_id) DO NOTHING;
+ON CONFLICT (instance_id, author_no, wire_id) DO NOTHING
+RETURNING wire_id;
 
 -- name: forget_gap
 DELETE FROM gaps
