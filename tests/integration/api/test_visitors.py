@@ -46,8 +46,8 @@ async def test_what_follows_a_head_endlessly_takes_no_memory(
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak <= 5 * MIB
-    with contextlib.suppress(OSError):
-        async with asyncio.timeout(5):
+    async with asyncio.timeout(5):
+        with contextlib.suppress(ConnectionError):  # the answer may be overtaken by the reset
             assert b"HTTP/1.1 400" in await reader.read()
     writer.close()
     assert (await running.request("GET", "/health/live")).body == UP
@@ -253,7 +253,7 @@ async def test_idle_connections_give_way_to_those_who_ask(running: Running) -> N
     everyone.most = 20
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     idle = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(30)]
-    await eventually(lambda: everyone.count <= 20)
+    await eventually(lambda: everyone.count <= 20, "idle ones are closed, not timed out", 5)
     for _ in range(3):
         assert (await running.request("GET", "/health/live")).body == UP
     assert everyone.count <= 20
@@ -268,7 +268,7 @@ async def test_a_request_under_way_is_not_given_up_for_idle_ones(tenant: Tenant)
     await asyncio.sleep(0.05)
     everyone.most = 5
     idle = [await asyncio.open_connection("127.0.0.1", tenant.running.port) for _ in range(12)]
-    await eventually(lambda: everyone.count <= 5)
+    await eventually(lambda: everyone.count <= 5, "idle ones are closed, not timed out", 5)
     assert (await waiting).body == b"null"
     for _, one in idle:
         one.close()
