@@ -1,6 +1,6 @@
 """What a posted file is to become before it is sent to phones, and what became of it."""
 
-from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -9,29 +9,32 @@ from statusgate.domain.status import FailureReason
 BAD_MEDIA = "File is not media that WhatsApp can show"
 
 
-class ImageWanted(msgspec.Struct, frozen=True, tag="image"):
+class ImageWanted(msgspec.Struct, frozen=True, tag=True):
     """A JPEG."""
 
+    kinds: ClassVar = ("image",)
 
-class VideoWanted(msgspec.Struct, frozen=True, tag="video"):
+
+class VideoWanted(msgspec.Struct, frozen=True, tag=True):
     """An MP4 with H.264 and AAC; what comes after *max_seconds* is cut off."""
 
+    kinds: ClassVar = ("video",)
     max_seconds: int
 
 
-class VoiceWanted(msgspec.Struct, frozen=True, tag="voice"):
+class VoiceWanted(msgspec.Struct, frozen=True, tag=True):
     """Ogg/Opus, mono; a voice longer than *max_seconds* fails."""
 
+    kinds: ClassVar = ("audio", "video")
     max_seconds: int
 
 
 Wanted = ImageWanted | VideoWanted | VoiceWanted
 
 
-class Converted(msgspec.Struct, frozen=True, kw_only=True):
+class Converted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A file that phones can show."""
 
-    path: Path
     mimetype: str
     extension: str
     """without dot"""
@@ -49,23 +52,8 @@ class Converted(msgspec.Struct, frozen=True, kw_only=True):
 class ConversionFailed(msgspec.Struct, frozen=True):
     """The file will never be shown; reason and description are those of contract 3.5."""
 
-    reason: FailureReason
-    description: str
+    reason: FailureReason = FailureReason.BAD_MEDIA
+    """BAD_MEDIA: the file is broken, of a wrong kind, or beyond the limits"""
+    description: str = BAD_MEDIA
     detail: str = ""
     """for logs: what the decoder said"""
-
-
-def bad_media(detail: str) -> ConversionFailed:
-    """The file is broken, of a wrong kind, or beyond the limits."""
-    return ConversionFailed(FailureReason.BAD_MEDIA, BAD_MEDIA, detail)
-
-
-def too_many_pixels(description: str, detail: str) -> ConversionFailed:
-    """The picture or film is larger than we decode; *description* says how large it may be."""
-    return ConversionFailed(FailureReason.BAD_MEDIA, description, detail)
-
-
-def voice_too_long(max_seconds: int) -> ConversionFailed:
-    """The voice is longer than the configured figure."""
-    description = f"Voice is longer than {max_seconds} seconds"
-    return ConversionFailed(FailureReason.VOICE_TOO_LONG, description)

@@ -18,12 +18,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, assert_never
 
-from statusgate.domain.conversion import ImageWanted, VideoWanted, VoiceWanted, Wanted
+from statusgate.domain.conversion import ImageWanted, VideoWanted, VoiceWanted
 from statusgate.media import films, images, limits, pictures, voices
 from statusgate.media.frames import (
     Cause,
-    Convert,
-    Done,
     Failed,
     Made,
     MakeThumbnail,
@@ -35,6 +33,7 @@ from statusgate.media.frames import (
     read_request,
 )
 from statusgate.media.seccomp import give_up_system_calls
+from statusgate.media.sources import start_over
 
 _FILES_AT_ONCE = 2
 _FILM_NICENESS = 9
@@ -74,40 +73,32 @@ class Child:
 
     def _answer(self, request: Request) -> Reply:
         try:
-            return self._dispatch(request)
-        except voices.TooLong:
-            return Failed("the voice is too long", Cause.LENGTH)
-        except pictures.TooManyPixels as error:
-            return Failed(str(error), Cause.PIXELS)
+            with ExitStack() as opened:
+                return self._make(request, *self._files_of_request(opened))
+        except pictures.UnfitFile as error:
+            return Failed(str(error), error.cause)
         except pictures.FAULTS as error:
             full = isinstance(error, OSError) and error.errno in limits.NO_ROOM
             reason = f"{type(error).__name__}: {str(error)[:200]}"
             return Failed(reason, Cause.ROOM if full else Cause.FILE)
 
-    def _dispatch(self, request: Request) -> Reply:
-        with ExitStack() as opened:
-            source, *targets = self._files_of_request(opened)
-            match request:
-                case MakeThumbnail():
-                    return Made(pictures.thumbnail(source, request.edge))
-                case Convert():
-                    return self._convert(request.wanted, source, targets[0])
-                case _:
-                    assert_never(request)
-
-    def _convert(self, wanted: Wanted, source: BinaryIO, target: BinaryIO) -> Done:
-        target.seek(0)  # an earlier child may have written; place and content are shared
-        target.truncate(0)
-        match wanted:
+    def _make(self, request: Request, source: BinaryIO, *targets: BinaryIO) -> Reply:
+        found = pictures.type_of(source, request.kinds)
+        if isinstance(request, MakeThumbnail):
+            make = pictures.thumbnail if found.kind == "image" else films.thumbnail
+            return Made(make(source, found))
+        target = targets[0]
+        start_over(source, target)  # an earlier child may have written
+        match request:
             case ImageWanted():
-                return images.convert(source, target)
-            case VideoWanted():
+                return images.convert(source, found, target)
+            case VideoWanted(most):
                 os.nice(_FILM_NICENESS)
-                return films.convert(source, target, wanted.max_seconds, self._report)
-            case VoiceWanted():
-                return voices.convert(source, target, wanted.max_seconds, self._report)
+                return films.convert(source, found, target, most, self._report)
+            case VoiceWanted(most):
+                return voices.convert(source, found, target, most, self._report)
             case _:
-                assert_never(wanted)
+                assert_never(request)
 
     def _files_of_request(self, opened: ExitStack) -> list[BinaryIO]:
         """Take the files of a request from the socket, unbuffered."""

@@ -12,34 +12,24 @@ from statusgate.domain.conversion import (
     VideoWanted,
     VoiceWanted,
     Wanted,
-    bad_media,
-    too_many_pixels,
-    voice_too_long,
 )
 from statusgate.domain.errors import MediaFull, MediaUnavailable
 from statusgate.domain.fairness import FairShares
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media_types import HEAD_SIZE, MAX_FILE_BYTES, sniff
-from statusgate.media.frames import Cause, Convert, Done, Failed, Progress, Reply
+from statusgate.domain.status import FailureReason
+from statusgate.media.frames import Cause, Failed, Reply
 from statusgate.media.limits import (
     MAX_FILM_PIXELS,
     MAX_JPEG_PIXELS,
     MAX_PICTURE_PIXELS,
     NO_ROOM,
-    allowed_seconds,
 )
 from statusgate.media.process import CONVERSIONS, MediaChild
 
 _PRIVATE_FILE = 0o600
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_KINDS: dict[type[Wanted], tuple[str, ...]] = {
-    ImageWanted: ("image",),
-    VideoWanted: ("video",),
-    VoiceWanted: ("audio", "video"),
-}
-
-
 _MOST_PIXELS: dict[type[Wanted], str] = {
     ImageWanted: f"Picture exceeds the limit of {MAX_PICTURE_PIXELS // 10**6} megapixels"
     f" ({MAX_JPEG_PIXELS // 10**6} for JPEG)",
@@ -62,8 +52,8 @@ class Converter:
         self, quick: Sequence[MediaChild] = (), films: Sequence[MediaChild] = ()
     ) -> None:
         """Two children for films and two for the rest, unless tests bring their own."""
-        self._quick = _Lane(quick or _new_children())
-        self._films = _Lane(films or _new_children())
+        self._quick = _Lane(quick)
+        self._films = _Lane(films)
 
     async def convert(
         self, instance_id: InstanceId, source: Path, wanted: Wanted, target: Path
@@ -79,7 +69,7 @@ class Converter:
         try:
             fault = await asyncio.to_thread(_fault_at_first_sight, reading, wanted)
             if fault:
-                return bad_media(fault)
+                return ConversionFailed(detail=fault)
             return await self._convert(instance_id, reading, wanted, target)
         finally:
             os.close(reading)
@@ -97,10 +87,10 @@ class Converter:
         try:
             lane = self._films if isinstance(wanted, VideoWanted) else self._quick
             reply = await lane.convert(instance_id, wanted, (reading, writing))
-            return _outcome(reply, wanted, target)
+            return reply if isinstance(reply, Converted) else _failure(reply, wanted)
         finally:
             os.close(writing)
-            if not isinstance(reply, Done):
+            if not isinstance(reply, Converted):
                 _remove(target)
 
 
@@ -108,9 +98,9 @@ class _Lane:
     """Children that convert one file each, shared fairly between instances."""
 
     def __init__(self, children: Sequence[MediaChild]) -> None:
-        self._children = children
-        self._idle = list(children)
-        self._shares: FairShares[InstanceId] = FairShares(total=len(children), each=1)
+        self._children = children or [MediaChild(CONVERSIONS) for _ in range(_CHILDREN)]
+        self._idle = list(self._children)
+        self._shares = FairShares[InstanceId](total=len(self._idle), each=1)
 
     async def convert(
         self, instance_id: InstanceId, wanted: Wanted, files: tuple[int, int]
@@ -128,56 +118,31 @@ class _Lane:
             await child.close()
 
 
-def _new_children() -> list[MediaChild]:
-    return [MediaChild(CONVERSIONS) for _ in range(_CHILDREN)]
-
-
 async def _ask_twice(child: MediaChild, wanted: Wanted, files: tuple[int, int]) -> Reply:
-    reply = await _ask(child, wanted, files)
+    reply = await child.ask(wanted, files)
     if isinstance(reply, Failed) and reply.cause is Cause.FILE and child.used:
         await child.close()
-        reply = await _ask(child, wanted, files)
+        reply = await child.ask(wanted, files)
     if isinstance(reply, Failed) or isinstance(wanted, VideoWanted):
         await child.close()
     return reply
 
 
-async def _ask(child: MediaChild, wanted: Wanted, files: tuple[int, int]) -> Reply:
-    def allowance(progress: Progress) -> float:
-        return allowed_seconds(wanted, progress.seconds)
-
-    return await child.ask(Convert(wanted), files, allowance)
-
-
-def _outcome(reply: Reply, wanted: Wanted, path: Path) -> Converted | ConversionFailed:
+def _failure(reply: Reply, wanted: Wanted) -> ConversionFailed:
     match reply:
-        case Done():
-            return _converted(reply, path)
         case Failed(cause=Cause.LENGTH) if isinstance(wanted, VoiceWanted):
-            return voice_too_long(wanted.max_seconds)
+            description = f"Voice is longer than {wanted.max_seconds} seconds"
+            return ConversionFailed(FailureReason.VOICE_TOO_LONG, description)
         case Failed(cause=Cause.PIXELS):
-            return too_many_pixels(_MOST_PIXELS[type(wanted)], reply.reason)
+            return ConversionFailed(description=_MOST_PIXELS[type(wanted)], detail=reply.reason)
         case Failed(cause=Cause.ROOM):
             raise MediaFull(reply.reason)
         case Failed(cause=Cause.CHILD):
             raise MediaUnavailable(reply.reason, final=False)
         case Failed():
-            return bad_media(reply.reason)
+            return ConversionFailed(detail=reply.reason)
         case _:
-            return bad_media("a wrong answer")
-
-
-def _converted(done: Done, path: Path) -> Converted:
-    return Converted(
-        path=path,
-        mimetype=done.mimetype,
-        extension=done.extension,
-        seconds=max(1, int(done.seconds + 0.5)) if done.seconds else 0,
-        width=done.width,
-        height=done.height,
-        thumbnail=done.thumbnail,
-        waveform=done.waveform,
-    )
+            return ConversionFailed(detail="a wrong answer")
 
 
 def _fault_at_first_sight(reading: int, wanted: Wanted) -> str:
@@ -185,8 +150,7 @@ def _fault_at_first_sight(reading: int, wanted: Wanted) -> str:
     if os.fstat(reading).st_size > MAX_FILE_BYTES:
         return "too large"
     found = sniff(os.pread(reading, HEAD_SIZE, 0))
-    is_wanted = found.kind in _KINDS[type(wanted)]
-    return "" if is_wanted else f"{found.mimetype} is not what is wanted"
+    return "" if found.kind in wanted.kinds else f"{found.mimetype} is not what is wanted"
 
 
 def _open(path: Path, flags: int) -> int:

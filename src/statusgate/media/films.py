@@ -1,6 +1,6 @@
 """Making the MP4 that phones show out of any film; runs in the child process alone."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -11,54 +11,56 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from statusgate.domain.media_types import MP4
-from statusgate.media.frames import Done
+from statusgate.domain.conversion import Converted
+from statusgate.domain.media_types import MP4, MediaType
 from statusgate.media.limits import MAX_FILM_PIXELS, STEP_SECONDS
 from statusgate.media.mp4 import Geometry, Mp4Writer, geometry
-from statusgate.media.pictures import (
-    CONTAINERS,
-    UnfitFile,
-    check_pixels,
-    opened_container,
-    type_of,
-)
+from statusgate.media.pictures import UnfitFile, check_pixels
 from statusgate.media.remux import remuxed_film
 from statusgate.media.sources import (
+    Report,
     check_whole,
     decodable_frames,
     film_of,
     first_frame_of,
+    opened_container,
+    shown_seconds,
     start_over,
+    thumbnail_of,
 )
 
 _BELIEVED_SECONDS = 10
 
-Report = Callable[[float], None]
 
-
-def convert(source: BinaryIO, target: BinaryIO, max_seconds: int, report: Report) -> Done:
+def convert(
+    source: BinaryIO, found: MediaType, target: BinaryIO, max_seconds: int, report: Report
+) -> Converted:
     """Write *source* to *target* as MP4, cut at *max_seconds*; copied without loss if possible.
 
-    *report* is called with the seconds done so far. Raises one of ``pictures.FAULTS``.
+    Raises one of ``pictures.FAULTS``.
     """
-    mimetype = type_of(source)
-    if not mimetype.startswith("video/") or mimetype not in CONTAINERS:
-        raise UnfitFile(f"{mimetype} is no film")
-    check_whole(source, mimetype)
-    if CONTAINERS[mimetype] == "mov":
-        remuxed = remuxed_film(source, target, max_seconds, report)
+    check_whole(source, found)
+    if found.decoder == "mov":
+        remuxed = remuxed_film(source, found, target, max_seconds, report)
         if remuxed is not None:
             return remuxed
         start_over(source, target)
-    return _encode(source, CONTAINERS[mimetype], target, max_seconds, report)
+    return _encode(source, found, target, max_seconds, report)
+
+
+def thumbnail(source: BinaryIO, found: MediaType) -> bytes:
+    """Return a small JPEG of a film's first frame."""
+    with opened_container(source, found) as opened:
+        frame = _first_picture(opened, film_of(opened))
+        return thumbnail_of(frame, frame.rotation)
 
 
 def _encode(
-    source: BinaryIO, container: str, target: BinaryIO, max_seconds: int, report: Report
-) -> Done:
-    picture, has_sound = _layout_of(source, container)
+    source: BinaryIO, found: MediaType, target: BinaryIO, max_seconds: int, report: Report
+) -> Converted:
+    picture, has_sound = _layout_of(source, found)
     with (
-        opened_container(source, container) as opened,
+        opened_container(source, found) as opened,
         Mp4Writer(target, picture, has_sound=has_sound, max_seconds=max_seconds) as made,
     ):
         streams: list[VideoStream | AudioStream] = [film_of(opened)]
@@ -69,30 +71,31 @@ def _encode(
                 made.show(frame, at)
             else:
                 made.play(frame, at)
-    return Done(
+    return Converted(
         mimetype=MP4.mimetype,
         extension=MP4.extension,
-        seconds=float(made.seconds),
+        seconds=shown_seconds(made.seconds),
         width=picture.width,
         height=picture.height,
         thumbnail=made.thumbnail,
     )
 
 
-def _layout_of(source: BinaryIO, container: str) -> tuple[Geometry, bool]:
+def _layout_of(source: BinaryIO, found: MediaType) -> tuple[Geometry, bool]:
     """Return how the film is to be shown, and whether any of its sound can be decoded."""
-    with opened_container(source, container) as opened:
+    with opened_container(source, found) as opened:
         film = film_of(opened)
-        frame = first_frame_of(opened, film)
-        if not isinstance(frame, VideoFrame):
-            raise UnfitFile("no frame can be decoded")
-        picture = geometry(frame, film.sample_aspect_ratio)
-    source.seek(0)
-    with opened_container(source, container) as opened:
+        picture = geometry(_first_picture(opened, film), film.sample_aspect_ratio)
+    with opened_container(source, found) as opened:
         sounds = opened.streams.audio
-        has_sound = bool(sounds) and first_frame_of(opened, sounds[0]) is not None
-    source.seek(0)
-    return picture, has_sound
+        return picture, bool(sounds) and first_frame_of(opened, sounds[0]) is not None
+
+
+def _first_picture(opened: InputContainer, film: VideoStream) -> VideoFrame:
+    frame = first_frame_of(opened, film)
+    if not isinstance(frame, VideoFrame):
+        raise UnfitFile("no frame can be decoded")
+    return frame
 
 
 def _in_time(

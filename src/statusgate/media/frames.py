@@ -1,78 +1,54 @@
-"""What parent and child say to each other: length-prefixed msgpack frames on two pipes."""
+"""What parent and child say to each other: length-prefixed msgpack frames on two pipes.
+
+A request's files, source and target, come as open files over the child's socket, never as
+names. It is answered by some Progress, then Made, Converted or Failed.
+"""
 
 import asyncio
 from enum import StrEnum
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import msgspec
 
-from statusgate.domain.conversion import Wanted
+from statusgate.domain.conversion import Converted, Wanted
 from statusgate.domain.framing import framed, read_frame, read_frame_with
 
 MAX_FRAME_BYTES = 1024 * 1024
 
 
-class Frame(msgspec.Struct, frozen=True, tag=True):
-    """Root of all frames."""
+class MakeThumbnail(msgspec.Struct, frozen=True, tag=True):
+    """Ask for a small JPEG of the source; answered Made."""
+
+    kinds: ClassVar = ("image", "video")
 
 
-class MakeThumbnail(Frame, frozen=True):
-    """Ask for a JPEG of at most *edge* pixels either way; answered Made.
-
-    The source comes as an open file over the child's socket, never as a name.
-    """
-
-    edge: int
+Request = MakeThumbnail | Wanted
 
 
-class Convert(Frame, frozen=True):
-    """Make what is wanted of the file sent along; answered by some Progress, then Done.
-
-    Source and target come as open files, likewise.
-    """
-
-    wanted: Wanted
-
-
-Request = MakeThumbnail | Convert
-
-
-class Ready(Frame, frozen=True):
+class Ready(msgspec.Struct, frozen=True, tag=True):
     """The child is up; its first frame."""
 
     confined: bool = True
     """the kernel refuses it whatever decoding does not need"""
 
 
-class Made(Frame, frozen=True):
+class Made(msgspec.Struct, frozen=True, tag=True):
     """The bytes that were asked for."""
 
     content: bytes
 
 
-class Progress(Frame, frozen=True):
+class Progress(msgspec.Struct, frozen=True, tag=True):
     """Further frames will follow; so much of the content is converted."""
 
     seconds: float
-
-
-class Done(Frame, frozen=True, kw_only=True):
-    """The target is written."""
-
-    mimetype: str
-    extension: str
-    seconds: float = 0.0
-    width: int = 0
-    height: int = 0
-    thumbnail: bytes = b""
-    waveform: bytes = b""
 
 
 class Cause(StrEnum):
     """What a failure is due to."""
 
     FILE = "file"
-    """what is in it, or what it did to the child"""
+    """what is in it"""
     LENGTH = "length"
     """the voice is too long"""
     PIXELS = "pixels"
@@ -80,24 +56,26 @@ class Cause(StrEnum):
     ROOM = "room"
     """the disk of the target is full"""
     TIME = "time"
+    DEATH = "death"
+    """the child died, or answered nonsense"""
     CHILD = "child"
     """no child could be started"""
 
 
-class Failed(Frame, frozen=True):
+class Failed(msgspec.Struct, frozen=True, tag=True):
     """The file cannot be read, or not within the limits."""
 
     reason: str
     cause: Cause = Cause.FILE
 
 
-Reply = Ready | Made | Progress | Done | Failed
+Reply = Ready | Made | Progress | Converted | Failed
 
 requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
-def pack(frame: Frame) -> bytes:
+def pack(frame: Request | Reply) -> bytes:
     """Return a frame as it goes through the pipe."""
     return framed(msgspec.msgpack.encode(frame))
 

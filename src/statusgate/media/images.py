@@ -7,18 +7,11 @@ from typing import BinaryIO
 
 from PIL import Image, ImageCms
 
-from statusgate.domain.media_types import JPEG
-from statusgate.media.frames import Done
+from statusgate.domain.conversion import Converted
+from statusgate.domain.media_types import JPEG, MediaType
 from statusgate.media.jpegs import is_plain_jpeg
-from statusgate.media.limits import MAX_PICTURE_PIXELS, THUMBNAIL_PIXELS
-from statusgate.media.pictures import (
-    PICTURES,
-    UnfitFile,
-    check_pixels,
-    opened_picture,
-    small_jpeg,
-    type_of,
-)
+from statusgate.media.limits import MAX_PICTURE_PIXELS
+from statusgate.media.pictures import check_pixels, on_ground, opened_picture, small_jpeg
 
 LONGEST_EDGE = 1920
 """pixels; phones themselves post statuses of 1600 to 1920"""
@@ -41,28 +34,25 @@ _TURNS = {
 """EXIF orientations"""
 
 
-def convert(source: BinaryIO, target: BinaryIO) -> Done:
+def convert(source: BinaryIO, found: MediaType, target: BinaryIO) -> Converted:
     """Write *source* to *target* as JPEG; one that needs no change is copied.
 
     Upright, in sRGB, on black where it was transparent, without metadata. Raises one of
     ``pictures.FAULTS``.
     """
-    mimetype = type_of(source)
-    if mimetype not in PICTURES:
-        raise UnfitFile(f"{mimetype} is no picture")
-    fine = _fine_jpeg(source) if mimetype == JPEG.mimetype else b""
-    image = _decoded(source, PICTURES[mimetype])
+    fine = _fine_jpeg(source) if found is JPEG else b""
+    image = _decoded(source, found)
     if fine:
         _write(target, fine)
     else:
         image.save(target, "JPEG", quality=_QUALITY, optimize=True)
     width, height = image.size
-    return Done(
+    return Converted(
         mimetype=JPEG.mimetype,
         extension=JPEG.extension,
         width=width,
         height=height,
-        thumbnail=_thumbnail(image),
+        thumbnail=small_jpeg(image),
     )
 
 
@@ -83,10 +73,10 @@ def _write(target: BinaryIO, content: bytes) -> None:
         left = left[target.write(left) :]
 
 
-def _decoded(source: BinaryIO, format_name: str) -> Image.Image:
+def _decoded(source: BinaryIO, found: MediaType) -> Image.Image:
     """Decode all of a picture, no larger than wanted, as RGB."""
-    with opened_picture(source, format_name) as image:
-        if format_name == "JPEG":
+    with opened_picture(source, found) as image:
+        if found is JPEG:
             image.draft("RGB", _scaled(image.size, LONGEST_EDGE))
             check_pixels(*image.size, MAX_PICTURE_PIXELS)
         image.load()
@@ -94,7 +84,7 @@ def _decoded(source: BinaryIO, format_name: str) -> Image.Image:
         profile, orientation = image.info.get("icc_profile"), image.getexif().get(_ORIENTATION)
         small = _reduced(image)
         small.thumbnail((LONGEST_EDGE, LONGEST_EDGE))
-        made = _in_srgb(_on_black(_upright(small, orientation)), profile)
+        made = _in_srgb(on_ground(_upright(small, orientation), "black"), profile)
         made.info.clear()  # or Pillow would write the source's comment into it
         return made
 
@@ -140,14 +130,6 @@ def _blendable(image: Image.Image) -> Image.Image:
     return image.convert("RGBA")
 
 
-def _on_black(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        return image.convert("RGB")
-    ground = Image.new("RGB", image.size)
-    ground.paste(image, mask=image.getchannel("A"))
-    return ground
-
-
 def _in_srgb(image: Image.Image, profile: object) -> Image.Image:
     """Keep the colours of a wide-gamut photo, as its profile will not travel along."""
     if not isinstance(profile, bytes):
@@ -158,9 +140,3 @@ def _in_srgb(image: Image.Image, profile: object) -> Image.Image:
             turned = ImageCms.profileToProfile(image, own, ImageCms.createProfile("sRGB"))
             return turned or image
     return image
-
-
-def _thumbnail(image: Image.Image) -> bytes:
-    small = image.copy()
-    small.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    return small_jpeg(small)

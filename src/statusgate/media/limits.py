@@ -4,12 +4,12 @@ Every limit is also an answer to "what can the worst file cost": that much, and 
 """
 
 import errno
-from typing import assert_never
 
 import msgspec
 
-from statusgate.domain.conversion import ImageWanted, VideoWanted, VoiceWanted, Wanted
+from statusgate.domain.conversion import ImageWanted, VideoWanted
 from statusgate.domain.media_types import MAX_FILE_BYTES
+from statusgate.media.frames import MakeThumbnail, Request
 
 MEBIBYTE = 1024 * 1024
 OUTPUT_BYTES = MAX_FILE_BYTES
@@ -49,6 +49,7 @@ THUMBNAIL_PIXELS = 72
 """longer edge of every thumbnail"""
 STEP_SECONDS = 2.0
 """so much content between two reports of progress"""
+_THUMBNAIL_SECONDS = 2.0
 _PATIENCE_SECONDS = 60.0
 """however short the content; generous, as a busy machine is not the file's fault"""
 _FILM_RATIO = 6.0
@@ -57,19 +58,16 @@ _SOUND_RATIO = 0.5
 _LONGEST_SECONDS = 1800.0
 
 
-def allowed_seconds(wanted: Wanted, converted_seconds: float) -> float:
-    """Return how long a conversion may have run that has come so far.
+def allowed_seconds(request: Request, converted_seconds: float) -> float:
+    """Return how long a request may have run that has come so far.
 
     Each second of content earns time, whatever the file's headers claim of its length; the
     ceiling is that of the longest content wanted.
     """
-    match wanted:
-        case ImageWanted():
-            return _PATIENCE_SECONDS
-        case VideoWanted():
-            earned = _FILM_RATIO * min(converted_seconds, wanted.max_seconds)
-        case VoiceWanted():
-            earned = _SOUND_RATIO * min(converted_seconds, wanted.max_seconds)
-        case _:
-            assert_never(wanted)
+    if isinstance(request, MakeThumbnail):
+        return _THUMBNAIL_SECONDS
+    if isinstance(request, ImageWanted):
+        return _PATIENCE_SECONDS
+    ratio = _FILM_RATIO if isinstance(request, VideoWanted) else _SOUND_RATIO
+    earned = ratio * min(converted_seconds, request.max_seconds)
     return min(_PATIENCE_SECONDS + earned, _LONGEST_SECONDS)

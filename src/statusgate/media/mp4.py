@@ -15,11 +15,11 @@ from av.filter.context import FilterContext
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from PIL import Image
 
-from statusgate.media.limits import OUTPUT_BYTES, THUMBNAIL_PIXELS
-from statusgate.media.pictures import UnfitFile, small_jpeg
+from statusgate.media.limits import OUTPUT_BYTES
+from statusgate.media.pictures import UnfitFile
 from statusgate.media.resampling import RATE, Resampler
+from statusgate.media.sources import thumbnail_of
 
 LONGEST_EDGE = 1280
 """pixels"""
@@ -269,15 +269,3 @@ def _film_bits(max_seconds: int) -> int:
 
 def _bits_per_second(size: int, seconds: int) -> int:
     return int(_CONTAINER_SHARE * size * 8 / seconds) - _SOUND_BITS_PER_SECOND
-
-
-def thumbnail_of(frame: VideoFrame) -> bytes:
-    """Return a frame as a small JPEG."""
-    scale = min(1.0, THUMBNAIL_PIXELS / max(frame.width, frame.height))
-    small = frame.reformat(
-        width=max(1, round(frame.width * scale)),
-        height=max(1, round(frame.height * scale)),
-        format="rgb24",
-    )
-    image: Image.Image = small.to_image()  # type: ignore[no-untyped-call]
-    return small_jpeg(image)

@@ -1,4 +1,4 @@
-"""Decoding untrusted pictures and films; runs in the child process alone, under its limits.
+"""Decoding untrusted pictures; runs in the child process alone, under its limits.
 
 Whatever is wrong with a file ends in one of the exceptions of :data:`FAULTS`.
 """
@@ -12,27 +12,22 @@ import av
 import av.error
 import av.logging
 import av.subtitles.stream  # loaded late otherwise, when no file can be opened any more
-from av.container import InputContainer
-from av.video.frame import VideoFrame
 from PIL import Image, ImageOps
 
-from statusgate.domain.media_types import HEAD_SIZE, JPEG, TABLE, sniff
-from statusgate.media.limits import MAX_FILM_PIXELS, MAX_JPEG_PIXELS, MAX_PICTURE_PIXELS
+from statusgate.domain.media_types import HEAD_SIZE, JPEG, MediaType, sniff
+from statusgate.media.frames import Cause
+from statusgate.media.limits import MAX_JPEG_PIXELS, MAX_PICTURE_PIXELS, THUMBNAIL_PIXELS
 
 _QUALITY = 50
-_MAX_PACKETS = 500
-_MAX_STREAMS = 8
-PICTURES = {row.mimetype: row.decoder for row in TABLE if row.decoder and row.kind == "image"}
-CONTAINERS = {row.mimetype: row.decoder for row in TABLE if row.decoder and row.kind != "image"}
-_OPTIONS = {"probesize": "4000000", "analyzeduration": "2000000"}
+_THUMBNAIL_SIZE = (THUMBNAIL_PIXELS, THUMBNAIL_PIXELS)
 
 
 class UnfitFile(Exception):
-    """Not a picture or film we read, or one beyond the limits."""
+    """Not a file we read, or one beyond the limits."""
 
-
-class TooManyPixels(UnfitFile):
-    """A picture or film larger than we decode."""
+    def __init__(self, reason: str, cause: Cause = Cause.FILE) -> None:
+        super().__init__(reason)
+        self.cause = cause
 
 
 FAULTS = (
@@ -60,101 +55,53 @@ def prepare() -> None:
     av.logging.set_level(None)
 
 
-def thumbnail(source: BinaryIO, edge: int) -> bytes:
-    """Return a JPEG of a picture or of a film's first frame, without metadata."""
-    mimetype = type_of(source)
-    if mimetype in PICTURES:
-        return small_jpeg(_small_picture(source, PICTURES[mimetype], edge))
-    if mimetype.startswith("video/") and mimetype in CONTAINERS:
-        return small_jpeg(_small_frame(source, CONTAINERS[mimetype], edge))
-    raise UnfitFile(f"no thumbnail of {mimetype}")
+def type_of(file: BinaryIO, kinds: tuple[str, ...]) -> MediaType:
+    """Return what an open file is by its first bytes, which must be of one of *kinds*.
 
-
-def type_of(file: BinaryIO) -> str:
-    """Return the media type of an open file by its first bytes."""
+    Raises UnfitFile.
+    """
+    found = sniff(file.read(HEAD_SIZE))
     file.seek(0)
-    head = file.read(HEAD_SIZE)
-    file.seek(0)
-    return sniff(head).mimetype
+    if found.kind not in kinds or not found.decoder:
+        raise UnfitFile(f"{found.mimetype} is not what is wanted")
+    return found
 
 
 @contextlib.contextmanager
-def opened_picture(source: BinaryIO, format_name: str) -> Iterator[Image.Image]:
+def opened_picture(source: BinaryIO, found: MediaType) -> Iterator[Image.Image]:
     """Open a picture by the decoder we chose. Raises UnfitFile if it has too many pixels."""
-    with Image.open(source, formats=(format_name,)) as image:
-        is_jpeg = format_name == JPEG.decoder
-        check_pixels(*image.size, MAX_JPEG_PIXELS if is_jpeg else MAX_PICTURE_PIXELS)
+    with Image.open(source, formats=(found.decoder,)) as image:
+        check_pixels(*image.size, MAX_JPEG_PIXELS if found is JPEG else MAX_PICTURE_PIXELS)
         yield image
 
 
-def _small_picture(source: BinaryIO, format_name: str, edge: int) -> Image.Image:
-    with opened_picture(source, format_name) as image:
-        image.draft("RGB", (2 * edge, 2 * edge))
+def thumbnail(source: BinaryIO, found: MediaType) -> bytes:
+    """Return a small JPEG of a picture, on white where it is transparent."""
+    with opened_picture(source, found) as image:
+        image.draft("RGB", (2 * THUMBNAIL_PIXELS, 2 * THUMBNAIL_PIXELS))
         small = image if image.mode in ("RGB", "RGBA", "L") else image.convert("RGBA")
-        small.thumbnail((edge, edge))
-        return _on_white(ImageOps.exif_transpose(small))
+        small.thumbnail(_THUMBNAIL_SIZE)
+        return small_jpeg(on_ground(ImageOps.exif_transpose(small), "white"))
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
-    ground = Image.new("RGBA", image.size, "white")
-    ground.alpha_composite(image.convert("RGBA"))
-    return ground.convert("RGB")
+def on_ground(image: Image.Image, colour: str) -> Image.Image:
+    """Return an image of RGB, RGBA or L as RGB, on *colour* where it is transparent."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    ground = Image.new("RGB", image.size, colour)
+    ground.paste(image, mask=image.getchannel("A"))
+    return ground
 
 
 def small_jpeg(image: Image.Image) -> bytes:
-    """Return a thumbnail's bytes."""
+    """Return a thumbnail's bytes, without metadata; *image* becomes that small."""
     buffer = io.BytesIO()
+    image.thumbnail(_THUMBNAIL_SIZE)
     image.info.clear()  # or Pillow would write the source's comment into it
     image.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
     return buffer.getvalue()
 
 
-@contextlib.contextmanager
-def opened_container(file: BinaryIO, container: str) -> Iterator[InputContainer]:
-    """Open a film by the demuxer we chose, from bytes: it can reach no other file or host."""
-    with av.open(
-        file,
-        "r",
-        format=container,
-        options=_OPTIONS,
-        metadata_errors="replace",  # titles in old code pages are no fault
-    ) as opened:
-        if len(opened.streams) > _MAX_STREAMS:
-            raise UnfitFile(f"{len(opened.streams)} streams")
-        yield opened
-
-
-def _small_frame(source: BinaryIO, container: str, edge: int) -> Image.Image:
-    with opened_container(source, container) as opened:
-        frame = _first_frame(opened)
-        check_pixels(frame.width, frame.height, MAX_FILM_PIXELS)
-        scale = min(1.0, edge / max(frame.width, frame.height))
-        small = frame.reformat(
-            width=max(1, round(frame.width * scale)),
-            height=max(1, round(frame.height * scale)),
-            format="rgb24",
-        )
-        image: Image.Image = small.to_image()  # type: ignore[no-untyped-call]
-        return image.rotate(frame.rotation, expand=True) if frame.rotation else image
-
-
-def _first_frame(opened: InputContainer) -> VideoFrame:
-    if not opened.streams.video:
-        raise UnfitFile("no pictures in it")
-    stream = opened.streams.video[0]
-    check_pixels(stream.codec_context.width, stream.codec_context.height, MAX_FILM_PIXELS)
-    stream.thread_type = "NONE"
-    stream.thread_count = 1
-    for count, packet in enumerate(opened.demux(stream)):
-        for frame in packet.decode():
-            return frame
-        if count == _MAX_PACKETS:
-            break
-    raise UnfitFile("no frame can be decoded")
-
-
 def check_pixels(width: int, height: int, limit: int) -> None:
     if width * height > limit:
-        raise TooManyPixels(f"{width} x {height} pixels are over the limit")
+        raise UnfitFile(f"{width} x {height} pixels are over the limit", Cause.PIXELS)

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import structlog
@@ -22,7 +22,7 @@ from statusgate.media.frames import (
     pack,
     read_reply,
 )
-from statusgate.media.limits import PROFILES
+from statusgate.media.limits import PROFILES, allowed_seconds
 
 log = structlog.get_logger()
 _GRACE_SECONDS = 1.0
@@ -34,12 +34,6 @@ THUMBNAILS, CONVERSIONS = (
 )
 _LOST = (EOFError, OSError, BrokenFrame, msgspec.MsgspecError)
 """how a dead or confused child shows"""
-Allowance = Callable[[Progress], float]
-"""how many seconds a request may have taken that has come so far"""
-
-
-class NoChild(Exception):
-    """A child cannot be started."""
 
 
 class MediaChild:
@@ -49,7 +43,6 @@ class MediaChild:
         self,
         command: Sequence[str],
         *,
-        answer_seconds: float = 2.0,
         start_seconds: float = 30.0,
         idle_seconds: float = 60.0,
     ) -> None:
@@ -57,7 +50,6 @@ class MediaChild:
 
         The number of the socket on which files come is its last argument.
         """
-        self._answer_seconds = answer_seconds
         self._start_seconds = start_seconds
         self._idle_seconds = idle_seconds
         self._command = command
@@ -66,26 +58,23 @@ class MediaChild:
         self._turn = asyncio.Lock()
         self._idle_timer: asyncio.Task[None] | None = None
         self._asked = 0
-        self._served = 0
+        """how often this child was"""
 
-    async def ask(
-        self,
-        request: Request,
-        files: Sequence[int] = (),
-        allowance: Allowance | None = None,
-    ) -> Reply:
+    async def ask(self, request: Request, files: Sequence[int] = ()) -> Reply:
         """Return the child's answer; Failed also if it dies or takes too long.
 
-        *files* go with the request; *allowance* lets progress move the deadline.
+        *files* go with the request.
         """
         async with self._turn:
-            self._asked += 1
+            self._stop_idle_timer()
             try:
-                reply = await self._ask(request, files, allowance)
+                reply = await self._ask(request, files)
+                if isinstance(reply, Failed) and reply.cause is Cause.DEATH and self.used:
+                    reply = await self._ask(request, files)
             except BaseException:
                 await self._kill()  # or its answer would be taken for the next one's
                 raise
-            self._restart_idle_timer()
+            self._idle_timer = asyncio.create_task(self._end_when_idle())
             return reply
 
     @property
@@ -96,76 +85,52 @@ class MediaChild:
     @property
     def used(self) -> bool:
         """The child that was asked last had been asked before."""
-        return self._served > 1
+        return self._asked > 1
 
     async def close(self) -> None:
         """End the child; the next request starts another."""
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
         async with self._turn:
+            self._stop_idle_timer()
             await self._end()
 
-    async def _ask(
-        self, request: Request, files: Sequence[int], allowance: Allowance | None
-    ) -> Reply:
+    async def _ask(self, request: Request, files: Sequence[int]) -> Reply:
+        """Ask the child, or a new one; one that fails is ended."""
         try:
-            fresh = await self._ensure_started()
-            try:
-                return await self._exchange(request, files, allowance)
-            except TimeoutError:
-                raise
-            except _LOST:
-                if fresh:
-                    raise
-            await self._kill()  # it may have died before it read the request
-            await self._ensure_started()
-            return await self._exchange(request, files, allowance)
-        except NoChild as error:
-            await self._kill()
-            return Failed(f"no child process: {error}", Cause.CHILD)
-        except TimeoutError:
-            await self._kill()
-            return Failed("took too long", Cause.TIME)
+            process = await self._started()
         except _LOST as error:
-            await self._kill()
-            return Failed(f"the child process died: {error!r}")
+            failed = Failed(f"no child process: {error!r}", Cause.CHILD)
+        else:
+            try:
+                return await self._exchange(process, request, files)
+            except TimeoutError:
+                failed = Failed("took too long", Cause.TIME)
+            except _LOST as error:
+                failed = Failed(f"the child process died: {error!r}", Cause.DEATH)
+        await self._kill()
+        return failed
 
     async def _exchange(
-        self, request: Request, files: Sequence[int], allowance: Allowance | None
+        self, process: Process, request: Request, files: Sequence[int]
     ) -> Reply:
         began = asyncio.get_running_loop().time()
-        seconds = self._answer_seconds if allowance is None else allowance(Progress(0))
-        async with asyncio.timeout_at(began + seconds) as deadline:
-            process = await self._send(request, files)
-            self._served += 1
+        async with asyncio.timeout_at(began + allowed_seconds(request, 0)) as deadline:
+            self._asked += 1
+            if process.stdin is None or self._files is None:
+                raise EOFError
+            if files:
+                socket.send_fds(self._files, [b"f"], files)
+            process.stdin.write(pack(request))
+            await process.stdin.drain()
             while isinstance(reply := await _read_reply(process), Progress):
-                if allowance is not None:
-                    deadline.reschedule(began + allowance(reply))
+                deadline.reschedule(began + allowed_seconds(request, reply.seconds))
             return reply
 
-    async def _send(self, request: Request, files: Sequence[int]) -> Process:
-        process = self._process
-        if process is None or process.stdin is None or self._files is None:
-            raise EOFError
-        if files:
-            socket.send_fds(self._files, [b"f"], files)
-        process.stdin.write(pack(request))
-        await process.stdin.drain()
-        return process
-
-    async def _ensure_started(self) -> bool:
-        """Start a child unless one runs; return whether it is fresh."""
+    async def _started(self) -> Process:
+        """Return the child that runs, or start one. Raises one of ``_LOST``."""
         if self._process is not None and self._process.returncode is None:
-            return False
+            return self._process
         await self._kill()
-        self._served = 0
-        try:
-            await self._start()
-        except (TimeoutError, *_LOST) as error:
-            raise NoChild(repr(error)) from error
-        return True
-
-    async def _start(self) -> None:
+        self._asked = 0
         self._files, theirs = socket.socketpair()
         self._files.setblocking(False)
         with theirs:
@@ -186,17 +151,16 @@ class MediaChild:
             raise BrokenFrame("no greeting")
         if not ready.confined:
             log.warning("media.unconfined", reason="no seccomp on this machine")
+        return self._process
 
-    def _restart_idle_timer(self) -> None:
+    def _stop_idle_timer(self) -> None:
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        self._idle_timer = asyncio.create_task(self._end_when_idle(self._asked))
 
-    async def _end_when_idle(self, asked: int) -> None:
+    async def _end_when_idle(self) -> None:
         await asyncio.sleep(self._idle_seconds)
         async with self._turn:
-            if self._asked == asked:
-                await self._end()
+            await self._end()
 
     async def _end(self) -> None:
         """Close its input and wait for the child to end."""

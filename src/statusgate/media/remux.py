@@ -4,7 +4,6 @@ Nothing but the coded packets of one film and its sound gets into the copy: what
 file carries (places, tags, other streams, a second file after the first) is left out.
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -16,12 +15,17 @@ from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from statusgate.domain.media_types import MP4
+from statusgate.domain.conversion import Converted
+from statusgate.domain.media_types import MP4, MediaType
 from statusgate.media import mp4
-from statusgate.media.frames import Done
 from statusgate.media.limits import STEP_SECONDS
-from statusgate.media.pictures import opened_container
-from statusgate.media.sources import film_of
+from statusgate.media.sources import (
+    Report,
+    film_of,
+    opened_container,
+    shown_seconds,
+    thumbnail_of,
+)
 
 LONGEST_EDGE = 1920
 """pixels of a film that is copied"""
@@ -34,13 +38,12 @@ _AVCC = b"\1"
 """how the decoder's setup starts that an MP4 can take over"""
 _WITHOUT_SEI = "filter_units=remove_types=6"
 """SEI units carry what the encoder and the camera write about themselves"""
-Report = Callable[[float], None]
 Streams = list[VideoStream | AudioStream]
 
 
 def remuxed_film(
-    source: BinaryIO, target: BinaryIO, max_seconds: int, report: Report
-) -> Done | None:
+    source: BinaryIO, found: MediaType, target: BinaryIO, max_seconds: int, report: Report
+) -> Converted | None:
     """Copy film and sound of an MP4 or MOV to *target*, cut at *max_seconds*.
 
     None if phones could not show the copy: it takes H.264 (yuv420p), upright with square
@@ -48,35 +51,35 @@ def remuxed_film(
     ``mp4.WANTED_BYTES``.
     """
     try:
-        first = _first_key_frame(source, max_seconds, report)
+        first = _first_key_frame(source, found, max_seconds, report)
         if first is None:
             return None
-        source.seek(0)
-        with opened_container(source, "mov") as opened, mp4.opened_mp4(target) as made:
+        with opened_container(source, found) as opened, mp4.opened_mp4(target) as made:
             if not _copy(opened, made, max_seconds):
                 return None
-        with opened_container(target, "mov") as written:
+        with opened_container(target, found) as written:
             length, size = _seconds_of(written), written.size
     except av.error.FFmpegError:
         return None  # encoding tolerates more
     if not 0 < length <= max_seconds + _ROUNDING_SECONDS or size > mp4.WANTED_BYTES:
         return None
-    return Done(
+    return Converted(
         mimetype=MP4.mimetype,
         extension=MP4.extension,
-        seconds=length,
+        seconds=shown_seconds(length),
         width=first.width,
         height=first.height,
-        thumbnail=mp4.thumbnail_of(first),
+        thumbnail=thumbnail_of(first),
     )
 
 
-def _first_key_frame(source: BinaryIO, max_seconds: int, report: Report) -> VideoFrame | None:
+def _first_key_frame(
+    source: BinaryIO, found: MediaType, max_seconds: int, report: Report
+) -> VideoFrame | None:
     """Decode all key frames and return the first; None if the film has to be encoded."""
     first: VideoFrame | None = None
     reported = 0.0
-    source.seek(0)
-    with opened_container(source, "mov") as opened:
+    with opened_container(source, found) as opened:
         if not _common_streams(opened) or not _may_fit(opened, max_seconds):
             return None
         film = film_of(opened)

@@ -1,20 +1,30 @@
 """How far an untrusted film or sound is believed; runs in the child process alone."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any, BinaryIO
 
+import av
 import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.frame import Frame
 from av.packet import Packet
 from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from PIL import Image
 
-from statusgate.media.limits import MAX_FILM_PIXELS
-from statusgate.media.pictures import CONTAINERS, UnfitFile, check_pixels
+from statusgate.domain.media_types import MediaType
+from statusgate.media.limits import MAX_FILM_PIXELS, THUMBNAIL_PIXELS
+from statusgate.media.pictures import UnfitFile, check_pixels, small_jpeg
 
+Report = Callable[[float], None]
+"""called with the seconds of content that are done so far"""
+_OPTIONS = {"probesize": "4000000", "analyzeduration": "2000000"}
+_MOST_STREAMS = 8
 _UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 """what recorders write that cannot go back"""
 _MOST_PACKETS = 500
@@ -23,15 +33,31 @@ _LONG_BOXES = frozenset({b"mdat", b"moov", b"moof", b"free", b"skip", b"wide", b
 """a box that does not fit and has another name is another file after the film"""
 
 
-def check_whole(file: BinaryIO, mimetype: str) -> None:
-    """Raise UnfitFile if a file says itself that more should follow; leaves it at its start."""
-    try:
-        if CONTAINERS.get(mimetype) == "mov":
-            _check_boxes(file)
-        if mimetype in ("audio/wav", "video/x-msvideo"):
-            _check_riff(file)
-    finally:
-        file.seek(0)
+@contextlib.contextmanager
+def opened_container(file: BinaryIO, found: MediaType) -> Iterator[InputContainer]:
+    """Open a film or sound from its start, by the demuxer we chose.
+
+    It is read as bytes: it can reach no other file or host. Raises UnfitFile.
+    """
+    file.seek(0)
+    with av.open(
+        file,
+        "r",
+        format=found.decoder,
+        options=_OPTIONS,
+        metadata_errors="replace",  # titles in old code pages are no fault
+    ) as opened:
+        if len(opened.streams) > _MOST_STREAMS:
+            raise UnfitFile(f"{len(opened.streams)} streams")
+        yield opened
+
+
+def check_whole(file: BinaryIO, found: MediaType) -> None:
+    """Raise UnfitFile if a file says itself that more should follow."""
+    if found.decoder == "mov":
+        _check_boxes(file)
+    if found.decoder in ("wav", "avi"):
+        _check_riff(file)
 
 
 def _check_boxes(file: BinaryIO) -> None:
@@ -58,6 +84,11 @@ def _check_riff(file: BinaryIO) -> None:
     size = file.seek(0, os.SEEK_END)
     if declared not in _UNKNOWN_LENGTHS and declared + 8 > size + 1:
         raise UnfitFile(f"cut off: {size} of {declared + 8} bytes")
+
+
+def shown_seconds(seconds: float | Fraction) -> int:
+    """Return a length as phones round it, at least 1."""
+    return max(1, int(seconds + 0.5))
 
 
 def start_over(source: BinaryIO, target: BinaryIO) -> None:
@@ -94,3 +125,16 @@ def first_frame_of(opened: InputContainer, stream: VideoStream | AudioStream) ->
         if count == _MOST_PACKETS:
             break
     return None
+
+
+def thumbnail_of(frame: VideoFrame, rotation: int = 0) -> bytes:
+    """Return a frame as a small JPEG, turned by *rotation* degrees counter-clockwise."""
+    check_pixels(frame.width, frame.height, MAX_FILM_PIXELS)
+    scale = min(1.0, THUMBNAIL_PIXELS / max(frame.width, frame.height))
+    small = frame.reformat(
+        width=max(1, round(frame.width * scale)),
+        height=max(1, round(frame.height * scale)),
+        format="rgb24",
+    )
+    image: Image.Image = small.to_image()  # type: ignore[no-untyped-call]
+    return small_jpeg(image.rotate(rotation, expand=True))

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from statusgate.media.frames import Made, MakeThumbnail
-from statusgate.media.limits import THUMBNAIL_PIXELS
 from statusgate.media.process import THUMBNAILS, MediaChild
 
 
@@ -27,7 +26,7 @@ class Thumbnailer:
         except OSError:
             return b""
         try:
-            reply = await self._child.ask(MakeThumbnail(THUMBNAIL_PIXELS), [reading])
+            reply = await self._child.ask(MakeThumbnail(), [reading])
         finally:
             os.close(reading)
         return reply.content if isinstance(reply, Made) else b""

@@ -1,7 +1,7 @@
 """Making a voice note out of any sound; runs in the child process alone."""
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -11,13 +11,21 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
-from statusgate.domain.media_types import OGG, OPUS_MIMETYPE
+from statusgate.domain.conversion import Converted
+from statusgate.domain.media_types import OGG, OPUS_MIMETYPE, MediaType
 from statusgate.media import waveforms
-from statusgate.media.frames import Done
+from statusgate.media.frames import Cause
 from statusgate.media.limits import STEP_SECONDS
-from statusgate.media.pictures import CONTAINERS, UnfitFile, opened_container, type_of
+from statusgate.media.pictures import UnfitFile
 from statusgate.media.resampling import RATE, Resampler
-from statusgate.media.sources import check_whole, decodable_frames, start_over
+from statusgate.media.sources import (
+    Report,
+    check_whole,
+    decodable_frames,
+    opened_container,
+    shown_seconds,
+    start_over,
+)
 from statusgate.media.waveforms import Loudness
 
 _BITS_PER_SECOND = 48_000
@@ -30,36 +38,28 @@ _LONGEST_PACKET = Fraction(120, 1000)
 _ROUNDING_SECONDS = 0.5
 """what a phone's whole seconds hide is not counted as too long"""
 
-Report = Callable[[float], None]
 
-
-class TooLong(Exception):
-    """The voice is longer than it may be."""
-
-
-def convert(source: BinaryIO, target: BinaryIO, max_seconds: int, report: Report) -> Done:
+def convert(
+    source: BinaryIO, found: MediaType, target: BinaryIO, max_seconds: int, report: Report
+) -> Converted:
     """Write the sound of *source* to *target* as Ogg/Opus, mono.
 
-    The packets of a voice note are copied, anything else is encoded. *report* is called with
-    the seconds done so far. Raises TooLong, whatever the headers say, once *max_seconds* are
-    exceeded, or one of ``pictures.FAULTS``.
+    The packets of a voice note are copied, anything else is encoded. Raises UnfitFile,
+    whatever the headers say, once *max_seconds* are exceeded, or one of ``pictures.FAULTS``.
     """
-    mimetype = type_of(source)
-    if mimetype not in CONTAINERS:
-        raise UnfitFile(f"{mimetype} is no sound")
-    check_whole(source, mimetype)
+    check_whole(source, found)
     heard = None
-    if mimetype == OGG.mimetype:
+    if found is OGG:
         heard = _copy(source, target, _Listener(max_seconds, report))
     if heard is None:
         start_over(source, target)
-        heard = _encode(source, CONTAINERS[mimetype], target, _Listener(max_seconds, report))
+        heard = _encode(source, found, target, _Listener(max_seconds, report))
     if not heard.seconds:
         raise UnfitFile("no sound can be decoded")
-    return Done(
+    return Converted(
         mimetype=OPUS_MIMETYPE,
         extension=OGG.extension,
-        seconds=heard.seconds,
+        seconds=shown_seconds(heard.seconds),
         waveform=heard.loudness.waveform(),
     )
 
@@ -79,12 +79,12 @@ class _Listener:
         self._resampler = Resampler("s16", "mono")
 
     def hear(self, frame: AudioFrame) -> list[AudioFrame]:
-        """Return what is ready after *frame*. Raises TooLong."""
+        """Return what is ready after *frame*. Raises UnfitFile if that is too much."""
         if frame.sample_rate <= 0:
             raise UnfitFile("sound without a rate")
         self.seconds += frame.samples / frame.sample_rate
         if self.seconds > self._most_seconds:
-            raise TooLong
+            raise UnfitFile("the voice is too long", Cause.LENGTH)
         if self.seconds - self._reported >= STEP_SECONDS:
             self._reported = self.seconds
             self._report(self.seconds)
@@ -104,7 +104,7 @@ class _Listener:
 def _copy(source: BinaryIO, target: BinaryIO, listener: _Listener) -> _Listener | None:
     """Copy a voice note's packets into a file of our own; None if it is not plainly one."""
     try:
-        with opened_container(source, "ogg") as opened, _opened_ogg(target) as made:
+        with opened_container(source, OGG) as opened, _opened_ogg(target) as made:
             if not _is_voice_note(opened):
                 return None
             return _copy_packets(opened, made, listener)
@@ -148,9 +148,9 @@ def _copy_packets(
 
 
 def _encode(
-    source: BinaryIO, container: str, target: BinaryIO, listener: _Listener
+    source: BinaryIO, found: MediaType, target: BinaryIO, listener: _Listener
 ) -> _Listener:
-    with opened_container(source, container) as opened, _opened_ogg(target) as made:
+    with opened_container(source, found) as opened, _opened_ogg(target) as made:
         encoder = _opus_stream(made)
         for frame in _frames(opened):
             for piece in listener.hear(frame):

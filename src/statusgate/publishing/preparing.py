@@ -175,7 +175,7 @@ class Preparing:
             if isinstance(made, Failure):
                 await self._outcomes.fail(outgoing, made)
             else:
-                await self._keep(outgoing, made)
+                await self._keep(outgoing, made, Path(folder) / "target")
 
     async def _make(self, outgoing: Outgoing, folder: Path) -> Converted | Failure:
         source = folder / "source"
@@ -226,8 +226,8 @@ class Preparing:
             raise FetchFailed("no such file of our own")
         await copy_out(self._store, f"{outgoing.instance_id}/{file.name}", file.size, to)
 
-    async def _keep(self, outgoing: Outgoing, made: Converted) -> None:
-        size = (await asyncio.to_thread(made.path.stat)).st_size
+    async def _keep(self, outgoing: Outgoing, made: Converted, target: Path) -> None:
+        size = (await asyncio.to_thread(target.stat)).st_size
         file = StoredFile(
             key=new_media_key(),
             extension=made.extension,
@@ -244,7 +244,7 @@ class Preparing:
             waveform=made.waveform,
         )
         path = f"{outgoing.instance_id}/{file.name}"
-        await self._store.put(path, made.path)
+        await self._store.put(path, target)
 
         def work(tx: Transaction, changes: Changes) -> bool:
             kept, status = tx.prepare_outgoing(

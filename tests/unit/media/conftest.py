@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from statusgate.domain.conversion import ConversionFailed, Converted, Wanted
@@ -11,7 +12,14 @@ from statusgate.domain.ids import InstanceId
 from statusgate.media.converter import Converter
 from tests.unit.media import corpus
 
-Convert = Callable[[Path, Wanted], Awaitable[Converted | ConversionFailed]]
+
+class ConvertedFile(Converted, frozen=True, kw_only=True):
+    """What was converted, and where it is."""
+
+    path: Path
+
+
+Convert = Callable[[Path, Wanted], Awaitable[ConvertedFile | ConversionFailed]]
 
 
 @pytest.fixture
@@ -26,9 +34,12 @@ def convert(converter: Converter, tmp_path: Path) -> Convert:
     """Convert into a new file of the test's own folder."""
     numbers = count()
 
-    def convert_next(source: Path, wanted: Wanted) -> Awaitable[Converted | ConversionFailed]:
+    async def convert_next(source: Path, wanted: Wanted) -> ConvertedFile | ConversionFailed:
         target = tmp_path / f"target-{next(numbers)}"
-        return converter.convert(InstanceId(1), source, wanted, target)
+        made = await converter.convert(InstanceId(1), source, wanted, target)
+        if isinstance(made, ConversionFailed):
+            return made
+        return ConvertedFile(path=target, **msgspec.structs.asdict(made))
 
     return convert_next
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from statusgate.domain.conversion import Converted, VideoWanted
 from tests.unit.media import corpus, hostile
-from tests.unit.media.conftest import Convert
+from tests.unit.media.conftest import Convert, ConvertedFile
 
 WANTED = VideoWanted(60)
 FLAGS = "faststart+use_metadata_tags"
@@ -29,7 +29,7 @@ KINDS: dict[str, dict[str, str | None]] = {
 }
 
 
-def check_for_phones(made: Converted, *, has_sound: bool = True) -> None:
+def check_for_phones(made: ConvertedFile, *, has_sound: bool = True) -> None:
     """What every film that was converted must be."""
     content = made.path.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")

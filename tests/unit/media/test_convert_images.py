@@ -10,7 +10,7 @@ from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 from statusgate.domain.conversion import ConversionFailed, Converted, ImageWanted
 from statusgate.domain.status import FailureReason
 from tests.unit.media import corpus, hostile
-from tests.unit.media.conftest import Convert
+from tests.unit.media.conftest import Convert, ConvertedFile
 
 WANTED = ImageWanted()
 MODES = {
@@ -21,7 +21,7 @@ MODES = {
 }
 
 
-def check_for_phones(made: Converted) -> Image.Image:
+def check_for_phones(made: ConvertedFile) -> Image.Image:
     """What every picture must be; returns it decoded."""
     assert (made.mimetype, made.extension, made.seconds) == ("image/jpeg", "jpg", 0)
     assert made.waveform == b""

@@ -13,7 +13,7 @@ import pytest
 from statusgate.domain.conversion import ConversionFailed, Converted, VoiceWanted
 from statusgate.domain.status import FailureReason
 from tests.unit.media import corpus, hostile
-from tests.unit.media.conftest import Convert
+from tests.unit.media.conftest import Convert, ConvertedFile
 
 WANTED = VoiceWanted(600)
 KINDS: dict[str, tuple[str, int, str]] = {
@@ -33,7 +33,7 @@ KINDS: dict[str, tuple[str, int, str]] = {
 }
 
 
-def check_for_phones(made: Converted) -> list[int]:
+def check_for_phones(made: ConvertedFile) -> list[int]:
     """What every voice must be; returns its samples."""
     assert (made.mimetype, made.extension) == ("audio/ogg; codecs=opus", "ogg")
     assert (made.width, made.height, made.thumbnail) == (0, 0, b"")

@@ -255,14 +255,14 @@ async def test_a_caller_who_gives_up_does_not_confuse_the_next(
 async def test_a_child_beside_itself_is_a_failure_only(program: str) -> None:
     child = MediaChild((sys.executable, "-c", program), start_seconds=1.0)
     for _ in range(2):
-        reply = await child.ask(MakeThumbnail(72))
+        reply = await child.ask(MakeThumbnail())
         assert isinstance(reply, Failed)
     await child.close()
 
 
 async def test_a_child_that_cannot_be_started_is_a_failure_only() -> None:
     child = MediaChild(("/nowhere/python",))
-    assert isinstance(await child.ask(MakeThumbnail(72)), Failed)
+    assert isinstance(await child.ask(MakeThumbnail()), Failed)
     await child.close()
 
 
