@@ -63,11 +63,13 @@ class Child:
         self._requests = requests
         self._replies = replies
         self._files = files
+        self._reported = 0.0
 
     def serve(self, is_confined: bool) -> None:
         """Say that it is up, and answer until the parent hangs up."""
         self._send(Ready(is_confined))
         while (request := read_request(self._requests)) is not None:
+            self._reported = 0.0
             self._limit_cpu()
             self._send(self._answer(request))
 
@@ -109,8 +111,11 @@ class Child:
         ]
 
     def _report(self, seconds: float) -> None:
-        self._limit_cpu()
-        self._send(Progress(seconds))
+        """Tell the parent, in steps, how many seconds of the content are done."""
+        if abs(seconds - self._reported) >= limits.STEP_SECONDS:
+            self._reported = seconds
+            self._limit_cpu()
+            self._send(Progress(seconds))
 
     def _send(self, reply: Reply) -> None:
         self._replies.write(pack(reply))

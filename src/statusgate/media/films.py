@@ -13,8 +13,8 @@ from av.video.stream import VideoStream
 
 from statusgate.domain.conversion import Converted
 from statusgate.domain.media_types import MP4, MediaType
-from statusgate.media.limits import MAX_FILM_PIXELS, STEP_SECONDS
-from statusgate.media.mp4 import Geometry, Mp4Writer, geometry
+from statusgate.media.limits import MAX_FILM_PIXELS
+from statusgate.media.mp4 import Geometry, Mp4Writer, geometry, opened_mp4
 from statusgate.media.pictures import UnfitFile, check_pixels
 from statusgate.media.remux import remuxed_film
 from statusgate.media.sources import (
@@ -59,25 +59,25 @@ def _encode(
     source: BinaryIO, found: MediaType, target: BinaryIO, max_seconds: int, report: Report
 ) -> Converted:
     picture, has_sound = _layout_of(source, found)
-    with (
-        opened_container(source, found) as opened,
-        Mp4Writer(target, picture, has_sound=has_sound, max_seconds=max_seconds) as made,
-    ):
-        streams: list[VideoStream | AudioStream] = [film_of(opened)]
-        streams += opened.streams.audio[:1] if has_sound else ()
-        for frame, at in _in_time(opened, streams, max_seconds, report):
+    with opened_container(source, found) as opened, opened_mp4(target) as made:
+        writer = Mp4Writer(made, picture, has_sound=has_sound, max_seconds=max_seconds)
+        sounds = opened.streams.audio[:1] if has_sound else ()
+        for frame, at in _in_time(opened, [film_of(opened), *sounds], max_seconds):
+            report(float(at))
             if isinstance(frame, VideoFrame):
                 check_pixels(frame.width, frame.height, MAX_FILM_PIXELS)
-                made.show(frame, at)
+                writer.show(frame, at)
             else:
-                made.play(frame, at)
+                writer.play(frame, at)
+        writer.finish()
+    width, height = picture.shown
     return Converted(
         mimetype=MP4.mimetype,
         extension=MP4.extension,
-        seconds=shown_seconds(made.seconds),
-        width=picture.width,
-        height=picture.height,
-        thumbnail=made.thumbnail,
+        seconds=shown_seconds(writer.seconds),
+        width=width,
+        height=height,
+        thumbnail=writer.thumbnail,
     )
 
 
@@ -99,33 +99,27 @@ def _first_picture(opened: InputContainer, film: VideoStream) -> VideoFrame:
 
 
 def _in_time(
-    opened: InputContainer,
-    streams: Sequence[VideoStream | AudioStream],
-    max_seconds: int,
-    report: Report,
+    opened: InputContainer, streams: Sequence[VideoStream | AudioStream], max_seconds: int
 ) -> Iterator[tuple[VideoFrame | AudioFrame, Fraction]]:
-    """Yield frames with their seconds since the start, until all streams reach the cut."""
+    """Yield frames with their seconds since the start, until all streams reach the cut.
+
+    A frame that does not say its time follows upon the last.
+    """
     origin: Fraction | None = None
-    reported = Fraction(0)
-    clocks = {stream.index: _Clock(stream) for stream in streams}
-    going = set(clocks)
+    ends = {stream.index: Fraction(0) for stream in streams}
+    """of the last frames of the streams that go on"""
     for packet in opened.demux(*streams):
-        if packet.stream.index not in going:
-            continue
-        for frame in decodable_frames(packet):
-            if not isinstance(frame, VideoFrame | AudioFrame):
-                continue
-            time = clocks[packet.stream.index].time_of(frame)
+        index = packet.stream.index
+        for frame in decodable_frames(packet) if index in ends else ():
+            tick = frame.time_base or Fraction(0)
+            time = ends[index] if frame.pts is None else frame.pts * tick
+            ends[index] = time + frame.duration * tick
             origin = _origin(opened, time) if origin is None else origin
-            at = time - origin
-            if at >= max_seconds:
-                going.discard(packet.stream.index)
+            if time - origin >= max_seconds:
+                del ends[index]
                 break
-            if at - reported >= STEP_SECONDS:
-                reported = at
-                report(float(at))
-            yield frame, at
-        if not going:
+            yield frame, time - origin
+        if not ends:
             return
 
 
@@ -133,25 +127,3 @@ def _origin(opened: InputContainer, first: Fraction) -> Fraction:
     """Return when the film starts: as its header says, if its first frame does not deny it."""
     declared = Fraction(opened.start_time or 0, av.time_base)
     return declared if abs(first - declared) <= _BELIEVED_SECONDS else first
-
-
-class _Clock:
-    """The times of a stream's frames; those without one follow upon the last."""
-
-    def __init__(self, stream: VideoStream | AudioStream) -> None:
-        rate = stream.average_rate if isinstance(stream, VideoStream) else None
-        self._step = 1 / rate if rate else Fraction(1, 25)
-        self._next = Fraction(0)
-
-    def time_of(self, frame: VideoFrame | AudioFrame) -> Fraction:
-        if frame.pts is None or not frame.time_base:
-            time = self._next
-        else:
-            time = frame.pts * frame.time_base
-        self._next = time + self._length_of(frame)
-        return time
-
-    def _length_of(self, frame: VideoFrame | AudioFrame) -> Fraction:
-        if isinstance(frame, AudioFrame) and frame.sample_rate > 0:
-            return Fraction(frame.samples, frame.sample_rate)
-        return self._step

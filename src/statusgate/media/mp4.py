@@ -2,11 +2,9 @@
 
 import os
 from fractions import Fraction
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple
 
 import av
-import msgspec
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
@@ -45,28 +43,19 @@ _TURNS = {
 }
 
 
-class Geometry(msgspec.Struct, frozen=True, kw_only=True):
-    """How frames are to be shown, in pixels."""
+class Geometry(NamedTuple):
+    """How frames are to be shown: scaled to *width* and *height*, then turned."""
 
-    inner_width: int
-    """before they are turned upright"""
-    inner_height: int
+    width: int
+    height: int
     rotation: int
     """degrees counter-clockwise; a multiple of 90"""
 
     @property
-    def _lies(self) -> bool:
-        return self.rotation % 180 != 0
-
-    @property
-    def width(self) -> int:
-        """As shown."""
-        return self.inner_height if self._lies else self.inner_width
-
-    @property
-    def height(self) -> int:
-        """As shown."""
-        return self.inner_width if self._lies else self.inner_height
+    def shown(self) -> tuple[int, int]:
+        """Width and height in the end."""
+        lies = self.rotation % 180 != 0
+        return (self.height, self.width) if lies else (self.width, self.height)
 
 
 def geometry(frame: VideoFrame, pixel_form: Fraction | None) -> Geometry:
@@ -78,9 +67,7 @@ def geometry(frame: VideoFrame, pixel_form: Fraction | None) -> Geometry:
     scale = min(Fraction(1), Fraction(LONGEST_EDGE) / max(width, height))
     rotation = round(frame.rotation / 90) * 90
     return Geometry(
-        inner_width=_even(width * scale),
-        inner_height=_even(height * scale),
-        rotation=rotation if rotation in _TURNS else 0,
+        _even(width * scale), _even(height * scale), rotation if rotation in _TURNS else 0
     )
 
 
@@ -89,13 +76,13 @@ def _even(length: Fraction) -> int:
 
 
 class Mp4Writer:
-    """An MP4 of H.264 and AAC being written, its index in front."""
+    """Encodes a film as H.264 and AAC; whole once ``finish`` was called."""
 
     def __init__(
-        self, target: BinaryIO, picture: Geometry, *, has_sound: bool, max_seconds: int
+        self, made: OutputContainer, picture: Geometry, *, has_sound: bool, max_seconds: int
     ) -> None:
         self._picture = picture
-        self._container = opened_mp4(target)
+        self._container = made
         self._film = self._add_film(_film_bits(max_seconds))
         self._sound = self._add_sound() if has_sound else None
         self._reformatter = VideoReformatter()
@@ -137,24 +124,14 @@ class Mp4Writer:
         frame.time_base = Fraction(1, frame.sample_rate)
         self._mux_sound(self._sound, self._resampler.resample(frame))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Finish the file; after an error it is only closed."""
-        if kind is None:
-            if self._shown_at is None:
-                raise UnfitFile("no frame can be decoded")
-            self._container.mux(self._film.encode(None))
-            if self._sound is not None:
-                self._mux_sound(self._sound, self._resampler.rest())
-                self._container.mux(self._sound.encode(None))
-        self._container.close()
+    def finish(self) -> None:
+        """Write what was held back. Raises UnfitFile if no frame was shown."""
+        if self._shown_at is None:
+            raise UnfitFile("no frame can be decoded")
+        self._container.mux(self._film.encode(None))
+        if self._sound is not None:
+            self._mux_sound(self._sound, self._resampler.rest())
+            self._container.mux(self._sound.encode(None))
 
     def _add_film(self, bits_per_second: int) -> VideoStream:
         stream = self._container.add_stream(
@@ -168,9 +145,7 @@ class Mp4Writer:
                 "bufsize": str(2 * bits_per_second),
             },
         )
-        if not isinstance(stream, VideoStream):
-            raise UnfitFile("no encoder")
-        stream.width, stream.height = self._picture.width, self._picture.height
+        stream.width, stream.height = self._picture.shown
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = _TICK
         stream.codec_context.gop_size = 60
@@ -179,8 +154,6 @@ class Mp4Writer:
 
     def _add_sound(self) -> AudioStream:
         stream = self._container.add_stream("aac", rate=RATE, layout="stereo")
-        if not isinstance(stream, AudioStream):
-            raise UnfitFile("no encoder")
         stream.bit_rate = _SOUND_BITS_PER_SECOND
         return stream
 
@@ -193,8 +166,8 @@ class Mp4Writer:
     def _upright(self, frame: VideoFrame) -> VideoFrame:
         small = self._reformatter.reformat(
             frame,
-            width=self._picture.inner_width,
-            height=self._picture.inner_height,
+            width=self._picture.width,
+            height=self._picture.height,
             format="yuv420p",
             dst_color_range="MPEG",
         )
@@ -208,8 +181,8 @@ class _Turner:
         self._graph = Graph()
         chain: list[FilterContext] = [
             self._graph.add_buffer(
-                width=picture.inner_width,
-                height=picture.inner_height,
+                width=picture.width,
+                height=picture.height,
                 format=av.VideoFormat("yuv420p"),
                 time_base=_TICK,
             ),
@@ -236,7 +209,7 @@ def opened_mp4(target: BinaryIO) -> OutputContainer:
 
 
 class _Reading:
-    """Another way into a file that is being written; FFmpeg moves the index with it."""
+    """A second place in a file that is being written, by which FFmpeg moves the index."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -247,14 +220,9 @@ class _Reading:
         self._at += len(content)
         return content
 
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {
-            os.SEEK_SET: 0,
-            os.SEEK_CUR: self._at,
-            os.SEEK_END: os.fstat(self._number).st_size,
-        }[whence]
-        self._at = start + offset
-        return self._at
+    def seek(self, offset: int, _whence: int) -> int:
+        self._at = offset
+        return offset
 
     def tell(self) -> int:
         return self._at

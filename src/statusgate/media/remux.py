@@ -18,7 +18,6 @@ from av.video.stream import VideoStream
 from statusgate.domain.conversion import Converted
 from statusgate.domain.media_types import MP4, MediaType
 from statusgate.media import mp4
-from statusgate.media.limits import STEP_SECONDS
 from statusgate.media.sources import (
     Report,
     film_of,
@@ -38,7 +37,6 @@ _AVCC = b"\1"
 """how the decoder's setup starts that an MP4 can take over"""
 _WITHOUT_SEI = "filter_units=remove_types=6"
 """SEI units carry what the encoder and the camera write about themselves"""
-Streams = list[VideoStream | AudioStream]
 
 
 def remuxed_film(
@@ -78,9 +76,11 @@ def _first_key_frame(
 ) -> VideoFrame | None:
     """Decode all key frames and return the first; None if the film has to be encoded."""
     first: VideoFrame | None = None
-    reported = 0.0
     with opened_container(source, found) as opened:
-        if not _common_streams(opened) or not _may_fit(opened, max_seconds):
+        most_seconds = max(_seconds_of(opened), max_seconds)
+        if opened.size * max_seconds > mp4.WANTED_BYTES * most_seconds:
+            return None  # what is in front of the cut is too large
+        if not _common_streams(opened):
             return None
         film = film_of(opened)
         film.codec_context.skip_frame = "NONKEY"
@@ -91,17 +91,8 @@ def _first_key_frame(
                 if frame.rotation:
                     return None
                 first = first or frame
-                if frame.time is not None and frame.time - reported >= STEP_SECONDS:
-                    reported = frame.time
-                    report(reported)
+                report(frame.time or 0.0)
     return first
-
-
-def _may_fit(opened: InputContainer, max_seconds: int) -> bool:
-    """Tell whether what is in front of the cut can be small enough."""
-    length = _seconds_of(opened)
-    share = min(length, max_seconds) / length if length > 0 else 1.0
-    return opened.size * share <= mp4.WANTED_BYTES
 
 
 def _copy(opened: InputContainer, made: OutputContainer, max_seconds: int) -> bool:
@@ -136,16 +127,11 @@ def _seconds_of(opened: InputContainer) -> float:
     return (opened.duration or 0) / av.time_base
 
 
-def _common_streams(opened: InputContainer) -> Streams:
+def _common_streams(opened: InputContainer) -> list[VideoStream | AudioStream]:
     """Return the film and its sound if phones can decode both, else nothing."""
-    streams: Streams = [film_of(opened), *opened.streams.audio[:1]]
-    return streams if all(map(_is_common, streams)) else []
-
-
-def _is_common(stream: VideoStream | AudioStream) -> bool:
-    if isinstance(stream, VideoStream):
-        return _is_common_film(stream)
-    return _is_common_sound(stream)
+    film, sounds = film_of(opened), opened.streams.audio[:1]
+    is_common = _is_common_film(film) and all(map(_is_common_sound, sounds))
+    return [film, *sounds] if is_common else []
 
 
 def _is_common_film(film: VideoStream) -> bool:

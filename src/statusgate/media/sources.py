@@ -4,13 +4,14 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 import av
 import av.error
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.frame import Frame
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
@@ -98,12 +99,15 @@ def start_over(source: BinaryIO, target: BinaryIO) -> None:
     target.truncate(0)
 
 
-def decodable_frames(packet: "Packet[Any]") -> Iterator[Frame]:
-    """Yield a packet's frames; none if it is broken, as some are in files that play well."""
+def decodable_frames(packet: "Packet[Any]") -> list[Any]:
+    """Return the frames of a packet of film or sound.
+
+    None if it is broken, as some are in files that play well.
+    """
     try:
-        yield from (frame for frame in packet.decode() if isinstance(frame, Frame))
+        return packet.decode()
     except av.error.InvalidDataError:
-        return
+        return []
 
 
 def film_of(opened: InputContainer) -> VideoStream:
@@ -117,14 +121,12 @@ def film_of(opened: InputContainer) -> VideoStream:
     raise UnfitFile("no moving picture")
 
 
-def first_frame_of(opened: InputContainer, stream: VideoStream | AudioStream) -> Frame | None:
+def first_frame_of(
+    opened: InputContainer, stream: VideoStream | AudioStream
+) -> VideoFrame | AudioFrame | None:
     """Return the first frame that can be decoded, None if none of the first packets can."""
-    for count, packet in enumerate(opened.demux(stream)):
-        for frame in decodable_frames(packet):
-            return frame
-        if count == _MOST_PACKETS:
-            break
-    return None
+    frames = map(decodable_frames, islice(opened.demux(stream), _MOST_PACKETS))
+    return next(chain.from_iterable(frames), None)
 
 
 def thumbnail_of(frame: VideoFrame, rotation: int = 0) -> bytes:

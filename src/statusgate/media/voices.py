@@ -1,21 +1,18 @@
 """Making a voice note out of any sound; runs in the child process alone."""
 
 from array import array
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
 import av
 import av.error
 from av.audio.frame import AudioFrame
-from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 
 from statusgate.domain.conversion import Converted
 from statusgate.domain.media_types import OGG, OPUS_MIMETYPE, MediaType
 from statusgate.media import waveforms
 from statusgate.media.frames import Cause
-from statusgate.media.limits import STEP_SECONDS
 from statusgate.media.pictures import UnfitFile
 from statusgate.media.resampling import RATE, Resampler
 from statusgate.media.sources import (
@@ -75,7 +72,6 @@ class _Listener:
         self.loudness = Loudness()
         self._most_seconds = max_seconds + _ROUNDING_SECONDS
         self._report = report
-        self._reported = 0.0
         self._resampler = Resampler("s16", "mono")
 
     def hear(self, frame: AudioFrame) -> list[AudioFrame]:
@@ -85,9 +81,7 @@ class _Listener:
         self.seconds += frame.samples / frame.sample_rate
         if self.seconds > self._most_seconds:
             raise UnfitFile("the voice is too long", Cause.LENGTH)
-        if self.seconds - self._reported >= STEP_SECONDS:
-            self._reported = self.seconds
-            self._report(self.seconds)
+        self._report(self.seconds)
         return self._listen(self._resampler.resample(frame))
 
     def rest(self) -> list[AudioFrame]:
@@ -105,11 +99,11 @@ def _copy(source: BinaryIO, target: BinaryIO, listener: _Listener) -> _Listener 
     """Copy a voice note's packets into a file of our own; None if it is not plainly one."""
     try:
         with opened_container(source, OGG) as opened, _opened_ogg(target) as made:
-            if not _is_voice_note(opened):
-                return None
-            return _copy_packets(opened, made, listener)
+            is_whole = _is_voice_note(opened) and _copy_packets(opened, made, listener)
     except av.error.FFmpegError:
         return None  # encoding tolerates more
+    listener.rest()
+    return listener if is_whole else None
 
 
 def _is_voice_note(opened: InputContainer) -> bool:
@@ -124,10 +118,8 @@ def _is_voice_note(opened: InputContainer) -> bool:
     )
 
 
-def _copy_packets(
-    opened: InputContainer, made: OutputContainer, listener: _Listener
-) -> _Listener | None:
-    """Copy packets one after the other, each decoded for its loudness."""
+def _copy_packets(opened: InputContainer, made: OutputContainer, listener: _Listener) -> bool:
+    """Copy packets one after the other, each decoded for its loudness; False at an odd one."""
     stream = opened.streams.audio[0]
     copy = made.add_stream_from_template(stream)
     at = 0
@@ -138,48 +130,32 @@ def _copy_packets(
             continue
         duration = packet.duration or 0
         if not 0 < duration * packet.time_base <= _LONGEST_PACKET:
-            return None
+            return False
         packet.pts = packet.dts = at
         at += duration
         packet.stream = copy
         made.mux(packet)
-    listener.rest()
-    return listener
+    return True
 
 
 def _encode(
     source: BinaryIO, found: MediaType, target: BinaryIO, listener: _Listener
 ) -> _Listener:
     with opened_container(source, found) as opened, _opened_ogg(target) as made:
-        encoder = _opus_stream(made)
-        for frame in _frames(opened):
-            for piece in listener.hear(frame):
-                made.mux(encoder.encode(piece))
-        for piece in listener.rest():
-            made.mux(encoder.encode(piece))
-        made.mux(encoder.encode(None))
+        if not opened.streams.audio:
+            raise UnfitFile("no sound")
+        encoder = made.add_stream(
+            "libopus", rate=RATE, layout="mono", options={"application": "audio"}
+        )
+        encoder.bit_rate = _BITS_PER_SECOND
+        for packet in opened.demux(opened.streams.audio[0]):
+            for frame in decodable_frames(packet):
+                for piece in listener.hear(frame):
+                    made.mux(encoder.encode(piece))
+        for rest in (*listener.rest(), None):
+            made.mux(encoder.encode(rest))
     return listener
-
-
-def _frames(opened: InputContainer) -> Iterator[AudioFrame]:
-    if not opened.streams.audio:
-        raise UnfitFile("no sound")
-    stream = opened.streams.audio[0]
-    for packet in opened.demux(stream):
-        for frame in decodable_frames(packet):
-            if isinstance(frame, AudioFrame):
-                yield frame
 
 
 def _opened_ogg(target: BinaryIO) -> OutputContainer:
     return av.open(target, "w", format="ogg", options={"fflags": "+bitexact"})
-
-
-def _opus_stream(container: OutputContainer) -> AudioStream:
-    stream = container.add_stream(
-        "libopus", rate=RATE, layout="mono", options={"application": "audio"}
-    )
-    if not isinstance(stream, AudioStream):
-        raise UnfitFile("no encoder")
-    stream.bit_rate = _BITS_PER_SECOND
-    return stream
