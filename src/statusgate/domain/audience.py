@@ -1,7 +1,7 @@
 """Who gets a status, and who does not and why (contract 3.1, 12.5)."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -84,37 +84,32 @@ def stranger(address: Address) -> KnownContact:
     return KnownContact(no=0, address=address, name="", contact_name="")
 
 
-def without(choice: Choice, people: Sequence[KnownContact], reason: Reason) -> Choice:
-    """The same audience without *people*."""
-    gone = {one.address for one in people}
+def without(choice: Choice, people: Collection[Address], reason: Reason) -> Choice:
+    """The same audience without *people*, who are in it."""
+    gone = frozenset(people)
     return Choice(
         tuple(one for one in choice.people if one.address not in gone),
-        choice.excluded + tuple(Excluded(one.address.chat_id, reason) for one in people),
+        choice.excluded + tuple(Excluded(one.chat_id, reason) for one in people),
     )
 
 
-def summary(excluded: Iterable[Excluded]) -> tuple[LeftOut, ...]:
-    """Those left out, counted by reason; 100 of each are listed."""
-    by_reason: dict[Reason, list[str]] = defaultdict(list)
+def summary(
+    excluded: Iterable[Excluded], earlier: Iterable[LeftOut] = ()
+) -> tuple[LeftOut, ...]:
+    """Those left out, after those of an *earlier* summary, counted by reason; 100 listed."""
+    counts: Counter[str] = Counter()
+    listed: dict[str, list[str]] = defaultdict(list)
+    for part in earlier:
+        counts[part.reason] += part.count
+        listed[part.reason] += part.participants
     for one in excluded:
-        by_reason[one.reason].append(one.chat_id)
+        counts[one.reason] += 1
+        listed[one.reason].append(one.chat_id)
     return tuple(
-        LeftOut(str(reason), len(ids), tuple(ids[:MOST_LISTED]))
+        LeftOut(str(reason), counts[reason], tuple(listed[reason][:MOST_LISTED]))
         for reason in Reason
-        if (ids := by_reason[reason])
+        if counts[reason]
     )
-
-
-def joined(one: tuple[LeftOut, ...], other: tuple[LeftOut, ...]) -> tuple[LeftOut, ...]:
-    """Two summaries as one."""
-    found: list[LeftOut] = []
-    for reason in Reason:
-        parts = [part for part in (*one, *other) if part.reason == reason]
-        if parts:
-            ids = tuple(chat_id for part in parts for chat_id in part.participants)
-            count = sum(part.count for part in parts)
-            found.append(LeftOut(str(reason), count, ids[:MOST_LISTED]))
-    return tuple(found)
 
 
 def _capped(chosen: list[KnownContact], excluded: list[Excluded], most: int | None) -> Choice:

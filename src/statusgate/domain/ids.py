@@ -3,6 +3,7 @@
 import re
 import secrets
 from typing import NewType
+from uuid import UUID
 
 InstanceId = NewType("InstanceId", int)
 
@@ -34,5 +35,4 @@ def new_status_id() -> str:
 
 def new_media_key() -> str:
     """Return 128 random bits, written 8-4-4-4-12 in hex; the key is the file's only secret."""
-    digits = secrets.token_hex(16)
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return str(UUID(bytes=secrets.token_bytes(16)))

@@ -71,48 +71,28 @@ class PushFailed(msgspec.Struct, frozen=True):
 PushOutcome = PushAnswer | PushFailed
 
 
-class Delivered(msgspec.Struct, frozen=True):
-    """On to the next notification at once."""
-
-
 class Retry(msgspec.Struct, frozen=True):
-    """The same notification again after a pause."""
+    """The same notification again after a pause; a new URL ends the pause."""
 
     pause_seconds: int
     event: str | None = None
     """An operator event, once per streak."""
 
 
-class Gone(msgspec.Struct, frozen=True):
-    """The receiver wants no more: paused, then one try; a new URL ends the pause."""
-
-    pause_seconds: int = LONGEST_PAUSE_SECONDS
-    event: str = "webhook.gone"
-
-
-Step = Delivered | Retry | Gone
-
-
-def next_step(outcome: PushOutcome) -> Step:
-    """The table of reliability 2: what follows from the outcome of an attempt."""
+def next_step(outcome: PushOutcome) -> Retry | None:
+    """The table of reliability 2: what follows from an attempt; None: it is delivered."""
     match outcome:
         case PushFailed(fault=Fault.BLOCKED):
             return Retry(PAUSE_SECONDS, "webhook.blocked")
         case PushFailed():
             return Retry(PAUSE_SECONDS)
         case PushAnswer(status=status) if 200 <= status <= 299:
-            return Delivered()
+            return None
         case PushAnswer(status=410):
-            return Gone()
-        case PushAnswer(status=status, retry_after_seconds=seconds) if (
-            status in _MAY_NAME_A_PAUSE
-        ):
-            return Retry(_clamped(seconds))
+            return Retry(LONGEST_PAUSE_SECONDS, "webhook.gone")
+        case PushAnswer(status, seconds) if status in _MAY_NAME_A_PAUSE:
+            return Retry(min(max(seconds or 0, PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
         case PushAnswer(status=status) if 400 <= status <= 499:
             return Retry(PAUSE_SECONDS, "webhook.rejected")
         case PushAnswer():
             return Retry(PAUSE_SECONDS)
-
-
-def _clamped(seconds: int | None) -> int:
-    return min(max(seconds or 0, PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)

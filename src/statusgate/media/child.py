@@ -111,7 +111,7 @@ class Child:
         ]
 
     def _report(self, seconds: float) -> None:
-        """Tell the parent, in steps, how many seconds of the content are done."""
+        """Tell the parent, in steps, how much is done; a film that is encoded counts anew."""
         if abs(seconds - self._reported) >= limits.STEP_SECONDS:
             self._reported = seconds
             self._limit_cpu()

@@ -86,7 +86,7 @@ class Mp4Writer:
         self._film = self._add_film(_film_bits(max_seconds))
         self._sound = self._add_sound() if has_sound else None
         self._reformatter = VideoReformatter()
-        self._turner = _Turner(picture) if picture.rotation else None
+        self._turning = _turning(picture)
         self._resampler = Resampler("fltp", "stereo", _SOUND_FRAME, keeps_time=True)
         self._max_seconds = max_seconds
         self._shown_at: Fraction | None = None
@@ -171,30 +171,30 @@ class Mp4Writer:
             format="yuv420p",
             dst_color_range="MPEG",
         )
-        return self._turner.turn(small) if self._turner else small
+        if self._turning is None:
+            return small
+        small.pts, small.time_base = 0, _TICK
+        self._turning.vpush(small)
+        return self._turning.vpull()
 
 
-class _Turner:
-    """Turns frames of one size by quarters."""
-
-    def __init__(self, picture: Geometry) -> None:
-        self._graph = Graph()
-        chain: list[FilterContext] = [
-            self._graph.add_buffer(
-                width=picture.width,
-                height=picture.height,
-                format=av.VideoFormat("yuv420p"),
-                time_base=_TICK,
-            ),
-            *(self._graph.add(name, args) for name, args in _TURNS[picture.rotation]),
-            self._graph.add("buffersink"),
-        ]
-        self._graph.link_nodes(*chain).configure()
-
-    def turn(self, frame: VideoFrame) -> VideoFrame:
-        frame.pts, frame.time_base = 0, _TICK
-        self._graph.vpush(frame)
-        return self._graph.vpull()
+def _turning(picture: Geometry) -> Graph | None:
+    """Return what turns frames of one size by quarters; None if they stand upright."""
+    if not picture.rotation:
+        return None
+    graph = Graph()
+    chain: list[FilterContext] = [
+        graph.add_buffer(
+            width=picture.width,
+            height=picture.height,
+            format=av.VideoFormat("yuv420p"),
+            time_base=_TICK,
+        ),
+        *(graph.add(name, args) for name, args in _TURNS[picture.rotation]),
+        graph.add("buffersink"),
+    ]
+    graph.link_nodes(*chain).configure()
+    return graph
 
 
 def opened_mp4(target: BinaryIO) -> OutputContainer:

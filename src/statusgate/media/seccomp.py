@@ -81,7 +81,12 @@ def _filter(machine: int) -> list[bytes]:
         *_unless(_EQUAL, _ARCHITECTURES[machine], _KILL),
         _step(_LOAD, _NUMBER),
         *_when(_GREATER, _NEWEST, _ERROR | errno.ENOSYS),
-        *(step for number in denied if number != "-" for step in _deny(int(number))),
+        *(
+            step
+            for number in denied
+            if number != "-"
+            for step in _when(_EQUAL, int(number), _ERROR | errno.EPERM)
+        ),
         _step(_EQUAL, _CLONE[machine], 0, 4),
         _step(_LOAD, _FIRST_ARGUMENT),
         *_unless(_ANY_BIT, _CLONE_THREAD, _ERROR | errno.EPERM),
@@ -91,10 +96,6 @@ def _filter(machine: int) -> list[bytes]:
         *_unless(_EQUAL, 0, _ERROR | errno.EPERM),  # 0 is this process
         _step(_RETURN, _ALLOW),
     ]
-
-
-def _deny(number: int) -> list[bytes]:
-    return _when(_EQUAL, number, _ERROR | errno.EPERM)
 
 
 def _when(test: int, value: int, verdict: int) -> list[bytes]:

@@ -1,12 +1,13 @@
 """The media store: files by path ``instance/key.ext``, on an object store of any kind."""
 
+import contextlib
 import os
 import re
 import secrets
 import shutil
 import time
 from asyncio import to_thread
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -46,13 +47,11 @@ class MediaStore:
         """Store a copy of *source*. Raises MediaUnavailable if that fails."""
         _check(path)
         size = (await to_thread(source.stat)).st_size
-        try:
+        with _faults():
             await obstore.put_async(
                 self._store, path, source, chunk_size=_PART_BYTES, max_concurrency=2
             )
             stored = (await obstore.head_async(self._store, path))["size"]
-        except (BaseError, OSError) as error:
-            raise MediaUnavailable(_reason(error), final=False) from error
         if stored != size:
             raise MediaUnavailable(f"{stored} of {size} bytes were stored", final=False)
 
@@ -65,14 +64,10 @@ class MediaStore:
         _check(path)
         if start >= end:
             return
-        try:
+        with _faults(missing_is_final=True):
             found = await obstore.get_async(self._store, path, options={"range": (start, end)})
             async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(chunk)
-        except FileNotFoundError as error:
-            raise MediaUnavailable("no such file", final=True) from error
-        except (BaseError, OSError) as error:
-            raise MediaUnavailable(_reason(error), final=False) from error
 
     async def list(self, instance_id: InstanceId | None = None) -> AsyncGenerator[Listed, None]:
         """Yield the stored files, of all instances or of one, in no particular order.
@@ -80,26 +75,18 @@ class MediaStore:
         Files that are put or removed meanwhile may be left out. Raises MediaUnavailable.
         """
         folder = None if instance_id is None else f"{instance_id}/"
-        try:
+        with _faults():
             async for chunk in obstore.list(self._store, folder):
                 for found in chunk:
                     if _is_path(found["path"]):
                         modified_ms = int(found["last_modified"].timestamp() * 1000)
                         yield Listed(found["path"], found["size"], modified_ms)
-        except (BaseError, OSError) as error:
-            raise MediaUnavailable(_reason(error), final=False) from error
 
     async def remove(self, paths: Sequence[str]) -> None:
         """Remove files; those that are gone already, or never could be here, are fine."""
-        for path in paths:
-            if not _is_path(path):
-                continue
-            try:
+        for path in filter(_is_path, paths):
+            with _faults(), contextlib.suppress(FileNotFoundError):
                 await obstore.delete_async(self._store, path)
-            except FileNotFoundError:
-                continue
-            except (BaseError, OSError) as error:
-                raise MediaUnavailable(_reason(error), final=False) from error
 
 
 class FolderMediaStore(MediaStore):
@@ -121,12 +108,8 @@ class FolderMediaStore(MediaStore):
         Raises MediaFull, or MediaUnavailable for other faults of the disk.
         """
         _check(path)
-        try:
+        with _faults():
             await to_thread(self._put, path, source)
-        except OSError as error:
-            if error.errno in NO_ROOM:
-                raise MediaFull(_reason(error)) from error
-            raise MediaUnavailable(_reason(error), final=False) from error
 
     def _put(self, path: str, source: Path) -> None:
         self._check_room(source.stat().st_size)
@@ -191,6 +174,15 @@ def _sync_folder(directory: Path) -> None:
         os.close(opened)
 
 
-def _reason(error: Exception) -> str:
-    """Return the first line of a store's error; the rest is for its own developers."""
-    return str(error).partition("\n")[0]
+@contextlib.contextmanager
+def _faults(*, missing_is_final: bool = False) -> Iterator[None]:
+    """Raise a store's errors as ours, with their first line, which is meant for users."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        if missing_is_final and isinstance(error, FileNotFoundError):
+            raise MediaUnavailable("no such file", final=True) from error
+        reason = str(error).partition("\n")[0]
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise MediaFull(reason) from error
+        raise MediaUnavailable(reason, final=False) from error

@@ -13,13 +13,10 @@ from statusgate.domain.instance import Instance
 from statusgate.domain.notification import Backlog, Delivery, Notification, Streak
 from statusgate.domain.outbound_http import (
     LONGEST_PAUSE_SECONDS,
-    Delivered,
-    Gone,
     PushAnswer,
     PushFailed,
     PushOutcome,
     Retry,
-    Step,
     next_step,
 )
 from statusgate.journal import Journal, Transaction
@@ -135,11 +132,11 @@ def _due_or_paused(
     return Due(head, url, instance.settings.webhook_url_token)
 
 
-def _record(tx: Transaction, attempt: Attempt, step: Step, now_ms: int) -> _Recorded:
+def _record(tx: Transaction, attempt: Attempt, step: Retry | None, now_ms: int) -> _Recorded:
     """Record the attempt and its consequence."""
     instance_id = attempt.due.notification.instance_id
     before = tx.push_streak(instance_id)
-    if isinstance(step, Delivered):
+    if step is None:
         tx.record_delivery(instance_id, _delivery(attempt), ended_ms=now_ms)
         if before is not None:
             tx.set_push_streak(instance_id, None)
@@ -158,7 +155,7 @@ def _record(tx: Transaction, attempt: Attempt, step: Step, now_ms: int) -> _Reco
     return _Recorded(before, streak, events)
 
 
-def _events(step: Retry | Gone, lasts_ms: int) -> frozenset[str]:
+def _events(step: Retry, lasts_ms: int) -> frozenset[str]:
     """The operator events of a failure in a streak that has lasted *lasts_ms*."""
     events = {step.event} if step.event else set()
     return frozenset(events | ({FAILING} if lasts_ms >= LONG_MS else set()))

@@ -8,7 +8,7 @@ import structlog
 from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.address import Address
-from statusgate.domain.audience import Excluded, Reason, joined, summary
+from statusgate.domain.audience import Excluded, Reason, summary
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import EngineRejected
 from statusgate.domain.outbox import LeftOut, Outgoing
@@ -158,13 +158,13 @@ def _leave_out(
     tx.leave_out(instance_id, status_no, [one.address for one in skipped])
     known = tx.publication(instance_id, status_no)
     if known is not None:
-        found = summary(Excluded(one.address.chat_id, _reason(one)) for one in skipped)
+        found = (Excluded(one.address.chat_id, _reason(one)) for one in skipped)
         tx.record_publication(
             instance_id,
             status_no,
             msgspec.structs.replace(
                 known,
-                skipped=joined(known.skipped, found),
+                skipped=summary(found, known.skipped),
                 resolved=known.resolved - len(skipped) + added,
             ),
         )

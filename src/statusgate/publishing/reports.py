@@ -143,13 +143,13 @@ class Reports:
 
     async def _without_unknown(self, instance: Instance, choice: Choice) -> Choice:
         """Leave out strangers whom WhatsApp does not know, if it can be asked."""
-        strangers = {one.address: one for one in choice.people if one.rank is None}
+        strangers = [one.address for one in choice.people if one.rank is None]
         try:
             engine = self._accounts.live_engine(instance)
-            unknown = await not_on_whatsapp(engine, list(strangers))
+            unknown = await not_on_whatsapp(engine, strangers)
         except (NotAuthorized, EngineUnavailable):
             return choice
-        return without(choice, [strangers[one] for one in unknown], Reason.UNKNOWN)
+        return without(choice, unknown, Reason.UNKNOWN)
 
     async def _without_excluded(self, instance: Instance, choice: Choice) -> Choice:
         """Leave out whom the account's own privacy list excludes, if it can be asked."""
@@ -157,9 +157,8 @@ class Reports:
             engine = self._accounts.live_engine(instance)
         except NotAuthorized:
             return choice
-        people = {one.address: one for one in choice.people}
-        gone = await excluded(engine, list(people))
-        return without(choice, [people[one] for one in gone], Reason.PRIVACY)
+        gone = await excluded(engine, [one.address for one in choice.people])
+        return without(choice, gone, Reason.PRIVACY)
 
 
 def scheduled_view(outgoing: Outgoing, instance: Instance) -> View:

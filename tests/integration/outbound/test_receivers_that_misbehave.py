@@ -12,14 +12,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from statusgate.domain.outbound_http import (
-    Delivered,
     Fault,
-    Gone,
     PushAnswer,
     PushFailed,
     PushOutcome,
     Retry,
-    Step,
     next_step,
 )
 from statusgate.outbound import client as client_module
@@ -57,75 +54,75 @@ class Row(NamedTuple):
     name: str
     does: Behaviour
     outcome: PushAnswer | Fault
-    step: Step
+    step: Retry | None
 
 
 TABLE = (
-    Row("200", reply(answer("200 OK")), PushAnswer(200), Delivered()),
-    Row("204", reply(b"HTTP/1.1 204 No Content\r\n\r\n"), PushAnswer(204), Delivered()),
-    Row("299", reply(answer("299 Odd", body=b"x")), PushAnswer(299), Delivered()),
-    Row("HTTP/1.0", reply_and_close(b"HTTP/1.0 200\r\n\r\nok"), PushAnswer(200), Delivered()),
+    Row("200", reply(answer("200 OK")), PushAnswer(200), None),
+    Row("204", reply(b"HTTP/1.1 204 No Content\r\n\r\n"), PushAnswer(204), None),
+    Row("299", reply(answer("299 Odd", body=b"x")), PushAnswer(299), None),
+    Row("HTTP/1.0", reply_and_close(b"HTTP/1.0 200\r\n\r\nok"), PushAnswer(200), None),
     Row(
         "100 first",
         reply(b"HTTP/1.1 100 Continue\r\n\r\n", answer("202 Accepted")),
         PushAnswer(202),
-        Delivered(),
+        None,
     ),
     Row(
         "piece by piece",
         reply(*[bytes([octet]) for octet in answer("200 OK", body=b"fine")]),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
     Row(
         "endless body",
         reply_for_ever(OK_LINE + b"\r\n", bytes(65536)),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
     Row(
         "endless chunks",
         reply_for_ever(OK_LINE + b"Transfer-Encoding: chunked\r\n\r\n", b"4\r\nabcd\r\n" * 500),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
     Row(
         "trickling body",
         reply_for_ever(OK_LINE + b"\r\n", b"x", every_seconds=0.05),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
     Row(
         "body cut short",
         reply_and_close(OK_LINE + b"Content-Length: 1000\r\n\r\nonly this"),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
     Row(
         "gzip bomb",
         reply(answer("200 OK", "Content-Encoding: gzip", body=BOMB)),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
     Row(
         "broken gzip",
         reply(answer("200 OK", "Content-Encoding: gzip", body=b"no gzip")),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
     Row(
         "broken chunks",
         reply(OK_LINE + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
-    Row("head cut short", reply_and_close(OK_LINE + b"X-Y"), PushAnswer(200), Delivered()),
-    Row("head that hangs", reply(OK_LINE + b"X-Y"), PushAnswer(200), Delivered()),
+    Row("head cut short", reply_and_close(OK_LINE + b"X-Y"), PushAnswer(200), None),
+    Row("head that hangs", reply(OK_LINE + b"X-Y"), PushAnswer(200), None),
     Row(
         "1 MB header",
         reply(OK_LINE + b"X: " + b"x" * 1_000_000 + b"\r\n\r\n"),
         PushAnswer(200),
-        Delivered(),
+        None,
     ),
     Row(
         "redirect",
@@ -138,7 +135,12 @@ TABLE = (
     Row("401", reply(answer("401 No")), PushAnswer(401), REJECTED),
     Row("404", reply(answer("404 Not Found", body=b"?" * 70_000)), PushAnswer(404), REJECTED),
     Row("408", reply(answer("408 Slow")), PushAnswer(408), Retry(60)),
-    Row("410", reply(answer("410 Gone", "Retry-After: 5")), PushAnswer(410, 5), Gone(3600)),
+    Row(
+        "410",
+        reply(answer("410 Gone", "Retry-After: 5")),
+        PushAnswer(410, 5),
+        Retry(3600, "webhook.gone"),
+    ),
     Row("425", reply(answer("425 Early", "Retry-After: 61")), PushAnswer(425, 61), Retry(61)),
     Row(
         "429 until a date",

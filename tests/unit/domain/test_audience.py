@@ -10,7 +10,6 @@ from statusgate.domain.audience import (
     Reason,
     choose_contacts,
     choose_named,
-    joined,
     stranger,
     summary,
     without,
@@ -61,9 +60,7 @@ def test_a_limit_keeps_the_first_known_and_strangers_last() -> None:
 
 
 def test_those_whom_whatsapp_does_not_know_are_told() -> None:
-    choice = without(
-        Choice((contact(1), stranger(person(2))), ()), [stranger(person(2))], Reason.UNKNOWN
-    )
+    choice = without(Choice((contact(1), stranger(person(2))), ()), [person(2)], Reason.UNKNOWN)
     assert choice == Choice((contact(1),), (Excluded(person(2).chat_id, Reason.UNKNOWN),))
 
 
@@ -91,7 +88,7 @@ def test_a_summary_counts_all_and_lists_some() -> None:
     many = [Excluded(f"{number}@c.us", Reason.UNKNOWN) for number in range(MOST_LISTED + 7)]
     (told,) = summary(many)
     assert (told.reason, told.count, len(told.participants)) == ("unknown", 107, 100)
-    more = joined((told,), summary([Excluded("x", Reason.SELF), *many[:1]]))
+    more = summary([Excluded("x", Reason.SELF), *many[:1]], [told])
     assert more == (
         LeftOut("unknown", 108, told.participants),
         LeftOut("self", 1, ("x",)),
