@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
+from statusgate.domain.media import Preview
 from statusgate.domain.status import FailureReason
 
 BAD_MEDIA = "File is not media that WhatsApp can show"
@@ -32,21 +33,12 @@ class VoiceWanted(msgspec.Struct, frozen=True, tag=True):
 Wanted = ImageWanted | VideoWanted | VoiceWanted
 
 
-class Converted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Converted(Preview, frozen=True, kw_only=True, tag=True):
     """A file that phones can show."""
 
     mimetype: str
     extension: str
     """without dot"""
-    seconds: int = 0
-    """rounded as phones do, at least 1; 0 for images"""
-    width: int = 0
-    """pixels, as shown; 0 for voices"""
-    height: int = 0
-    thumbnail: bytes = b""
-    """JPEG of at most 72 pixels either way; empty for voices"""
-    waveform: bytes = b""
-    """voices: 64 values of 0 to 100, the loudest 100 (all 0: silence)"""
 
 
 class ConversionFailed(msgspec.Struct, frozen=True):

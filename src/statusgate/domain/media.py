@@ -1,5 +1,7 @@
 """Files: where they are and what they are."""
 
+from typing import Any
+
 import msgspec
 
 from statusgate.domain.ids import InstanceId
@@ -14,6 +16,24 @@ class MediaRef(msgspec.Struct, frozen=True, kw_only=True):
     size: int = 0
     """bytes, as the sender says; 0 if unknown"""
     sha256: bytes = b""
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a message says of its file, for phones to show before they have it."""
+
+    seconds: int = 0
+    """rounded as phones do, at least 1; 0 for images"""
+    width: int = 0
+    """pixels, as shown; 0 for voices"""
+    height: int = 0
+    thumbnail: bytes = b""
+    """JPEG of at most 72 pixels either way; empty for voices"""
+    waveform: bytes = b""
+    """voices: 64 values of 0 to 100, the loudest 100 (all 0: silence)"""
+
+    def preview(self) -> dict[str, Any]:
+        """These fields alone, by name."""
+        return {name: getattr(self, name) for name in Preview.__struct_fields__}
 
 
 class Download(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from enum import IntEnum, StrEnum
 import msgspec
 
 from statusgate.domain.ids import InstanceId
-from statusgate.domain.media import StoredFile
+from statusgate.domain.media import Preview, StoredFile
 from statusgate.domain.status import Kind
 
 KEPT_MS = 24 * 3600 * 1000
@@ -54,15 +54,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """None, or a time that has passed: at once"""
 
 
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+class Prepared(Preview, frozen=True, kw_only=True):
     """A file as phones show it, stored."""
 
     file: StoredFile
-    seconds: int = 0
-    width: int = 0
-    height: int = 0
-    thumbnail: bytes = b""
-    waveform: bytes = b""
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,11 @@ from typing import Literal
 import msgspec
 
 from statusgate.domain.address import Address
+from statusgate.domain.media import Preview
 from statusgate.domain.status import Kind
 
 
-class StatusPost(msgspec.Struct, frozen=True, kw_only=True):
+class StatusPost(Preview, frozen=True, kw_only=True):
     """A status to publish; *key* is our idMessage and the idempotency key."""
 
     key: str
@@ -20,11 +21,6 @@ class StatusPost(msgspec.Struct, frozen=True, kw_only=True):
     font: int | None = None
     media_path: str = ""
     mimetype: str = ""
-    seconds: int = 0
-    width: int = 0
-    height: int = 0
-    thumbnail: bytes = b""
-    waveform: bytes = b""
 
 
 class Skipped(msgspec.Struct, frozen=True):

@@ -147,11 +147,7 @@ class Outbox(Media):
             instance_id=instance_id,
             status_id=status_id,
             key=prepared.file.key,
-            seconds=prepared.seconds,
-            width=prepared.width,
-            height=prepared.height,
-            thumbnail=prepared.thumbnail,
-            waveform=prepared.waveform,
+            **prepared.preview(),
         )
         if not found:
             return False, None

@@ -1,8 +1,9 @@
 """Conversion of untrusted files to what phones show, in child processes."""
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from statusgate.domain.conversion import (
@@ -65,33 +66,24 @@ class Converter:
         for the target, MediaUnavailable (not final) if the files cannot be opened or no child
         process can be started: not the file's fault.
         """
-        reading = _open(source, _READ)
-        try:
+        with _opened(source, _READ) as reading:
             fault = await asyncio.to_thread(_fault_at_first_sight, reading, wanted)
             if fault:
                 return ConversionFailed(detail=fault)
-            return await self._convert(instance_id, reading, wanted, target)
-        finally:
-            os.close(reading)
+            lane = self._films if isinstance(wanted, VideoWanted) else self._quick
+            reply: Reply | None = None
+            with _opened(target, _WRITE) as writing:
+                try:
+                    reply = await lane.convert(instance_id, wanted, (reading, writing))
+                finally:
+                    if not isinstance(reply, Converted):
+                        _remove(target)
+            return reply if isinstance(reply, Converted) else _failure(reply, wanted)
 
     async def close(self) -> None:
         """End the child processes."""
         await self._quick.close()
         await self._films.close()
-
-    async def _convert(
-        self, instance_id: InstanceId, reading: int, wanted: Wanted, target: Path
-    ) -> Converted | ConversionFailed:
-        writing = _open(target, _WRITE)
-        reply: Reply | None = None
-        try:
-            lane = self._films if isinstance(wanted, VideoWanted) else self._quick
-            reply = await lane.convert(instance_id, wanted, (reading, writing))
-            return reply if isinstance(reply, Converted) else _failure(reply, wanted)
-        finally:
-            os.close(writing)
-            if not isinstance(reply, Converted):
-                _remove(target)
 
 
 class _Lane:
@@ -109,23 +101,19 @@ class _Lane:
         async with self._shares.place(instance_id):
             child = self._idle.pop()
             try:
-                return await _ask_twice(child, wanted, files)
+                reply = await child.ask(wanted, files)
+                if isinstance(reply, Failed) and reply.cause is Cause.FILE and child.used:
+                    await child.close()
+                    reply = await child.ask(wanted, files)
+                if isinstance(reply, Failed) or isinstance(wanted, VideoWanted):
+                    await child.close()
+                return reply
             finally:
                 self._idle.append(child)
 
     async def close(self) -> None:
         for child in self._children:
             await child.close()
-
-
-async def _ask_twice(child: MediaChild, wanted: Wanted, files: tuple[int, int]) -> Reply:
-    reply = await child.ask(wanted, files)
-    if isinstance(reply, Failed) and reply.cause is Cause.FILE and child.used:
-        await child.close()
-        reply = await child.ask(wanted, files)
-    if isinstance(reply, Failed) or isinstance(wanted, VideoWanted):
-        await child.close()
-    return reply
 
 
 def _failure(reply: Reply, wanted: Wanted) -> ConversionFailed:
@@ -153,13 +141,18 @@ def _fault_at_first_sight(reading: int, wanted: Wanted) -> str:
     return "" if found.kind in wanted.kinds else f"{found.mimetype} is not what is wanted"
 
 
-def _open(path: Path, flags: int) -> int:
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
     try:
-        return os.open(path, flags, _PRIVATE_FILE)
+        number = os.open(path, flags, _PRIVATE_FILE)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise MediaFull(f"{path.name}: {error.strerror}") from error
         raise MediaUnavailable(f"{path.name}: {error.strerror}", final=False) from error
+    try:
+        yield number
+    finally:
+        os.close(number)
 
 
 def _remove(path: Path) -> None:

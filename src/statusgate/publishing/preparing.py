@@ -235,14 +235,7 @@ class Preparing:
             size=size,
             created_ms=self._clock.now_ms(),
         )
-        prepared = Prepared(
-            file=file,
-            seconds=made.seconds,
-            width=made.width,
-            height=made.height,
-            thumbnail=made.thumbnail,
-            waveform=made.waveform,
-        )
+        prepared = Prepared(file=file, **made.preview())
         path = f"{outgoing.instance_id}/{file.name}"
         await self._store.put(path, target)
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
+
 from statusgate.domain.address import Address
 from statusgate.domain.audience import Reason
 from statusgate.domain.errors import EngineUnavailable
@@ -156,16 +158,6 @@ def _post_of(head: Outgoing, path: Path | None) -> StatusPost:
     )
     if prepared is None or path is None:
         return post
-    return StatusPost(
-        key=head.status_id,
-        kind=draft.kind,
-        text=draft.text,
-        background=draft.background,
-        media_path=str(path),
-        mimetype=prepared.file.mimetype,
-        seconds=prepared.seconds,
-        width=prepared.width,
-        height=prepared.height,
-        thumbnail=prepared.thumbnail,
-        waveform=prepared.waveform,
+    return msgspec.structs.replace(
+        post, media_path=str(path), mimetype=prepared.file.mimetype, **prepared.preview()
     )
