@@ -150,14 +150,10 @@ def _confine(profile: limits.Profile) -> bool:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (profile.written_bytes, profile.written_bytes))
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    memory = _address_space_bytes() + profile.memory_bytes
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    memory = pages * resource.getpagesize() + profile.memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     return give_up_system_calls()
-
-
-def _address_space_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
 
 
 if __name__ == "__main__":

@@ -77,7 +77,9 @@ def _decoded(source: BinaryIO, found: MediaType) -> Image.Image:
     """Decode all of a picture, no larger than wanted, as RGB."""
     with opened_picture(source, found) as image:
         if found is JPEG:
-            image.draft("RGB", _scaled(image.size, LONGEST_EDGE))
+            width, height = image.size
+            scale = LONGEST_EDGE / max(width, height)
+            image.draft("RGB", (max(1, int(width * scale)), max(1, int(height * scale))))
             check_pixels(*image.size, MAX_PICTURE_PIXELS)
         image.load()
         check_pixels(*image.size, MAX_PICTURE_PIXELS)
@@ -87,12 +89,6 @@ def _decoded(source: BinaryIO, found: MediaType) -> Image.Image:
         made = _in_srgb(on_ground(_upright(small, orientation), "black"), profile)
         made.info.clear()  # or Pillow would write the source's comment into it
         return made
-
-
-def _scaled(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    width, height = size
-    scale = longest / max(size)
-    return max(1, int(width * scale)), max(1, int(height * scale))
 
 
 def _reduced(image: Image.Image) -> Image.Image:

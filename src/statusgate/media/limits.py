@@ -12,7 +12,6 @@ from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.media.frames import MakeThumbnail, Request
 
 MEBIBYTE = 1024 * 1024
-OUTPUT_BYTES = MAX_FILE_BYTES
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +33,7 @@ PROFILES = {
         niceness=0,
     ),
     "conversions": Profile(
-        memory_bytes=448 * MEBIBYTE, cpu_seconds=20, written_bytes=OUTPUT_BYTES, niceness=10
+        memory_bytes=448 * MEBIBYTE, cpu_seconds=20, written_bytes=MAX_FILE_BYTES, niceness=10
     ),
 }
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -14,7 +14,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from statusgate.media.limits import OUTPUT_BYTES
+from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.media.pictures import UnfitFile
 from statusgate.media.resampling import RATE, Resampler
 from statusgate.media.sources import thumbnail_of
@@ -232,7 +232,7 @@ def _film_bits(max_seconds: int) -> int:
     """Return the most bits a second that let the longest film fit."""
     fitting = _bits_per_second(WANTED_BYTES, max_seconds)
     pleasant = min(_MOST_BITS_PER_SECOND, max(_FEWEST_BITS_PER_SECOND, fitting))
-    return max(1, min(pleasant, _bits_per_second(OUTPUT_BYTES, max_seconds)))
+    return max(1, min(pleasant, _bits_per_second(MAX_FILE_BYTES, max_seconds)))
 
 
 def _bits_per_second(size: int, seconds: int) -> int:

@@ -141,8 +141,7 @@ def open_media_store(place: str, *, low_water_bytes: int = LOW_WATER_BYTES) -> M
     """Open the store that *place* names: a folder, or ``memory:`` for tests."""
     if place == "memory:":
         return MediaStore(MemoryStore())
-    folder = Path(place.removeprefix("file://"))
-    return FolderMediaStore(folder, low_water_bytes=low_water_bytes)
+    return FolderMediaStore(Path(place), low_water_bytes=low_water_bytes)
 
 
 def _check(path: str) -> None:

@@ -67,7 +67,7 @@ async def test_sound_gets_none_and_costs_no_process(
     child: MediaChild, thumbnailer: Thumbnailer
 ) -> None:
     assert await thumbnailer.thumbnail(SAMPLES / "audio.ogg", "audio/ogg") == b""
-    assert child._process is None
+    assert child.pid is None
     assert await thumbnailer.thumbnail(SAMPLES / "audio.ogg", "video/mp4") == b""
 
 
