@@ -71,11 +71,17 @@ class StateChanged(Event, frozen=True, kw_only=True):
     at_ms: int
 
 
-class StatusReceived(Event, frozen=True, kw_only=True):
-    """A status was posted: by a contact, or by the account itself on another device."""
+class StatusEvent(Event, frozen=True, kw_only=True):
+    """Root of what is known of one status."""
 
     wire_id: str
     author: Address
+    at_ms: int
+
+
+class StatusReceived(StatusEvent, frozen=True, kw_only=True):
+    """A status was posted: by a contact, or by the account itself on another device."""
+
     from_me: bool = False
     kind: Kind
     text: str = ""
@@ -86,16 +92,12 @@ class StatusReceived(Event, frozen=True, kw_only=True):
     push_name: str = ""
     by_lid: bool = False
     """WhatsApp named the author by LID"""
-    at_ms: int
 
 
-class StatusDeleted(Event, frozen=True, kw_only=True):
+class StatusDeleted(StatusEvent, frozen=True, kw_only=True):
     """The author withdrew a status."""
 
-    wire_id: str
-    author: Address
     from_me: bool = False
-    at_ms: int
 
 
 class StatusReceipt(Event, frozen=True, kw_only=True):
@@ -108,20 +110,12 @@ class StatusReceipt(Event, frozen=True, kw_only=True):
     at_ms: int
 
 
-class StatusUndecryptable(Event, frozen=True, kw_only=True):
+class StatusUndecryptable(StatusEvent, frozen=True, kw_only=True):
     """A status came that cannot be read: a gap, recorded, never silent."""
 
-    wire_id: str
-    author: Address
-    at_ms: int
 
-
-class GapClosed(Event, frozen=True, kw_only=True):
+class GapClosed(StatusEvent, frozen=True, kw_only=True):
     """What could not be read at first was read now, and is no status."""
-
-    wire_id: str
-    author: Address
-    at_ms: int
 
 
 class ContactsChanged(Event, frozen=True, kw_only=True):
