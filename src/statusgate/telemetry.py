@@ -5,6 +5,7 @@ import logging
 import sys
 from bisect import bisect_left
 from collections.abc import Iterator
+from functools import partial
 from itertools import accumulate
 from typing import Literal
 
@@ -72,69 +73,46 @@ class _Answers(Collector):
 
 REGISTRY.register(_Answers())
 
-events_total = Counter(
-    "statusgate_engine_events",
-    "Engine events recorded, by kind",
-    ("kind",),
-    registry=REGISTRY,
+_counter = partial(Counter, registry=REGISTRY)
+_gauge = partial(Gauge, registry=REGISTRY)
+
+events_total = _counter(
+    "statusgate_engine_events", "Engine events recorded, by kind", ("kind",)
 )
-role_failures_total = Counter(
+role_failures_total = _counter(
     "statusgate_role_failures",
     "Unexpected faults of background roles; each is started again",
     ("role",),
-    registry=REGISTRY,
 )
-gaps_total = Counter(
-    "statusgate_status_gaps",
-    "Statuses that came but could not be read",
-    registry=REGISTRY,
+gaps_total = _counter("statusgate_status_gaps", "Statuses that came but could not be read")
+engine_restarts_total = _counter("statusgate_engine_restarts", "Engine processes that died")
+instances_by_state = _gauge("statusgate_instances", "Instances by state", ("state",))
+downloads_total = _counter(
+    "statusgate_media_downloads", "Media fetched from WhatsApp", ("outcome",)
 )
-engine_restarts_total = Counter(
-    "statusgate_engine_restarts", "Engine processes that died", registry=REGISTRY
+notifications_waiting = _gauge("statusgate_notifications_waiting", "Notifications that wait")
+oldest_notification_seconds = _gauge(
+    "statusgate_oldest_notification_seconds", "Age of the oldest notification that waits"
 )
-instances_by_state = Gauge(
-    "statusgate_instances", "Instances by state", ("state",), registry=REGISTRY
+notifications_expired_total = _counter(
+    "statusgate_notifications_expired", "Notifications that were not received within 24 hours"
 )
-downloads_total = Counter(
-    "statusgate_media_downloads", "Media fetched from WhatsApp", ("outcome",), registry=REGISTRY
-)
-notifications_waiting = Gauge(
-    "statusgate_notifications_waiting", "Notifications that wait", registry=REGISTRY
-)
-oldest_notification_seconds = Gauge(
-    "statusgate_oldest_notification_seconds",
-    "Age of the oldest notification that waits",
-    registry=REGISTRY,
-)
-notifications_expired_total = Counter(
-    "statusgate_notifications_expired",
-    "Notifications that were not received within 24 hours",
-    registry=REGISTRY,
-)
-pushes_total = Counter(
-    "statusgate_pushes", "Attempts to push, by outcome", ("outcome",), registry=REGISTRY
-)
+pushes_total = _counter("statusgate_pushes", "Attempts to push, by outcome", ("outcome",))
 push_seconds = Histogram(
     "statusgate_push_seconds",
     "Time until a receiver answered or an attempt failed",
     buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 180),
     registry=REGISTRY,
 )
-operator_events_total = Counter(
-    "statusgate_operator_events",
-    "Things an operator should look at, by kind",
-    ("event",),
-    registry=REGISTRY,
+operator_events_total = _counter(
+    "statusgate_operator_events", "Things an operator should look at, by kind", ("event",)
 )
-operator_calls_total = Counter(
+operator_calls_total = _counter(
     "statusgate_operator_calls",
     "Calls for an instance that the admin token opened, by method",
     ("method",),
-    registry=REGISTRY,
 )
-expired_total = Counter(
-    "statusgate_expired_records", "Records removed by retention", registry=REGISTRY
-)
+expired_total = _counter("statusgate_expired_records", "Records removed by retention")
 
 
 def role_failed(role: str, **where: object) -> None:

@@ -151,10 +151,9 @@ class Downloads:
                 await self._store_file(download, path)
         except JournalUnavailable:
             raise
-        except (MediaUnavailable, MediaFull, TimeoutError, OSError) as error:
-            return await self._give_up_or_wait(download, error)
         except Exception as error:  # noqa: BLE001 - it must not keep a place for ever
-            telemetry.role_failed("download", instance=download.instance_id)
+            if not isinstance(error, MediaUnavailable | MediaFull | TimeoutError | OSError):
+                telemetry.role_failed("download", instance=download.instance_id)
             return await self._give_up_or_wait(download, error)
         return "stored"
 
@@ -232,20 +231,15 @@ class Downloads:
 
     def _follow(self, instance_id: InstanceId, changes: Changes) -> None:
         for gone in changes.removed:
-            self._let_go((instance_id, gone.no))
+            if fetching := self._running.get((instance_id, gone.no)):
+                fetching.cancel()
         if any(isinstance(fact, StatusAdded) and fact.awaits_file for fact in changes.facts):
             self._wake.set()
 
     def _instance_changed(self, instance: Instance) -> None:
-        if instance.deleted_ms is not None:
-            for slot in [slot for slot in self._running if slot[0] == instance.id]:
-                self._let_go(slot)
-
-    def _let_go(self, slot: Slot) -> None:
-        """Stop fetching the file of a status that is gone."""
-        fetching = self._running.get(slot)
-        if fetching is not None:
-            fetching.cancel()
+        for (owner, _), fetching in self._running.items():
+            if owner == instance.id and instance.deleted_ms is not None:
+                fetching.cancel()
 
 
 def _look_at(path: Path) -> tuple[bytes, int]:

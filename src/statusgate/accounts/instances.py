@@ -142,29 +142,31 @@ class Instances:
     async def change(self, instance_id: InstanceId, **changes: Any) -> Instance:
         """Replace fields of an instance; other fields stay as they are in the journal."""
 
-        def work(tx: Transaction) -> Instance:
-            instance = tx.instance(instance_id)
-            if instance is None or instance.deleted_ms is not None:
-                raise InstanceUnknown(str(instance_id))
-            return tx.save_instance(msgspec.structs.replace(instance, **changes))
-
-        changed = await self._journal.write(instance_id, work)
-        self.adopt(changed)
-        return changed
+        return await self._change(
+            instance_id, lambda _tx, instance: msgspec.structs.replace(instance, **changes)
+        )
 
     async def change_settings(
         self, instance_id: InstanceId, changes: dict[str, Any]
     ) -> Instance:
         """Set some settings (by attribute); the others stay as they are in the journal."""
 
+        def changed(tx: Transaction, instance: Instance) -> Instance:
+            if "webhook_url" in changes:  # a pause of its pushes ends, also for the same URL
+                tx.set_push_streak(instance_id, None)
+            settings = msgspec.structs.replace(instance.settings, **changes)
+            return msgspec.structs.replace(instance, settings=settings)
+
+        return await self._change(instance_id, changed)
+
+    async def _change(
+        self, instance_id: InstanceId, change: Callable[[Transaction, Instance], Instance]
+    ) -> Instance:
         def work(tx: Transaction) -> Instance:
             instance = tx.instance(instance_id)
             if instance is None or instance.deleted_ms is not None:
                 raise InstanceUnknown(str(instance_id))
-            if "webhook_url" in changes:  # a pause of its pushes ends, also for the same URL
-                tx.set_push_streak(instance_id, None)
-            settings = msgspec.structs.replace(instance.settings, **changes)
-            return tx.save_instance(msgspec.structs.replace(instance, settings=settings))
+            return tx.save_instance(change(tx, instance))
 
         changed = await self._journal.write(instance_id, work)
         self.adopt(changed)

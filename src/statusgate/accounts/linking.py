@@ -9,19 +9,14 @@ import msgspec
 from statusgate.accounts.instances import Instances
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import EngineUnavailable
-from statusgate.domain.events import EngineEvent, LinkingEnded, QrCode
+from statusgate.domain.events import LinkingEnded, QrCode
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, State
+from statusgate.domain.waiting import Signal
 from statusgate.engines.port import Engine
 from statusgate.wire.qr import qr_png_base64
 
-ALREADY_LINKED = "instance account already authorized"
 STARTING = "instance in starting process try later"
-REFUSED = {
-    State.BLOCKED: "instance account is blocked by WhatsApp; log out to link another one",
-    State.SUSPENDED: "instance account is suspended by WhatsApp; log out to link another one",
-}
-"""States in which WhatsApp does not let the account in: there is no code to show."""
 WATCH_SECONDS = 100.0
 
 FrameType = Literal["qrCode", "alreadyLogged", "accountData", "timeoutExpired", "error"]
@@ -32,6 +27,22 @@ class Frame(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     type: FrameType
     message: str = ""
+
+
+WITHOUT_CODE = {
+    State.AUTHORIZED: Frame(
+        type="alreadyLogged", message="instance account already authorized"
+    ),
+    State.BLOCKED: Frame(
+        type="error",
+        message="instance account is blocked by WhatsApp; log out to link another one",
+    ),
+    State.SUSPENDED: Frame(
+        type="error",
+        message="instance account is suspended by WhatsApp; log out to link another one",
+    ),
+}
+"""what is answered in states in which there is no code to show"""
 
 
 class AccountData(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,13 +64,12 @@ class _Shown:
         self.had_code = False
         self.obstacle = ""
         """why the last attempt ended before it had a code; ``""``: it had one"""
-        self.changed = asyncio.Event()
+        self.changes = Signal()
 
     def show(self, code: QrCode, error: str = "") -> None:
         self.code, self.error = code, error
         self.had_code = self.had_code or bool(code.payload)
-        self.changed.set()
-        self.changed = asyncio.Event()
+        self.changes.ring()
 
 
 class Linking:
@@ -71,25 +81,20 @@ class Linking:
         self._shown: dict[InstanceId, _Shown] = {}
         instances.listen(self._instance_changed)
 
-    def take(self, instance_id: InstanceId, event: EngineEvent) -> None:
+    def take(self, instance_id: InstanceId, event: QrCode | LinkingEnded) -> None:
         """Follow a volatile event of an engine."""
-        match event:
-            case QrCode():
-                self._of(instance_id).show(event)
-            case LinkingEnded():
-                shown = self._of(instance_id)
-                shown.obstacle = "" if shown.had_code else event.reason
-                shown.had_code = False
-                shown.show(QrCode(payload=""), event.reason)
-            case _:
-                pass
+        shown = self._of(instance_id)
+        if isinstance(event, QrCode):
+            shown.show(event)
+            return
+        shown.obstacle = "" if shown.had_code else event.reason
+        shown.had_code = False
+        shown.show(QrCode(payload=""), event.reason)
 
     async def qr(self, instance: Instance, engine: Engine) -> Frame:
         """What ``qr`` answers now; starts linking if no code is shown."""
-        if instance.state is State.AUTHORIZED:
-            return Frame(type="alreadyLogged", message=ALREADY_LINKED)
-        if instance.state in REFUSED:
-            return Frame(type="error", message=REFUSED[instance.state])
+        if instance.state in WITHOUT_CODE:
+            return WITHOUT_CODE[instance.state]
         shown = self._of(instance.id)
         if self._is_valid(shown.code):
             return Frame(type="qrCode", message=qr_png_base64(shown.code.payload))
@@ -100,11 +105,8 @@ class Linking:
         self, instance: Instance, engine: Engine, *, seconds: float = WATCH_SECONDS
     ) -> AsyncGenerator[Frame | AccountData, None]:
         """Frames of ``scanqrcode``: a code now and at each change, then one that ends it."""
-        if instance.state is State.AUTHORIZED:
-            yield Frame(type="alreadyLogged", message=ALREADY_LINKED)
-            return
-        if instance.state in REFUSED:
-            yield Frame(type="error", message=REFUSED[instance.state])
+        if instance.state in WITHOUT_CODE:
+            yield WITHOUT_CODE[instance.state]
             return
         shown = self._of(instance.id)
         shown.error = ""
@@ -114,7 +116,7 @@ class Linking:
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    changed = shown.changed
+                    changed = shown.changes.next()
                     linked = self._linked(instance.id)
                     if linked is not None:
                         yield linked
@@ -131,7 +133,7 @@ class Linking:
 
     async def pairing_code(self, instance: Instance, engine: Engine, phone: str) -> str:
         """The code to type on the phone, ``""`` if none can be had now."""
-        if instance.state is State.AUTHORIZED or instance.state in REFUSED:
+        if instance.state in WITHOUT_CODE:
             return ""
         try:
             return await engine.request_pairing_code(phone)

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import cast
 
 import msgspec
 import structlog
@@ -26,7 +27,6 @@ from statusgate.domain.events import (
     EngineEvent,
     EngineState,
     LinkingEnded,
-    Paired,
     QrCode,
     Sequenced,
     StateChanged,
@@ -52,7 +52,8 @@ _LOOK_SECONDS = 0.02
 class Account:
     """An account that runs here, and the state of it that is not recorded."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance_id: InstanceId) -> None:
+        self.id = instance_id
         self.engine: Engine | None = None
         """None until it could be made"""
         self.online = False
@@ -120,30 +121,30 @@ class AccountManager:
             account = self._accounts.pop(instance_id)
             group.create_task(_end(account), name=f"end-{instance_id}")
         for instance_id in wanted:
-            account = self._accounts.setdefault(instance_id, Account())
+            account = self._accounts.setdefault(instance_id, Account(instance_id))
             if account.task is None:
                 account.task = group.create_task(
-                    self._live(instance_id, account), name=f"account-{instance_id}"
+                    self._live(account), name=f"account-{instance_id}"
                 )
 
-    async def _live(self, instance_id: InstanceId, account: Account) -> None:
+    async def _live(self, account: Account) -> None:
         """Run one account; its faults never reach another one."""
         pause = _RETRY_SECONDS
         while True:
             try:
                 if account.engine is None:
-                    account.engine = self._make_engine(self._instances.get(instance_id))
+                    account.engine = self._make_engine(self._instances.get(account.id))
                 async with self._starts:
-                    cursor = await self._journal.read(lambda tx: tx.cursor(instance_id))
+                    cursor = await self._journal.read(lambda tx: tx.cursor(account.id))
                     await account.engine.start()
                 account.started.set()
-                await self._listen(instance_id, account, account.engine, cursor)
+                await self._listen(account, account.engine, cursor)
                 pause = _RETRY_SECONDS
                 continue
             except JournalUnavailable as error:
-                log.warning("account.waits", instance=instance_id, reason=str(error))
+                log.warning("account.waits", instance=account.id, reason=str(error))
             except Exception:  # noqa: BLE001 - one account must not end the others
-                telemetry.role_failed("account", instance=instance_id)
+                telemetry.role_failed("account", instance=account.id)
             account.online = False
             await self._clock.sleep(pause)
             pause = min(pause * 2, 60.0)
@@ -161,71 +162,47 @@ class AccountManager:
         finally:
             await cancel(*waiting)
 
-    async def _listen(
-        self, instance_id: InstanceId, account: Account, engine: Engine, cursor: int
-    ) -> None:
+    async def _listen(self, account: Account, engine: Engine, cursor: int) -> None:
         waiting: asyncio.Queue[Sequenced] = asyncio.Queue(_BATCH)
 
         async def pump() -> None:
             async for sequenced in engine.events(cursor):
                 await waiting.put(sequenced)
 
-        pumping = asyncio.create_task(pump(), name=f"events-{instance_id}")
+        pumping = asyncio.create_task(pump(), name=f"events-{account.id}")
         try:
-            while True:
-                batch = await _next_batch(waiting, pumping)
-                if not batch:
-                    break
-                await self._handle_once_possible(instance_id, account, engine, batch)
+            while batch := await _next_batch(waiting, pumping):
+                durable = [sequenced for sequenced in batch if sequenced.seq]
+                if durable:
+                    await self._record(account.id, durable)
+                    await engine.ack(durable[-1].seq)
+                for event in (event for sequenced in batch for event in sequenced.events):
+                    telemetry.events_total.labels(type(event).__name__).inc()
+                    self._notice(account, event)
         finally:
-            pumping.cancel()
-            await asyncio.gather(pumping, return_exceptions=True)
+            await cancel(pumping)
 
-    async def _handle_once_possible(
-        self,
-        instance_id: InstanceId,
-        account: Account,
-        engine: Engine,
-        batch: Sequence[Sequenced],
-    ) -> None:
-        """As ``_handle``; while the journal cannot be written the engine is held back."""
+    async def _record(self, instance_id: InstanceId, batch: Sequence[Sequenced]) -> None:
+        """Record a batch; an event that cannot be recorded is logged and skipped.
+
+        While the journal cannot be written the engine is held back.
+        """
         while True:
             try:
-                await self._handle(instance_id, account, engine, batch)
+                await self._commit(instance_id, batch)
                 return
             except JournalUnavailable as error:
                 log.warning("account.waits", instance=instance_id, reason=str(error))
                 await self._clock.sleep(_RETRY_SECONDS)
-
-    async def _handle(
-        self,
-        instance_id: InstanceId,
-        account: Account,
-        engine: Engine,
-        batch: Sequence[Sequenced],
-    ) -> None:
-        durable = [sequenced for sequenced in batch if sequenced.seq]
-        if durable:
-            await self._record(instance_id, durable)
-            await engine.ack(durable[-1].seq)
-        for sequenced in batch:
-            for event in sequenced.events:
-                telemetry.events_total.labels(type(event).__name__).inc()
-                self._notice(instance_id, account, event)
-
-    async def _record(self, instance_id: InstanceId, batch: Sequence[Sequenced]) -> None:
-        """Record a batch; an event that cannot be recorded is logged and skipped."""
-        try:
-            await self._commit(instance_id, batch)
-        except JournalUnavailable:
-            raise
-        except Exception:
-            if len(batch) > 1:
-                for one in batch:
-                    await self._record(instance_id, [one])
-                return
-            log.exception("event.dropped", instance=instance_id, seq=batch[0].seq)
-            await self._commit(instance_id, [Sequenced(batch[0].seq, ())])
+            except Exception:
+                if len(batch) > 1:
+                    for one in batch:
+                        await self._record(instance_id, [one])
+                    return
+                if not batch[0].events:
+                    raise
+                log.exception("event.dropped", instance=instance_id, seq=batch[0].seq)
+                batch = [Sequenced(batch[0].seq, ())]
 
     async def _commit(self, instance_id: InstanceId, batch: Sequence[Sequenced]) -> None:
         now_ms = self._clock.now_ms()
@@ -239,7 +216,7 @@ class AccountManager:
             telemetry.gaps_total.inc(gaps)
             log.warning("status.undecryptable", instance=instance_id, count=gaps)
 
-    def _notice(self, instance_id: InstanceId, account: Account, event: EngineEvent) -> None:
+    def _notice(self, account: Account, event: EngineEvent) -> None:
         """Keep the unrecorded state of an account up to date."""
         match event:
             case StateChanged():
@@ -247,14 +224,14 @@ class AccountManager:
                 if account.online:
                     for listener in self._on_online:
                         listener()
-            case QrCode() | LinkingEnded() | Paired():
-                self._linking.take(instance_id, event)
+            case QrCode() | LinkingEnded():
+                self._linking.take(account.id, event)
             case EngineDied():
                 account.online = False
                 telemetry.engine_restarts_total.inc()
                 log.warning(
                     "engine.died",
-                    instance=instance_id,
+                    instance=account.id,
                     exit_code=event.exit_code,
                     reason=event.reason,
                     alarm=event.alarm,
@@ -280,12 +257,8 @@ class AccountManager:
         """Whether the WhatsApp connection of a linked account is open."""
         account = self._accounts.get(instance_id)
         instance = self._instances.find(instance_id)
-        return (
-            account is not None
-            and account.online
-            and instance is not None
-            and instance.state is State.AUTHORIZED
-        )
+        is_linked = instance is not None and instance.state is State.AUTHORIZED
+        return is_linked and account is not None and account.online
 
     def live_engine(self, instance: Instance) -> Engine:
         """The engine for a live query (contract 8); NotAuthorized in any other state."""
@@ -297,12 +270,9 @@ class AccountManager:
         """Let *events* happen on a sandbox account; returns once they are recorded."""
         if not kind_of(instance).is_sandbox:
             raise NotSupported("simulate")
-
-        def play(engine: Any) -> Awaitable[None]:
-            sandbox: Sandbox = engine
-            return sandbox.simulate(events)
-
-        await self._once_running(instance, play)
+        await self._once_running(
+            instance, lambda engine: cast("Sandbox", engine).simulate(events)
+        )
 
     async def logout(self, instance: Instance) -> None:
         """Unlink the device and say so at once; also when it is not linked."""
@@ -313,17 +283,12 @@ class AccountManager:
         self, instance: Instance, use: Callable[[Engine], Awaitable[None]]
     ) -> None:
         """Use an engine; one that is just starting (again) gets a moment to do so."""
-        waited = 0.0
-        while True:
-            try:
+        for _ in range(round(_START_SECONDS / _LOOK_SECONDS)):
+            with suppress(EngineUnavailable, NotAuthorized):
                 await use(self.engine_of(instance))
-            except (EngineUnavailable, NotAuthorized):
-                if waited >= _START_SECONDS:
-                    raise
-                await asyncio.sleep(_LOOK_SECONDS)
-                waited += _LOOK_SECONDS
-            else:
                 return
+            await asyncio.sleep(_LOOK_SECONDS)
+        await use(self.engine_of(instance))
 
     async def reboot(self, instance: Instance) -> None:
         """Restart the engine; state ``starting`` until it is open again."""
@@ -336,12 +301,10 @@ class AccountManager:
 
     async def unlink(self, instance: Instance) -> None:
         """Log the device out before its instance is deleted, as far as that can be done now."""
-        engine = self.engine(instance.id)
-        if engine is None:
-            return
         try:
             async with asyncio.timeout(_UNLINK_SECONDS):
-                await engine.logout()
+                if engine := self.engine(instance.id):
+                    await engine.logout()
         except (StatusgateError, TimeoutError) as error:
             log.warning("instance.not_unlinked", instance=instance.id, reason=str(error))
 
@@ -349,12 +312,10 @@ class AccountManager:
         """Wait a moment for a new account that links itself."""
         if not kind_of(instance).links_itself(instance):
             return
-        waited = 0.0
-        while waited < _FIRST_LINK_SECONDS:
-            if self._instances.get(instance.id).state is State.AUTHORIZED:
-                return
-            await asyncio.sleep(0.01)
-            waited += 0.01
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_LINK_SECONDS):
+                while self._instances.get(instance.id).state is not State.AUTHORIZED:
+                    await asyncio.sleep(_LOOK_SECONDS)
 
     async def _move(self, instance_id: InstanceId, state: State) -> None:
         at_ms = self._clock.now_ms()
@@ -394,13 +355,9 @@ async def _next_batch(
         await asyncio.wait({getting, pumping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         getting.cancel()
-    if not getting.done():
-        if waiting.empty():
-            pumping.result()
-            return []
-        batch = [waiting.get_nowait()]
-    else:
-        batch = [getting.result()]
+    batch = [getting.result()] if getting.done() else []
+    if not batch and waiting.empty():
+        pumping.result()
     while not waiting.empty() and len(batch) < _BATCH:
         batch.append(waiting.get_nowait())
     return batch

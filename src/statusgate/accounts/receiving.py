@@ -62,6 +62,8 @@ def record_batch(
     recording = _Recording(tx, instance, changes, now_ms)
     for sequenced in fresh:
         for event in sequenced.events:
+            if not isinstance(event, StatusReceipt):
+                recording.settle_receipts()
             recording.take(event)
     recording.settle_receipts()
     if fresh:
@@ -81,13 +83,6 @@ class _Recording:
         self._receipts: list[Receipt] = []
 
     def take(self, event: EngineEvent) -> None:
-        if isinstance(event, StatusReceipt):
-            self._collect(event)
-            return
-        self.settle_receipts()
-        self._record(event)
-
-    def _record(self, event: EngineEvent) -> None:
         match event:
             case StatusReceived():
                 self._status(event)
@@ -100,7 +95,8 @@ class _Recording:
             case ContactsChanged():
                 self._contacts(event)
             case IdentityLearned():
-                self._identity(event)
+                learned = self._tx.learn_identity(self._instance.id, event.address)
+                self._changes.people_changed |= learned
             case StateChanged():
                 self._state(event)
             case Paired():
@@ -118,24 +114,25 @@ class _Recording:
         changed = self._tx.record_receipts(self._instance.id, receipts, self._now_ms)
         self._changes.receipts_recorded(changed)
         for status_no in {change.status_no for change in changed}:
-            self._look_again(status_no)
+            status = self._tx.status_by_no(self._instance.id, status_no)
+            if status is not None:
+                self._changes.statuses[status_no] = status
 
     def _collect(self, event: StatusReceipt) -> None:
-        if not self._instance.settings.outgoing_webhook or event.viewer.meets(
-            self._instance.me
-        ):
-            return
-        self._receipts.extend(
-            Receipt(wire_id, event.viewer, event.kind, event.at_ms)
-            for wire_id in event.wire_ids
-        )
+        own = event.viewer.meets(self._instance.me)
+        if self._instance.settings.outgoing_webhook and not own:
+            self._receipts += (
+                Receipt(wire_id, event.viewer, event.kind, event.at_ms)
+                for wire_id in event.wire_ids
+            )
 
     def _status(self, event: StatusReceived) -> None:
         own = event.from_me or event.author.meets(self._instance.me)
         if own and not self._instance.settings.outgoing_webhook:
             return
         if event.push_name and not own:
-            self._name(event)
+            named = self._tx.record_name(self._instance.id, event.author, event.push_name)
+            self._changes.people_changed |= named
         status = self._tx.record_status(
             self._instance.id,
             NewStatus(
@@ -161,10 +158,6 @@ class _Recording:
                 self._instance.id, status.no, event.media, due_ms=self._now_ms
             )
 
-    def _name(self, event: StatusReceived) -> None:
-        if self._tx.record_name(self._instance.id, event.author, event.push_name):
-            self._changes.people_changed = True
-
     def _deletion(self, event: StatusDeleted) -> None:
         own = event.from_me or event.author.meets(self._instance.me)
         gone = self._tx.record_deletion(
@@ -177,20 +170,15 @@ class _Recording:
     def _gap(self, event: StatusUndecryptable | GapClosed) -> None:
         if isinstance(event, GapClosed):
             self._tx.close_gap(self._instance.id, event.wire_id, event.author)
-            return
-        is_new = self._tx.record_gap(
-            self._instance.id, event.wire_id, event.author, event.at_ms
-        )
-        self._changes.gaps += is_new
+        else:
+            self._changes.gaps += self._tx.record_gap(
+                self._instance.id, event.wire_id, event.author, event.at_ms
+            )
 
     def _contacts(self, event: ContactsChanged) -> None:
         changed = self._tx.record_contacts(self._instance.id, event.contacts)
         self._changes.contacts.extend(changed)
         self._changes.people_changed |= bool(changed)
-
-    def _identity(self, event: IdentityLearned) -> None:
-        if self._tx.learn_identity(self._instance.id, event.address):
-            self._changes.people_changed = True
 
     def _paired(self, event: Paired) -> None:
         self._save(
@@ -217,16 +205,9 @@ class _Recording:
         self._instance = self._tx.record_state(changed, event.at_ms)
         self._changes.state_changed(self._instance, event.at_ms)
 
-    def _save(self, *, phone: str, lid: str, device: int, push_name: str) -> None:
-        changed = msgspec.structs.replace(
-            self._instance, phone=phone, lid=lid, device=device, push_name=push_name
-        )
+    def _save(self, **fields: str | int) -> None:
+        changed = msgspec.structs.replace(self._instance, **fields)
         if changed != self._instance:
             self._instance = self._tx.save_instance(changed)
             self._changes.instance = self._instance
             self._changes.people_changed = True
-
-    def _look_again(self, status_no: int) -> None:
-        status = self._tx.status_by_no(self._instance.id, status_no)
-        if status is not None:
-            self._changes.statuses[status_no] = status

@@ -1,15 +1,16 @@
 """Calls to a running server over HTTP, for the command line."""
 
+import functools
 import http.client
 import json
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import click
 
+from statusgate.cli.options import together
 from statusgate.domain.media_types import of_name
 
 _SECONDS = 60.0
@@ -25,7 +26,11 @@ class GatewayClient:
             raise click.BadParameter("an http or https URL", param_hint="--url")
         self.instance = instance
         self._url = url
-        self._secure = parts.scheme == "https"
+        self._connect = (
+            http.client.HTTPSConnection
+            if parts.scheme == "https"
+            else http.client.HTTPConnection
+        )
         self._host, self._port = parts.hostname, _port(parts)
         self._base = f"{parts.path.rstrip('/')}/waInstance{quote(instance, safe='')}"
         self._token = token
@@ -59,7 +64,7 @@ class GatewayClient:
     def _answer(
         self, verb: str, target: str, body: bytes | Iterator[bytes] | None, headers: Any
     ) -> Any:
-        connection = self._connect()
+        connection = self._connect(self._host, self._port, timeout=_SECONDS)
         try:
             connection.request(
                 verb,
@@ -77,32 +82,32 @@ class GatewayClient:
             raise click.ClickException(f"{answer.status}: {_message(text)}")
         return json.loads(text) if text else None
 
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._secure:
-            context = ssl.create_default_context()
-            return http.client.HTTPSConnection(
-                self._host, self._port, timeout=_SECONDS, context=context
-            )
-        return http.client.HTTPConnection(self._host, self._port, timeout=_SECONDS)
+
+_target_flags = together(
+    click.option(
+        "--url", envvar="STATUSGATE_URL", default="http://127.0.0.1:8080",
+        show_default=True, help="The server.",
+    ),
+    click.option(
+        "--instance", envvar="STATUSGATE_INSTANCE", required=True, help="idInstance."
+    ),
+    click.option(
+        "--token", envvar="STATUSGATE_TOKEN", required=True, help="apiTokenInstance."
+    ),
+)  # fmt: skip
 
 
 def target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that name an instance of a running server; also read from the environment."""
-    options = [
-        click.option(
-            "--url", envvar="STATUSGATE_URL", default="http://127.0.0.1:8080",
-            show_default=True, help="The server.",
-        ),
-        click.option(
-            "--instance", envvar="STATUSGATE_INSTANCE", required=True, help="idInstance."
-        ),
-        click.option(
-            "--token", envvar="STATUSGATE_TOKEN", required=True, help="apiTokenInstance."
-        ),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+    """Options that name an instance of a running server; also read from the environment.
+
+    *command* gets them as ``target``.
+    """
+
+    @functools.wraps(command)
+    def aimed(*args: Any, url: str, instance: str, token: str, **given: Any) -> Any:
+        return command(*args, target=GatewayClient(url, instance, token), **given)
+
+    return cast("Callable[..., Any]", _target_flags(aimed))
 
 
 def _port(parts: SplitResult) -> int | None:
@@ -119,9 +124,3 @@ def _message(body: bytes) -> str:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return "the server's answer is not in the contract's shape"
-
-
-def printed_target_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which instance of which server, and how to print."""
-    printed = click.option("--json", "as_json", is_flag=True, help="For programs.")
-    return target_options(printed(command))

@@ -1,10 +1,7 @@
 """``statusgate instance``: create, list, set and delete instances."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -14,8 +11,8 @@ from statusgate.accounts.instances import Instances, NewInstance
 from statusgate.cli.options import (
     InstanceNumber,
     console,
-    faults_reported,
-    load,
+    instance_argument,
+    json_option,
     on_journal,
     print_fields,
     settings_options,
@@ -26,8 +23,11 @@ from statusgate.domain.ids import InstanceId, is_token
 from statusgate.domain.instance import EngineName, Instance
 from statusgate.engines.options import OptionValue, check_options
 from statusgate.engines.registry import ENGINES
-from statusgate.journal import Transaction, open_journal
+from statusgate.journal import Journal, Transaction
 from statusgate.server.folders import make_parent, renew_server_key, server_key
+from statusgate.settings import Settings
+
+T = TypeVar("T")
 
 
 @click.group()
@@ -38,21 +38,16 @@ def instance() -> None:
     """
 
 
-@contextlib.asynccontextmanager
-async def _instances(
-    config: Path | None, flags: dict[str, Any], *, create: bool = False
-) -> AsyncIterator[Instances]:
-    settings = load(config, **flags)
-    if create:
-        make_parent(settings.database)
-    journal = open_journal(settings.database, exclusive=False, create=create)
-    try:
+def _on_instances(
+    settings: Settings, work: Callable[[Instances], Awaitable[T]], *, create: bool = False
+) -> T:
+    async def run(journal: Journal) -> T:
         key = await server_key(settings.data_folder, journal)
         instances = Instances(journal, SystemClock(), key)
         await instances.refresh()
-        yield instances
-    finally:
-        await journal.close()
+        return await work(instances)
+
+    return on_journal(settings, run, create=create)
 
 
 def _fields(instance: Instance) -> dict[str, Any]:
@@ -96,45 +91,34 @@ def _engine_options(engine: EngineName, given: tuple[str, ...]) -> dict[str, Opt
     " WhatsApp: recipient_addressing=auto|pn|lid, legacy_fonts=raw|map.",
 )  # fmt: skip
 @click.option("--token", help="32-128 of A-Z a-z 0-9 _ -  [default: a new one]")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def create(
-    config: Path | None,
+    settings: Settings,
     name: str,
     engine: Any,
     instance_id: InstanceId | None,
     token: str | None,
     engine_options: tuple[str, ...],
     as_json: bool,
-    **flags: Any,
 ) -> None:
     """Create an instance and print its id and token; the token is shown only this once."""
     if token is not None and not is_token(token):
         raise click.BadParameter("32 to 128 of A-Z a-z 0-9 _ -", param_hint="--token")
     options = _engine_options(engine, engine_options)
-
-    async def work() -> dict[str, Any]:
-        async with _instances(config, flags, create=True) as instances:
-            made, secret = await instances.create(
-                NewInstance(
-                    name=name,
-                    engine=engine,
-                    engine_options=options,
-                    id=instance_id,
-                    token=token,
-                )
-            )
-            return {**_fields(made), "apiTokenInstance": secret}
-
-    with faults_reported():
-        print_fields(asyncio.run(work()), as_json=as_json)
+    new = NewInstance(
+        name=name, engine=engine, engine_options=options, id=instance_id, token=token
+    )
+    make_parent(settings.database)
+    made, secret = _on_instances(settings, lambda known: known.create(new), create=True)
+    print_fields({**_fields(made), "apiTokenInstance": secret}, as_json=as_json)
 
 
 @instance.command("list")
 @settings_options
-@click.option("--json", "as_json", is_flag=True)
-def list_(config: Path | None, as_json: bool, **flags: Any) -> None:
+@json_option
+def list_(settings: Settings, as_json: bool) -> None:
     """List instances, oldest first. Tokens are never shown."""
-    instances = on_journal(config, flags, lambda journal: journal.read(Transaction.instances))
+    instances = on_journal(settings, lambda journal: journal.read(Transaction.instances))
     rows = [_fields(one) for one in instances if one.deleted_ms is None]
     if as_json:
         click.echo(msgspec.json.encode(rows))
@@ -147,19 +131,18 @@ def list_(config: Path | None, as_json: bool, **flags: Any) -> None:
 
 @instance.command("set")
 @settings_options
-@click.argument("instance_id", metavar="ID", type=InstanceNumber())
+@instance_argument
 @click.option(
     "--status-methods", type=click.Choice(["on", "off"]), help="off: they answer 403."
 )
 @click.option("--name", help="A name for people.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def set_(
-    config: Path | None,
+    settings: Settings,
     instance_id: InstanceId,
     status_methods: str | None,
     name: str | None,
     as_json: bool,
-    **flags: Any,
 ) -> None:
     """Change what the operator decides of an instance."""
     changes: dict[str, Any] = {}
@@ -169,41 +152,26 @@ def set_(
         changes["name"] = name
     if not changes:
         raise click.UsageError("nothing to set: give --status-methods or --name")
-
-    async def work() -> dict[str, Any]:
-        async with _instances(config, flags) as instances:
-            return _fields(await instances.change(instance_id, **changes))
-
-    with faults_reported():
-        print_fields(asyncio.run(work()), as_json=as_json)
+    changed = _on_instances(settings, lambda known: known.change(instance_id, **changes))
+    print_fields(_fields(changed), as_json=as_json)
 
 
 @instance.command("rotate-token")
 @settings_options
-@click.argument("instance_id", metavar="ID", type=InstanceNumber())
-@click.option("--json", "as_json", is_flag=True)
-def rotate_token(
-    config: Path | None, instance_id: InstanceId, as_json: bool, **flags: Any
-) -> None:
+@instance_argument
+@json_option
+def rotate_token(settings: Settings, instance_id: InstanceId, as_json: bool) -> None:
     """Give an instance a new token and print it; the old one dies within a second."""
-
-    async def work() -> dict[str, Any]:
-        async with _instances(config, flags) as instances:
-            token = await instances.rotate_token(instance_id)
-            return {"idInstance": instance_id, "apiTokenInstance": token}
-
-    with faults_reported():
-        print_fields(asyncio.run(work()), as_json=as_json)
+    token = _on_instances(settings, lambda known: known.rotate_token(instance_id))
+    print_fields({"idInstance": instance_id, "apiTokenInstance": token}, as_json=as_json)
 
 
 @instance.command()
 @settings_options
-@click.argument("instance_id", metavar="ID", type=InstanceNumber())
+@instance_argument
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True)
-def delete(
-    config: Path | None, instance_id: InstanceId, yes: bool, as_json: bool, **flags: Any
-) -> None:
+@json_option
+def delete(settings: Settings, instance_id: InstanceId, yes: bool, as_json: bool) -> None:
     """Delete an instance with its journal, contacts, media and token.
 
     The device stays in the phone's list of linked devices until it is removed there; to
@@ -211,35 +179,20 @@ def delete(
     """
     if not yes:
         click.confirm(f"Delete instance {instance_id} and all its records?", abort=True)
-
-    async def work() -> dict[str, Any]:
-        async with _instances(config, flags) as instances:
-            await instances.delete(instance_id)
-            return {"deleted": instance_id}
-
-    with faults_reported():
-        print_fields(asyncio.run(work()), as_json=as_json)
+    _on_instances(settings, lambda known: known.delete(instance_id))
+    print_fields({"deleted": instance_id}, as_json=as_json)
 
 
 @instance.command("renew-key")
 @settings_options
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True)
-def renew_key(config: Path | None, yes: bool, as_json: bool, **flags: Any) -> None:
+@json_option
+def renew_key(settings: Settings, yes: bool, as_json: bool) -> None:
     """Replace a lost server key. All tokens become void.
 
     Give every instance a new token afterwards (rotate-token) and restart the server.
     """
     if not yes:
         click.confirm("Make a new server key, so that no token is valid any more?", abort=True)
-
-    async def work() -> dict[str, Any]:
-        settings = load(config, **flags)
-        journal = open_journal(settings.database, exclusive=False)
-        try:
-            return {"serverKey": str(await renew_server_key(settings.data_folder, journal))}
-        finally:
-            await journal.close()
-
-    with faults_reported():
-        print_fields(asyncio.run(work()), as_json=as_json)
+    path = on_journal(settings, lambda journal: renew_server_key(settings.data_folder, journal))
+    print_fields({"serverKey": str(path)}, as_json=as_json)

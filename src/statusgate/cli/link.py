@@ -26,13 +26,12 @@ _HALVES = {(0, 0): "█", (0, 1): "▀", (1, 0): "▄", (1, 1): " "}
     "--seconds", type=click.IntRange(10), default=170, show_default=True,
     help="Give up after this time.",
 )  # fmt: skip
-def link(url: str, instance: str, token: str, phone: str | None, seconds: int) -> None:
+def link(target: GatewayClient, phone: str | None, seconds: int) -> None:
     """Link a WhatsApp account to an instance of a running server.
 
     Shows QR codes, each until the next one comes: scan with Linked devices → Link a device.
     With --phone it prints a code to type there instead. Ends with exit code 0 once linked.
     """
-    target = GatewayClient(url, instance, token)
     if phone is not None:
         _print_pairing_code(target, phone)
     deadline = time.monotonic() + seconds
@@ -47,13 +46,13 @@ def link(url: str, instance: str, token: str, phone: str | None, seconds: int) -
             click.echo(terminal_picture(b64decode(shown)))
         elif answer["type"] == "error" and answer["message"] not in (STARTING, fault):
             fault = answer["message"]
-            click.echo(f"{fault}; trying again. {_log_of(instance)}", err=True)
+            click.echo(f"{fault}; trying again. {_log_of(target)}", err=True)
         time.sleep(_POLL_SECONDS)
     raise click.ClickException(f"not linked within {seconds} seconds")
 
 
-def _log_of(instance: str) -> str:
-    return f"More is in accounts/{instance}/worker.log in the server's data folder."
+def _log_of(target: GatewayClient) -> str:
+    return f"More is in accounts/{target.instance}/worker.log in the server's data folder."
 
 
 def _print_pairing_code(target: GatewayClient, phone: str) -> None:
@@ -66,7 +65,7 @@ def _print_pairing_code(target: GatewayClient, phone: str) -> None:
         if target.get("qr")["type"] == "alreadyLogged":
             return
         if time.monotonic() > deadline:
-            raise click.ClickException(f"no code can be had now. {_log_of(target.instance)}")
+            raise click.ClickException(f"no code can be had now. {_log_of(target)}")
         time.sleep(_POLL_SECONDS)
 
 

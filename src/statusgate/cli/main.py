@@ -1,8 +1,6 @@
 """The command ``statusgate``: its groups, and the commands that run or prepare a server."""
 
 import sys
-from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -12,12 +10,13 @@ from statusgate.cli.demo import run_demo
 from statusgate.cli.instance import instance
 from statusgate.cli.link import link
 from statusgate.cli.notifications import notifications
-from statusgate.cli.options import faults_reported, load, settings_options
+from statusgate.cli.options import json_option, settings_options
 from statusgate.cli.post import post
 from statusgate.cli.simulate import simulate
 from statusgate.cli.status import status
 from statusgate.journal import migrate_journal
 from statusgate.server import run
+from statusgate.settings import Settings
 
 PORT = click.IntRange(0, 65535)
 
@@ -43,15 +42,15 @@ def main() -> None:
 @click.option("--log-format", type=click.Choice(["console", "json"]))
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 @click.option("--access-log/--no-access-log", default=None, help="One line a request.")
-def serve(config: Path | None, **flags: Any) -> None:
+def serve(settings: Settings) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; answers what is in flight, then exits 0."""
-    with faults_reported():
-        settings = load(config, **flags)
-        telemetry.configure_logs(settings.log_format, settings.log_level)
-        sys.exit(run.run(settings))
+    telemetry.configure_logs(settings.log_format, settings.log_level)
+    sys.exit(run.run(settings))
 
 
-@main.command()
+@main.command(
+    context_settings={"default_map": {"database": "sqlite:///data/demo/statusgate.db"}}
+)
 @settings_options
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=PORT, help="Port to listen on.  [default: 8080]")
@@ -59,33 +58,28 @@ def serve(config: Path | None, **flags: Any) -> None:
     "--every", type=click.FloatRange(0.05), default=3.0, show_default=True,
     help="Seconds between new statuses and views.",
 )  # fmt: skip
-def demo(config: Path | None, every: float, **flags: Any) -> None:
+def demo(settings: Settings, every: float) -> None:
     """Run a gateway with a sandbox account that has a day of statuses and keeps living.
 
     Nothing leaves this machine. The data stay in ./data/demo and go on at the next start.
     """
-    with faults_reported():
-        flags["database"] = flags.get("database") or "sqlite:///data/demo/statusgate.db"
-        settings = load(config, **flags)
-        telemetry.configure_logs(settings.log_format, "warning")
-        sys.exit(run_demo(settings, every_seconds=every))
+    telemetry.configure_logs(settings.log_format, "warning")
+    sys.exit(run_demo(settings, every_seconds=every))
 
 
 @main.command()
 @settings_options
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def migrate(config: Path | None, as_json: bool, **flags: Any) -> None:
+@json_option
+def migrate(settings: Settings, as_json: bool) -> None:
     """Bring the database to this version's schema; done already: changes nothing.
 
     `serve` does the same at its start. A database of a newer version is refused.
     """
-    with faults_reported():
-        settings = load(config, **flags)
-        applied = migrate_journal(settings.database)
-        if as_json:
-            click.echo(msgspec.json.encode({"applied": applied}))
-        else:
-            click.echo(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
+    applied = migrate_journal(settings.database)
+    if as_json:
+        click.echo(msgspec.json.encode({"applied": applied}))
+    else:
+        click.echo(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
 
 
 for group in (instance, notifications, link, simulate, post, status):

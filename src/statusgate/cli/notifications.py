@@ -5,7 +5,6 @@ A running server notices within seconds.
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -14,8 +13,9 @@ from rich.table import Table
 
 from statusgate.cli.options import (
     EXIT_FAILED,
-    InstanceNumber,
     console,
+    instance_argument,
+    json_option,
     on_journal,
     print_fields,
     settings_options,
@@ -23,81 +23,32 @@ from statusgate.cli.options import (
 from statusgate.domain.errors import InstanceUnknown
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.notification import Delivery, End, Notification
-from statusgate.journal import Journal, Transaction
+from statusgate.journal import Transaction
+from statusgate.settings import Settings
 from statusgate.wire.errors import iso_time
 
 T = TypeVar("T")
 
 
-async def _listed(
-    journal: Journal, instance_id: InstanceId, *, waiting: bool, limit: int
-) -> list[dict[str, Any]]:
-    """Notifications that wait, or those that ended, oldest first, with their last attempt."""
-
-    def look(tx: Transaction) -> list[dict[str, Any]]:
-        _check(tx, instance_id)
-        found = tx.notifications(instance_id, waiting=waiting, limit=limit)
-        return [_shown(one, tx.deliveries(instance_id, one.receipt_id)) for one in found]
-
-    return await journal.read(look)
-
-
-async def _replayed(
-    journal: Journal, instance_id: InstanceId, receipts: Sequence[int], *, expired: bool
-) -> list[dict[str, int | None]]:
-    """Queue ended ones again, in the order given; *expired*: all that expired as well.
-
-    ``newReceiptId`` is None for one that is not there or still waits.
-    """
-
-    def work(tx: Transaction) -> list[dict[str, int | None]]:
-        wanted = [*receipts, *(_expired(tx, instance_id) if expired else [])]
-        return [
-            {
-                "receiptId": receipt,
-                "newReceiptId": tx.replay_notification(instance_id, receipt, _now_ms()),
-            }
-            for receipt in wanted
-        ]
-
-    return await _written(journal, instance_id, work)
-
-
-async def _dropped(
-    journal: Journal, instance_id: InstanceId, receipts: Sequence[int], *, everything: bool
-) -> tuple[int, list[int]]:
-    """Take waiting ones out of the queue; they stay in the record.
-
-    Returns how many, and which of *receipts* do not wait.
-    """
-
-    def work(tx: Transaction) -> tuple[int, list[int]]:
-        if everything:
-            return tx.end_notifications(instance_id, End.DROPPED, _now_ms()), []
-        absent = [
-            receipt
-            for receipt in dict.fromkeys(receipts)
-            if not tx.end_notification(instance_id, receipt, End.DROPPED, _now_ms())
-        ]
-        return len(set(receipts)) - len(absent), absent
-
-    return await _written(journal, instance_id, work)
-
-
-async def _written(
-    journal: Journal, instance_id: InstanceId, work: Callable[[Transaction], T]
+def _on_queue(
+    settings: Settings,
+    instance_id: InstanceId,
+    work: Callable[[Transaction], T],
+    *,
+    reads: bool = False,
 ) -> T:
+    """Run *work* in a transaction; InstanceUnknown if the instance is not there."""
+
     def checked(tx: Transaction) -> T:
-        _check(tx, instance_id)
+        instance = tx.instance(instance_id)
+        if instance is None or instance.deleted_ms is not None:
+            raise InstanceUnknown(str(instance_id))
         return work(tx)
 
-    return await journal.write(instance_id, checked)
-
-
-def _check(tx: Transaction, instance_id: InstanceId) -> None:
-    instance = tx.instance(instance_id)
-    if instance is None or instance.deleted_ms is not None:
-        raise InstanceUnknown(str(instance_id))
+    return on_journal(
+        settings,
+        lambda journal: journal.read(checked) if reads else journal.write(instance_id, checked),
+    )
 
 
 def _expired(tx: Transaction, instance_id: InstanceId) -> list[int]:
@@ -138,30 +89,25 @@ def notifications() -> None:
     """
 
 
-_instance_argument = click.argument("instance_id", metavar="ID", type=InstanceNumber())
 _receipts_argument = click.argument("receipts", metavar="RECEIPT…", type=int, nargs=-1)
 
 
 @notifications.command("list")
 @settings_options
-@_instance_argument
+@instance_argument
 @click.option("--ended", is_flag=True, help="Those that are delivered, expired or dropped.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def list_notifications(
-    config: Path | None,
-    instance_id: InstanceId,
-    ended: bool,
-    limit: int,
-    as_json: bool,
-    **flags: Any,
+    settings: Settings, instance_id: InstanceId, ended: bool, limit: int, as_json: bool
 ) -> None:
     """List an instance's notifications, oldest first, with their last attempt to push."""
-    rows = on_journal(
-        config,
-        flags,
-        lambda journal: _listed(journal, instance_id, waiting=not ended, limit=limit),
-    )
+
+    def look(tx: Transaction) -> list[dict[str, Any]]:
+        found = tx.notifications(instance_id, waiting=not ended, limit=limit)
+        return [_shown(one, tx.deliveries(instance_id, one.receipt_id)) for one in found]
+
+    rows = _on_queue(settings, instance_id, look, reads=True)
     if as_json:
         click.echo(msgspec.json.encode(rows))
         return
@@ -177,26 +123,32 @@ def list_notifications(
 
 @notifications.command()
 @settings_options
-@_instance_argument
+@instance_argument
 @_receipts_argument
 @click.option("--expired", is_flag=True, help="All that nobody took within 24 hours.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def replay(
-    config: Path | None,
+    settings: Settings,
     instance_id: InstanceId,
     receipts: tuple[int, ...],
     expired: bool,
     as_json: bool,
-    **flags: Any,
 ) -> None:
     """Queue ended notifications again: same body, same webhook-id, a new receipt id."""
     if not receipts and not expired:
         raise click.UsageError("nothing to replay: give receipt ids or --expired")
-    rows = on_journal(
-        config,
-        flags,
-        lambda journal: _replayed(journal, instance_id, receipts, expired=expired),
-    )
+
+    def queue_again(tx: Transaction) -> list[dict[str, int | None]]:
+        wanted = [*receipts, *(_expired(tx, instance_id) if expired else [])]
+        return [
+            {
+                "receiptId": receipt,
+                "newReceiptId": tx.replay_notification(instance_id, receipt, _now_ms()),
+            }
+            for receipt in wanted
+        ]
+
+    rows = _on_queue(settings, instance_id, queue_again)
     if as_json:
         click.echo(msgspec.json.encode(rows))
     else:
@@ -211,26 +163,32 @@ def replay(
 
 @notifications.command()
 @settings_options
-@_instance_argument
+@instance_argument
 @_receipts_argument
 @click.option("--all", "everything", is_flag=True, help="All that wait.")
-@click.option("--json", "as_json", is_flag=True)
+@json_option
 def drop(
-    config: Path | None,
+    settings: Settings,
     instance_id: InstanceId,
     receipts: tuple[int, ...],
     everything: bool,
     as_json: bool,
-    **flags: Any,
 ) -> None:
     """Take waiting notifications out of the queue; they can be replayed."""
     if not receipts and not everything:
         raise click.UsageError("nothing to drop: give receipt ids or --all")
-    count, absent = on_journal(
-        config,
-        flags,
-        lambda journal: _dropped(journal, instance_id, receipts, everything=everything),
-    )
+
+    def end(tx: Transaction) -> tuple[int, list[int]]:
+        if everything:
+            return tx.end_notifications(instance_id, End.DROPPED, _now_ms()), []
+        absent = [
+            receipt
+            for receipt in dict.fromkeys(receipts)
+            if not tx.end_notification(instance_id, receipt, End.DROPPED, _now_ms())
+        ]
+        return len(set(receipts)) - len(absent), absent
+
+    count, absent = _on_queue(settings, instance_id, end)
     print_fields({"dropped": count}, as_json=as_json)
     _fail_for(absent, "does not wait")
 

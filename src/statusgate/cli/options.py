@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import click
 import msgspec
@@ -14,12 +15,13 @@ from rich.console import Console
 
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest, JournalUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id
-from statusgate.journal import open_journal
+from statusgate.journal import Journal, open_journal
 from statusgate.server.folders import StartError
 from statusgate.settings import Settings, SettingsError, load_settings, unknown_variables
 
 EXIT_FAILED = 1
-_FAULTS = (SettingsError, StartError, JournalUnavailable, InvalidRequest)
+_FAULTS = (SettingsError, StartError, JournalUnavailable, InvalidRequest, InstanceUnknown)
+T = TypeVar("T")
 
 
 class InstanceNumber(click.ParamType[InstanceId]):
@@ -36,21 +38,44 @@ class InstanceNumber(click.ParamType[InstanceId]):
         return parsed
 
 
+def together(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return one decorator for several options, in the order in which --help shows them."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+instance_argument = click.argument("instance_id", metavar="ID", type=InstanceNumber())
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+_settings_flags = together(
+    click.option("--config", type=click.Path(path_type=Path), help="TOML file of settings."),
+    click.option("--database", help="sqlite:///PATH or postgresql://…"),
+    click.option("--data", help="Folder of session stores, spools and the server's key."),
+)
+
+
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that name a server setting; each is also read from the environment and file."""
-    options = [
-        click.option(
-            "--config", type=click.Path(path_type=Path), help="TOML file of settings."
-        ),
-        click.option("--database", help="sqlite:///PATH or postgresql://…"),
-        click.option("--data", help="Folder of session stores, spools and the server's key."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    """Options that name a server setting; each is also read from the environment and file.
+
+    *command* gets all of them as ``settings``. An expected fault, also of the command itself,
+    becomes one line on standard error and exit code 1.
+    """
+
+    @functools.wraps(command)
+    def loaded(config: Path | None, **given: Any) -> Any:
+        names = [name for name in Settings.__struct_fields__ if name in given]
+        flags = {name: given.pop(name) for name in names}
+        with _faults_reported():
+            return command(settings=_load(config, flags), **given)
+
+    return cast("Callable[..., Any]", _settings_flags(loaded))
 
 
-def load(config: Path | None, **flags: Any) -> Settings:
+def _load(config: Path | None, flags: dict[str, Any]) -> Settings:
     """Merge the settings; variables of the environment that mean nothing are named."""
     for complaint in unknown_variables(os.environ):
         click.echo(f"statusgate: {complaint}", err=True)
@@ -59,30 +84,29 @@ def load(config: Path | None, **flags: Any) -> Settings:
 
 
 @contextlib.contextmanager
-def faults_reported() -> Any:
-    """Turn an expected fault into one line on standard error and exit code 1."""
+def _faults_reported() -> Any:
     try:
         yield
     except _FAULTS as error:
-        click.echo(f"statusgate: {' '.join(str(error).split())}", err=True)
+        text = " ".join(str(error).split())
+        fault = f"there is no instance {text}" if isinstance(error, InstanceUnknown) else text
+        click.echo(f"statusgate: {fault}", err=True)
         sys.exit(EXIT_FAILED)
-    except InstanceUnknown as error:
-        click.echo(f"statusgate: there is no instance {error}", err=True)
-        sys.exit(EXIT_FAILED)
 
 
-def on_journal(config: Path | None, flags: dict[str, Any], work: Callable[..., Any]) -> Any:
-    """Run ``work(journal)`` on the database that the settings name."""
+def on_journal(
+    settings: Settings, work: Callable[[Journal], Awaitable[T]], *, create: bool = False
+) -> T:
+    """Run *work* on the database that the settings name."""
 
-    async def run() -> Any:
-        journal = open_journal(load(config, **flags).database, exclusive=False)
+    async def run() -> T:
+        journal = open_journal(settings.database, exclusive=False, create=create)
         try:
             return await work(journal)
         finally:
             await journal.close()
 
-    with faults_reported():
-        return asyncio.run(run())
+    return asyncio.run(run())
 
 
 def console() -> Console:

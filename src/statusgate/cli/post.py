@@ -4,7 +4,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from statusgate.cli.client import GatewayClient, printed_target_options
-from statusgate.cli.options import EXIT_FAILED
+from statusgate.cli.client import GatewayClient, target_options
+from statusgate.cli.options import EXIT_FAILED, json_option, together
 from statusgate.cli.status import show_report
 from statusgate.domain.address import parse_chat_id
 
@@ -47,23 +46,21 @@ class ChatId(click.ParamType[str]):
         raise click.BadParameter(fault, ctx, param)
 
 
-def _audience(command: Callable[..., Any]) -> Callable[..., Any]:
-    """For whom, when, and whether to wait for it."""
-    options = [
-        click.option(
-            "--to", "participants", multiple=True, metavar="CHAT_ID", type=ChatId(),
-            help="…@c.us or …@lid, repeatable.  [default: all contacts with a name]",
-        ),
-        click.option("--at", type=int, help="Unix seconds; publish then."),
-        click.option("--wait", is_flag=True, help="Until it is known what became of it."),
-        click.option(
-            "--timeout", type=click.FloatRange(min=0), default=120.0, show_default=True,
-            help="Seconds that --wait waits.",
-        ),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+_audience = together(
+    click.option(
+        "--to", "participants", multiple=True, metavar="CHAT_ID", type=ChatId(),
+        help="…@c.us or …@lid, repeatable.  [default: all contacts with a name]",
+    ),
+    click.option("--at", type=int, help="Unix seconds; publish then."),
+    click.option("--wait", is_flag=True, help="Until it is known what became of it."),
+    click.option(
+        "--timeout", type=click.FloatRange(min=0), default=120.0, show_default=True,
+        help="Seconds that --wait waits.",
+    ),
+    target_options,
+    json_option,
+)  # fmt: skip
+"""for whom, when, and whether to wait for it; on which server, and how to print"""
 
 
 @click.group()
@@ -84,7 +81,6 @@ def post() -> None:
 @click.option("--background", metavar="#RRGGBB")
 @click.option("--font", help="One of the contract's five.")
 @_audience
-@printed_target_options
 def text(message: str, background: str | None, font: str | None, **common: Any) -> None:
     """Publish a text."""
     wish = {"message": message, "backgroundColor": background, "font": font}
@@ -95,7 +91,6 @@ def text(message: str, background: str | None, font: str | None, **common: Any) 
 @click.argument("file")
 @click.option("--caption")
 @_audience
-@printed_target_options
 def image(file: str, caption: str | None, **common: Any) -> None:
     """Publish a picture: FILE is a local file or a URL."""
     _Post(common).send_file("sendMediaStatus", file, {"caption": caption})
@@ -105,7 +100,6 @@ def image(file: str, caption: str | None, **common: Any) -> None:
 @click.argument("file")
 @click.option("--caption")
 @_audience
-@printed_target_options
 def video(file: str, caption: str | None, **common: Any) -> None:
     """Publish a video: FILE is a local file or a URL."""
     _Post(common).send_file("sendMediaStatus", file, {"caption": caption})
@@ -115,7 +109,6 @@ def video(file: str, caption: str | None, **common: Any) -> None:
 @click.argument("file")
 @click.option("--background", metavar="#RRGGBB")
 @_audience
-@printed_target_options
 def voice(file: str, background: str | None, **common: Any) -> None:
     """Publish a sound as a voice note: FILE is a local file or a URL."""
     _Post(common).send_file("sendVoiceStatus", file, {"backgroundColor": background})
@@ -125,7 +118,7 @@ class _Post:
     """One publication from the command line."""
 
     def __init__(self, common: dict[str, Any]) -> None:
-        self._client = GatewayClient(common["url"], common["instance"], common["token"])
+        self._client: GatewayClient = common["target"]
         self._common = common
         self._notes = Console(stderr=True, quiet=common["as_json"])
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from statusgate.cli.client import GatewayClient, target_options
+from statusgate.cli.options import together
 
 
 def _send(target: GatewayClient, *events: dict[str, Any]) -> None:
@@ -21,7 +22,7 @@ def _send(target: GatewayClient, *events: dict[str, Any]) -> None:
 @click.group()
 @target_options
 @click.pass_context
-def simulate(context: click.Context, url: str, instance: str, token: str) -> None:
+def simulate(context: click.Context, target: GatewayClient) -> None:
     """Make things happen on a sandbox account of a running server.
 
     Prints {"accepted": n} once all of it is recorded; all or nothing. URL, instance and token
@@ -32,7 +33,7 @@ def simulate(context: click.Context, url: str, instance: str, token: str) -> Non
     statusgate simulate incoming 79001234567@c.us --text Hello --id A1
     statusgate simulate receipt A1 79001234567@c.us read
     """
-    context.obj = GatewayClient(url, instance, token)
+    context.obj = target
 
 
 @simulate.command()
@@ -49,26 +50,22 @@ def script(target: GatewayClient, file: Any) -> None:
     click.echo(json.dumps(target.post("simulate", events)))
 
 
-def _content(command: Any) -> Any:
-    options = [
-        click.option(
-            "--type", "kind", type=click.Choice(["text", "image", "video", "audio"]),
-            default="text", show_default=True,
-        ),
-        click.option("--text", help="The text of a text status."),
-        click.option("--caption", help="Under a picture or video."),
-        click.option("--background", help="#RRGGBB"),
-        click.option("--font", help="One of the contract's five."),
-        click.option(
-            "--file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="The picture, video or sound; without it a small sample is used.",
-        ),
-        click.option("--timestamp", type=int, help="Unix seconds; a future one waits."),
-        click.option("--id", "status_id", help="idMessage; without it a new one."),
-    ]  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
+_content = together(
+    click.option(
+        "--type", "kind", type=click.Choice(["text", "image", "video", "audio"]),
+        default="text", show_default=True,
+    ),
+    click.option("--text", help="The text of a text status."),
+    click.option("--caption", help="Under a picture or video."),
+    click.option("--background", help="#RRGGBB"),
+    click.option("--font", help="One of the contract's five."),
+    click.option(
+        "--file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="The picture, video or sound; without it a small sample is used.",
+    ),
+    click.option("--timestamp", type=int, help="Unix seconds; a future one waits."),
+    click.option("--id", "status_id", help="idMessage; without it a new one."),
+)  # fmt: skip
 
 
 def _posted(event: str, content: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from statusgate.cli.client import GatewayClient, printed_target_options
-from statusgate.cli.options import console
+from statusgate.cli.client import GatewayClient, target_options
+from statusgate.cli.options import console, json_option
 
 _STEPS = ("pending", "sent", "delivered", "read")
 
@@ -20,10 +20,11 @@ def status() -> None:
 
 @status.command("show")
 @click.argument("status_id", metavar="ID")
-@printed_target_options
-def show_status(status_id: str, url: str, instance: str, token: str, as_json: bool) -> None:
+@target_options
+@json_option
+def show_status(target: GatewayClient, status_id: str, as_json: bool) -> None:
     """Show what became of the status ID: who got it, who saw it, who did not and why."""
-    answer = GatewayClient(url, instance, token).get("getStatusReport", idMessage=status_id)
+    answer = target.get("getStatusReport", idMessage=status_id)
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:

@@ -4,7 +4,7 @@ Two logs: the notification queue, as far as the instance's settings ask for it (
 and the event log of the live stream, always (contract 12.7).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import assert_never
 
 from statusgate.changes.changes import (
@@ -122,8 +122,7 @@ class _Announcement:
             return
         self._message(status)
         if status.outgoing:
-            for receipt in self._so_far(status):
-                self._receipt(receipt, logged=False)
+            self._early(status, logged=False)
 
     def _message(self, status: Status) -> None:
         """Announce a status that is complete."""
@@ -149,20 +148,16 @@ class _Announcement:
             self.bodies.append(notifications.outcome_body(self._instance, status))
         self._early(status)
 
-    def _early(self, status: Status) -> None:
-        """Announce receipts that came before their status and were applied with it."""
-        for receipt in self._so_far(status):
-            self._receipt(receipt)
-
-    def _so_far(self, status: Status) -> Iterable[ReceiptChange]:
-        """What the rows of a status had reached before the receipts of this transaction."""
+    def _early(self, status: Status, *, logged: bool = True) -> None:
+        """Announce what the rows of a status had reached before the receipts of this
+        transaction: they came before their status, or before its file."""
         if status.reached is Progress.PENDING:
             return
         before: dict[tuple[int, str], Progress] = {}
         for change in self._changes.receipts:
             before.setdefault((change.status_no, change.viewer.chat_id), change.raised_from)
         for one in reversed(self._tx.recipients(status)):
-            yield ReceiptChange(
+            receipt = ReceiptChange(
                 status_no=status.no,
                 status_id=status.status_id,
                 by_api=status.by_api,
@@ -170,19 +165,17 @@ class _Announcement:
                 row=one.row,
                 raised_to=before.get((status.no, one.address.chat_id), Progress.READ),
             )
+            self._receipt(receipt, logged=logged)
 
     def _receipts_recorded(self, fact: ReceiptsRecorded) -> None:
-        raised: list[int] = []
         for one in fact.receipts:
             self._receipt(one)
-            if one.raised_status:
-                raised.append(one.status_no)
-        for status in self._changed(dict.fromkeys(raised)):
-            self.lines.append(events.changed_line(status))
-
-    def _changed(self, numbers: Iterable[int]) -> Iterable[Status]:
-        found = (self._changes.statuses.get(number) for number in numbers)
-        return (status for status in found if status is not None)
+        for number in dict.fromkeys(
+            one.status_no for one in fact.receipts if one.raised_status
+        ):
+            status = self._changes.statuses.get(number)
+            if status is not None:
+                self.lines.append(events.changed_line(status))
 
     def _receipt(self, change: ReceiptChange, *, logged: bool = True) -> None:
         """Announce each kind of receipt that a row has for the first time.
@@ -213,11 +206,10 @@ class _Announcement:
         """Whether the status was posted on the phone and its file is still to be fetched."""
         if change.by_api:
             return False
-        awaits = self._awaiting.get(change.status_no)
-        if awaits is None:
-            awaits = self._tx.awaits_file(self._instance.id, change.status_no)
-            self._awaiting[change.status_no] = awaits
-        return awaits
+        number = change.status_no
+        if number not in self._awaiting:
+            self._awaiting[number] = self._tx.awaits_file(self._instance.id, number)
+        return self._awaiting[number]
 
     def _state_changed(self, fact: InstanceStateChanged) -> None:
         self.lines.append(events.state_line(fact.instance, fact.at_ms))

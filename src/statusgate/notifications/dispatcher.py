@@ -6,9 +6,8 @@ and no order, so that none can hold up another.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -20,7 +19,7 @@ from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
 from statusgate.domain.outbound_http import PushOutcome
-from statusgate.domain.waiting import happens_within
+from statusgate.domain.waiting import cancel, happens_within
 from statusgate.notifications.pushing import Attempt, Due, Next, Paused, Pushing
 from statusgate.outbound.headers import push_headers
 from statusgate.outbound.signing import Secret
@@ -31,8 +30,10 @@ STOP_SECONDS: Final = 5.0
 LOOK_SECONDS: Final = 5.0
 """How soon a notification queued by another process is noticed."""
 _RETRY_SECONDS = 1.0
-T = TypeVar("T")
-Push = Callable[[str, bytes, Mapping[str, str], float, InstanceId], Awaitable[PushOutcome]]
+A = TypeVar("A")
+Push = Callable[
+    [str, bytes, Mapping[str, str], float, InstanceId], Coroutine[Any, Any, PushOutcome]
+]
 """POST a body with headers to a URL within so many seconds, on behalf of an instance
 (``GuardedClient.push``)."""
 
@@ -144,20 +145,15 @@ class Dispatcher:
 
     async def _push_all(self, instance_id: InstanceId, worker: _Worker) -> None:
         """Push until nothing waits."""
-        step: Next = await self._retried(lambda: self._pushing.next(instance_id))
+        step = await self._retried(self._pushing.next, instance_id)
         while step is not None and self._runs:
-            if isinstance(step, Paused):
-                await self._pause(worker, step.seconds)
-                step = await self._retried(lambda: self._pushing.next(instance_id))
+            if isinstance(step, Paused):  # less if the instance changes
+                await happens_within(worker.changed, self._clock, step.seconds)
+                worker.changed.clear()
+            elif (attempt := await self._attempt(worker, step)) is not None:
+                step = await self._retried(self._pushing.settle, attempt)
                 continue
-            attempt = await self._attempt(worker, step)
-            if attempt is None:
-                step = await self._retried(lambda: self._pushing.next(instance_id))
-            else:
-                step = await self._settled(attempt)
-
-    async def _settled(self, attempt: Attempt) -> Next:
-        return await self._retried(lambda: self._pushing.settle(attempt))
+            step = await self._retried(self._pushing.next, instance_id)
 
     async def _attempt(self, worker: _Worker, due: Due) -> Attempt | None:
         """Send one; None if the webhook was removed meanwhile."""
@@ -171,7 +167,7 @@ class Dispatcher:
             head.body,
         )
         worker.attempt = asyncio.create_task(
-            self._push(due.url, head.body, headers, head.instance_id),
+            self._post(due.url, head.body, headers, ANSWER_SECONDS, head.instance_id),
             name=f"push-{head.instance_id}",
         )
         try:
@@ -183,22 +179,12 @@ class Dispatcher:
             worker.attempt.cancel()
             worker.attempt = None
 
-    async def _push(
-        self, url: str, body: bytes, headers: Mapping[str, str], owner: InstanceId
-    ) -> PushOutcome:
-        return await self._post(url, body, headers, ANSWER_SECONDS, owner)
-
-    async def _pause(self, worker: _Worker, seconds: float) -> None:
-        """Wait, or less if the instance changes."""
-        await happens_within(worker.changed, self._clock, seconds)
-        worker.changed.clear()
-
-    async def _retried(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _retried(self, ask: Callable[[A], Awaitable[Next]], about: A) -> Next:
         """As *ask*, repeated while the journal is unavailable: what was pushed must not be
         pushed twice only because that could not be recorded at once."""
         while True:
             try:
-                return await ask()
+                return await ask(about)
             except JournalUnavailable as error:
                 log.warning("pushes.wait", reason=str(error))
                 await asyncio.sleep(_RETRY_SECONDS)
@@ -207,11 +193,7 @@ class Dispatcher:
         """Let attempts finish; what takes longer is cancelled, and repeated after a restart."""
         self.stop()
         tasks = {worker.task for worker in self._workers.values() if worker.task is not None}
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
-        for task in late:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*late, return_exceptions=True)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+            await cancel(*late)
         self._workers.clear()  # one that was cancelled before it started leaves its entry

@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections import defaultdict
+from contextlib import suppress
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -14,6 +15,7 @@ from statusgate.domain.errors import JournalUnavailable, WebhookIsSet
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
 from statusgate.domain.notification import LIFE_MS, End, Notification
+from statusgate.domain.waiting import Signal
 from statusgate.journal import Journal
 
 log = structlog.get_logger()
@@ -33,7 +35,8 @@ class Notifications:
         self._clock = clock
         self._clear_pause_ms = clear_pause_seconds * 1000
         self._cleared_ms: dict[InstanceId, int] = {}
-        self._waiting: dict[InstanceId, set[asyncio.Future[None]]] = defaultdict(set)
+        self._queued: WeakValueDictionary[InstanceId, Signal] = WeakValueDictionary()
+        """rings for the calls that wait, who hold it"""
         self._closed = False
         instances.listen(lambda instance: self._wake(instance.id))
 
@@ -45,8 +48,8 @@ class Notifications:
     def close(self) -> None:
         """End all waiting calls, with None."""
         self._closed = True
-        for instance_id in list(self._waiting):
-            self._wake(instance_id)
+        for queued in self._queued.values():
+            queued.ring()
 
     async def run(self) -> None:
         """Expire what is too old, until cancelled."""
@@ -65,19 +68,17 @@ class Notifications:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
+        queued = self._queued.setdefault(instance.id, Signal())
         while True:
-            waiter: asyncio.Future[None] = loop.create_future()
-            self._waiting[instance.id].add(waiter)
-            try:
-                if not self._may_receive(instance):
-                    return None
-                head = await self._head(instance.id)
-                left = until - loop.time()
-                if head is not None or left <= 0:
-                    return head
-                await asyncio.wait({waiter}, timeout=left)
-            finally:
-                self._dismiss(instance.id, waiter)
+            changed = queued.next()
+            if not self._may_receive(instance):
+                return None
+            head = await self._head(instance.id)
+            left = until - loop.time()
+            if head is not None or left <= 0:
+                return head
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), left)
 
     async def delete(self, instance_id: InstanceId, receipt_id: int) -> bool:
         """Take a notification out of the queue; False if it is not there."""
@@ -100,7 +101,7 @@ class Notifications:
             return max(1, math.ceil((last_ms + self._clear_pause_ms - now_ms) / 1000))
         if self._clear_pause_ms:
             self._cleared_ms[instance_id] = now_ms
-        await _end_all(self._journal, instance_id, End.CLEARED, now_ms)
+        await _end_all(self._journal, instance_id, End.CLEARED, now_ms, now_ms)
         return 0
 
     def _may_receive(self, asked: Instance) -> bool:
@@ -124,40 +125,27 @@ class Notifications:
                 await expire(self._journal, self._clock, backlog.instance_id)
 
     def _wake(self, instance_id: InstanceId) -> None:
-        for waiter in self._waiting.get(instance_id, ()):
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def _dismiss(self, instance_id: InstanceId, waiter: asyncio.Future[None]) -> None:
-        waiters = self._waiting[instance_id]
-        waiters.discard(waiter)
-        if not waiters:
-            del self._waiting[instance_id]
+        queued = self._queued.get(instance_id)
+        if queued is not None:
+            queued.ring()
 
 
 async def expire(journal: Journal, clock: Clock, instance_id: InstanceId) -> None:
     """Expire what waited too long in a queue; counted, logged and kept for replay."""
     now_ms = clock.now_ms()
-    total = await _end_all(
-        journal, instance_id, End.EXPIRED, now_ms, before_ms=now_ms - LIFE_MS
-    )
+    total = await _end_all(journal, instance_id, End.EXPIRED, now_ms, now_ms - LIFE_MS)
     if total:
         telemetry.notifications_expired_total.inc(total)
         log.warning("notifications.expired", instance=instance_id, count=total)
 
 
 async def _end_all(
-    journal: Journal,
-    instance_id: InstanceId,
-    outcome: End,
-    now_ms: int,
-    before_ms: int | None = None,
+    journal: Journal, instance_id: InstanceId, outcome: End, now_ms: int, before_ms: int
 ) -> int:
     """Empty a queue in steps, between which the writes of others have their turn.
 
     Of what comes meanwhile nothing is taken. Returns how many it was.
     """
-    before_ms = now_ms if before_ms is None else before_ms
     total = 0
     while True:
         step = await journal.write(

@@ -9,7 +9,6 @@ from statusgate import telemetry
 from statusgate.accounts.instances import Instances
 from statusgate.domain.clock import Clock
 from statusgate.domain.ids import InstanceId
-from statusgate.domain.instance import Instance
 from statusgate.domain.notification import Backlog, Delivery, Notification, Streak
 from statusgate.domain.outbound_http import (
     LONGEST_PAUSE_SECONDS,
@@ -75,90 +74,65 @@ class Pushing:
         """What to do now; None if nothing waits, or there is no webhook."""
         if not self.target(instance_id):
             return None
-        found = await self._journal.read(lambda tx: _look(tx, instance_id))
-        return await self._judged(instance_id, found)
+
+        def look(tx: Transaction) -> tuple[Notification | None, Streak | None]:
+            head = tx.first_notification(instance_id)
+            return head, tx.push_streak(instance_id) if head is not None else None
+
+        return await self._judged(instance_id, *await self._journal.read(look))
 
     async def settle(self, attempt: Attempt) -> Next:
         """Record what came of an attempt; returns what to do then."""
         instance_id = attempt.due.notification.instance_id
+        delivery = _delivery(attempt)
         now_ms = self._clock.now_ms()
-        step = next_step(attempt.outcome)
 
-        def work(tx: Transaction) -> tuple[_Recorded, _Found]:
-            recorded = _record(tx, attempt, step, now_ms)
-            return recorded, _Found(tx.first_notification(instance_id), recorded.streak)
+        def work(tx: Transaction) -> tuple[Streak | None, Streak | None, Notification | None]:
+            before = tx.push_streak(instance_id)
+            streak = _streak(attempt, before, now_ms)
+            tx.record_delivery(instance_id, delivery, now_ms if streak is None else None)
+            if before is not None or streak is not None:
+                tx.set_push_streak(instance_id, streak)
+            return before, streak, tx.first_notification(instance_id)
 
-        recorded, found = await self._journal.write(instance_id, work)
-        _count(attempt)
-        _log(attempt, recorded, now_ms)
-        return await self._judged(instance_id, found)
+        before, streak, head = await self._journal.write(instance_id, work)
+        telemetry.pushes_total.labels(delivery.outcome).inc()
+        telemetry.push_seconds.observe(attempt.seconds)
+        _log(instance_id, delivery, before, streak, now_ms)
+        return await self._judged(instance_id, head, streak)
 
-    async def _judged(self, instance_id: InstanceId, found: "_Found") -> Next:
+    async def _judged(
+        self, instance_id: InstanceId, head: Notification | None, streak: Streak | None
+    ) -> Next:
         instance = self._instances.find(instance_id)
         now_ms = self._clock.now_ms()
-        if found.head is not None and found.head.is_expired(now_ms):
+        if head is not None and head.is_expired(now_ms):
             await expire(self._journal, self._clock, instance_id)
             return await self.next(instance_id)
-        if found.head is None or instance is None or not instance.settings.webhook_url:
+        if head is None or instance is None or not instance.settings.webhook_url:
             return None
-        return _due_or_paused(instance, found.head, found.streak, now_ms)
+        url = instance.settings.webhook_url
+        if streak is not None and streak.url == url and streak.until_ms > now_ms:
+            seconds = (streak.until_ms - now_ms) / 1000
+            return Paused(min(seconds, float(LONGEST_PAUSE_SECONDS)))
+        return Due(head, url, instance.settings.webhook_url_token)
 
 
-class _Found(msgspec.Struct, frozen=True):
-    head: Notification | None
-    streak: Streak | None
-
-
-class _Recorded(msgspec.Struct, frozen=True):
-    """The streak of failures before and after an attempt, and operator events that are new."""
-
-    before: Streak | None
-    streak: Streak | None
-    events: frozenset[str] = frozenset()
-
-
-def _look(tx: Transaction, instance_id: InstanceId) -> _Found:
-    head = tx.first_notification(instance_id)
-    return _Found(head, tx.push_streak(instance_id) if head is not None else None)
-
-
-def _due_or_paused(
-    instance: Instance, head: Notification, streak: Streak | None, now_ms: int
-) -> Due | Paused:
-    url = instance.settings.webhook_url
-    if streak is not None and streak.url == url and streak.until_ms > now_ms:
-        seconds = (streak.until_ms - now_ms) / 1000
-        return Paused(min(seconds, float(LONGEST_PAUSE_SECONDS)))
-    return Due(head, url, instance.settings.webhook_url_token)
-
-
-def _record(tx: Transaction, attempt: Attempt, step: Retry | None, now_ms: int) -> _Recorded:
-    """Record the attempt and its consequence."""
-    instance_id = attempt.due.notification.instance_id
-    before = tx.push_streak(instance_id)
+def _streak(attempt: Attempt, before: Streak | None, now_ms: int) -> Streak | None:
+    """The streak of failures after an attempt; None if it was delivered."""
+    step = next_step(attempt.outcome)
     if step is None:
-        tx.record_delivery(instance_id, _delivery(attempt), ended_ms=now_ms)
-        if before is not None:
-            tx.set_push_streak(instance_id, None)
-        return _Recorded(before, None)
-    tx.record_delivery(instance_id, _delivery(attempt))
+        return None
     since_ms = before.since_ms if before else now_ms
-    reported = before.told if before else frozenset()
-    events = _events(step, now_ms - since_ms) - reported
-    streak = Streak(
+    reported = {*(before.told if before else ()), *([step.event] if step.event else [])}
+    if now_ms - since_ms >= LONG_MS:
+        reported.add(FAILING)
+    return Streak(
         until_ms=now_ms + step.pause_seconds * 1000,
         since_ms=since_ms,
         url=attempt.due.url,
-        told=reported | events,
+        told=frozenset(reported),
     )
-    tx.set_push_streak(instance_id, streak)
-    return _Recorded(before, streak, events)
-
-
-def _events(step: Retry, lasts_ms: int) -> frozenset[str]:
-    """The operator events of a failure in a streak that has lasted *lasts_ms*."""
-    events = {step.event} if step.event else set()
-    return frozenset(events | ({FAILING} if lasts_ms >= LONG_MS else set()))
 
 
 def _delivery(attempt: Attempt) -> Delivery:
@@ -167,13 +141,13 @@ def _delivery(attempt: Attempt) -> Delivery:
         receipt_id=attempt.due.notification.receipt_id,
         at_ms=attempt.began_ms,
         duration_ms=round(attempt.seconds * 1000),
-        outcome=outcome_name(attempt.outcome),
+        outcome=_outcome_name(attempt.outcome),
         code=answer.status if answer else None,
         reason=attempt.outcome.reason if isinstance(attempt.outcome, PushFailed) else "",
     )
 
 
-def outcome_name(outcome: PushOutcome) -> str:
+def _outcome_name(outcome: PushOutcome) -> str:
     """One word for what came of an attempt, for the record and for metrics."""
     match outcome:
         case PushFailed(fault=fault):
@@ -190,29 +164,28 @@ def outcome_name(outcome: PushOutcome) -> str:
             return "failed"
 
 
-def _count(attempt: Attempt) -> None:
-    telemetry.pushes_total.labels(outcome_name(attempt.outcome)).inc()
-    telemetry.push_seconds.observe(attempt.seconds)
-
-
-def _log(attempt: Attempt, recorded: _Recorded, now_ms: int) -> None:
+def _log(
+    instance_id: InstanceId,
+    delivery: Delivery,
+    before: Streak | None,
+    streak: Streak | None,
+    now_ms: int,
+) -> None:
     """A line for each failed attempt, for what an operator should see once a streak, and for
     the end of a streak."""
-    instance_id = attempt.due.notification.instance_id
-    if recorded.streak is None:
-        if recorded.before is not None:
-            seconds = (now_ms - recorded.before.since_ms) // 1000
+    if streak is None:
+        if before is not None:
+            seconds = (now_ms - before.since_ms) // 1000
             log.info("webhook.works_again", instance=instance_id, after_seconds=seconds)
         return
-    delivery = _delivery(attempt)
     failure = {
         "instance": instance_id,
         "receipt": delivery.receipt_id,
         "code": delivery.code,
         "reason": delivery.reason,
     }
-    seconds = (recorded.streak.until_ms - now_ms) // 1000
+    seconds = (streak.until_ms - now_ms) // 1000
     log.info("webhook.failed", outcome=delivery.outcome, again_in_seconds=seconds, **failure)
-    for event in sorted(recorded.events):
+    for event in sorted(streak.told - (before.told if before else frozenset())):
         telemetry.operator_events_total.labels(event).inc()
         log.warning(event, **failure)

@@ -32,11 +32,9 @@ async def supervise(role: Role, clock: Clock) -> None:
         try:
             await role.run()
             return
-        except asyncio.CancelledError:
-            if _is_cancelled():
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
-            telemetry.role_failed(role.name, again_in_seconds=pause)
-        except Exception:  # noqa: BLE001 - whatever it is, the role is started again
             telemetry.role_failed(role.name, again_in_seconds=pause)
         if clock.now_ms() - begun_ms >= SETTLED_SECONDS * 1000:
             pause = FIRST_PAUSE_SECONDS

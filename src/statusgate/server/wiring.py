@@ -95,37 +95,19 @@ async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]
         journal = open_journal(settings.database, exclusive=True, admit=space.admit)
     except JournalUnavailable as error:
         raise StartError(str(error)) from None
-    built: Gateway | None = None
-    try:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(journal.close)
         key = await server_key(data, journal)
-        with _wrong_settings_named():
+        try:
             client = guarded_client(settings.outbound_allow, clock.now_ms)
-        async with client:
-            with _wrong_settings_named():
-                built = _build(
-                    settings,
-                    public_url,
-                    journal,
-                    clock,
-                    key,
-                    client,
-                )
-            await built.instances.refresh()
-            yield built
-    finally:
-        if built is not None:
-            await built.thumbnailer.close()
-            await built.converter.close()
-        await journal.close()
-
-
-@contextlib.contextmanager
-def _wrong_settings_named() -> Any:
-    """What a setting says wrongly becomes one clear line."""
-    try:
-        yield
-    except ValueError as error:
-        raise StartError(f"wrong setting: {error}") from None
+            built = _build(settings, public_url, journal, clock, key, client)
+        except ValueError as error:
+            raise StartError(f"wrong setting: {error}") from None
+        stack.push_async_callback(built.converter.close)
+        stack.push_async_callback(built.thumbnailer.close)
+        await stack.enter_async_context(client)
+        await built.instances.refresh()
+        yield built
 
 
 def _build(
@@ -138,9 +120,6 @@ def _build(
 ) -> Gateway:
     data = settings.data_folder
     everyone = settings.incoming_from == "everyone"
-
-    def encode(status: Status) -> bytes:
-        return encode_item(status, public_url)
 
     def shown(status: Status) -> bool:
         return everyone or status.author_contact_name != ""
@@ -165,7 +144,12 @@ def _build(
     instances = Instances(journal, clock, key)
     announcing = Announcing(clock, public_url=public_url, shown=shown)
     publisher = ChangePublisher(journal, announcing.announce)
-    cache = StatusCache(encode, clock, shown=shown, limit=settings.recent_memory_mb * _MIB)
+    cache = StatusCache(
+        lambda status: encode_item(status, public_url),
+        clock,
+        shown=shown,
+        limit=settings.recent_memory_mb * _MIB,
+    )
     publisher.follow(cache.follow)
     publisher.follow(
         lambda _id, changes: instances.adopt(changes.instance) if changes.instance else None
@@ -196,14 +180,7 @@ def _build(
     accounts = AccountManager(journal, publisher, instances, linking, clock, make_engine)
     staging = private_folder(data / "staging")
     downloads = Downloads(
-        journal,
-        publisher,
-        store,
-        thumbnailer,
-        clock,
-        instances,
-        accounts,
-        staging,
+        journal, publisher, store, thumbnailer, clock, instances, accounts, staging
     )
     signals = Signals(publisher)
     outcomes = Outcomes(journal, publisher, clock)
@@ -224,16 +201,9 @@ def _build(
         public_url=public_url,
         staging=staging,
     )
+    sending = Sending(journal, store, staging)
     queues = Queues(
-        journal,
-        publisher,
-        instances,
-        accounts,
-        clock,
-        publishing,
-        outcomes,
-        Sending(journal, store, staging),
-        signals,
+        journal, publisher, instances, accounts, clock, publishing, outcomes, sending, signals
     )
     retention = Retention(
         journal,
@@ -285,18 +255,8 @@ def _build(
         clock=clock,
         max_participants=settings.max_participants,
     )
-    options = ApiOptions(
-        version=__version__,
-        admin_token=settings.admin_token,
-        metrics_public=settings.metrics_public,
-        rate_profile=settings.rate_profile,
-        max_open_polls=settings.max_open_polls,
-        max_open_streams=settings.max_open_streams,
-        max_open_qr_sockets=settings.max_open_qr_sockets,
-        cors_allow_origin=settings.cors_allow_origin,
-        trusted_proxies=settings.trusted_proxies,
-        access_log=settings.access_log,
-    )
+    of_http = msgspec.convert(settings, ApiOptions, from_attributes=True)
+    options = msgspec.structs.replace(of_http, version=__version__)
     return Gateway(
         settings=settings,
         journal=journal,

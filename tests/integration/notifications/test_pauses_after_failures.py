@@ -42,7 +42,12 @@ TABLE: dict[str, tuple[PushOutcome, float]] = {
 
 
 def counted(event: str) -> float:
-    return float(telemetry.operator_events_total.labels(event)._value.get())
+    name = "statusgate_operator_events_total"
+    return telemetry.REGISTRY.get_sample_value(name, {"event": event}) or 0.0
+
+
+def expired_so_far() -> float:
+    return telemetry.REGISTRY.get_sample_value("statusgate_notifications_expired_total") or 0.0
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -118,7 +123,7 @@ async def test_failing_for_an_hour_is_worth_one_notice() -> None:
 
 async def test_after_24_hours_the_head_expires_and_is_counted() -> None:
     async with world() as w:
-        before = telemetry.notifications_expired_total._value.get()
+        before = expired_so_far()
         w.sender.outcomes = [PushAnswer(503, 3600)] * 24
         await w.queue(b'{"n":1}')
         await w.advance(12 * 3600)
@@ -127,7 +132,7 @@ async def test_after_24_hours_the_head_expires_and_is_counted() -> None:
         assert len(await w.waiting()) == 2
         await w.advance(700)
         assert w.sender.bodies[-1] == b'{"n":2}'
-        assert telemetry.notifications_expired_total._value.get() == before + 1
+        assert expired_so_far() == before + 1
         ended = await w.journal.read(lambda tx: tx.notification(INSTANCE, 1))
         assert ended is not None
         assert (ended.outcome, ended.attempts) == ("expired", 24)
