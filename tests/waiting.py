@@ -19,6 +19,7 @@ def until(
     what: str = "",
     seconds: float = 30.0,
     passing: tuple[type[Exception], ...] = (),
+    every: float = _LOOK_SECONDS,
 ) -> Found:
     """Return the first true result of *check*; AssertionError after *seconds*.
 
@@ -32,7 +33,7 @@ def until(
         except passing:
             pass
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or check}"
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(every)
 
 
 @overload

@@ -38,7 +38,8 @@ def made(server: ServerProcess, *arguments: str) -> InstanceClient:
     """An instance created by the command, known to the running server."""
     told = json.loads(on(server, "instance", "create", "--json", *arguments).stdout)
     account = InstanceClient(server, told["idInstance"], told["apiTokenInstance"])
-    until(lambda: account.get("getStateInstance").status == 200)
+    # seldom, because every refused look counts towards the ten that a minute allows
+    until(lambda: account.get("getStateInstance").status == 200, every=0.15)
     return account
 
 
