@@ -366,14 +366,14 @@ else:
         assert len(got.text) == 4096
 
     @settings(max_examples=200, deadline=None)
-    @given(st.binary(max_size=300))
-    def test_the_font_is_found_in_whatever_bytes_there_are(noise: bytes) -> None:
-        class Text:
-            def HasField(self, _: str) -> bool:
-                return False
-
-            def SerializeToString(self) -> bytes:
-                return noise
-
-        found = font_of(Text())
+    @given(st.lists(st.tuples(st.sampled_from([9, 100, 1000]), st.integers(0, 2**64 - 1))))
+    def test_the_font_is_found_among_whatever_fields_there_are(
+        fields: list[tuple[int, int]],
+    ) -> None:
+        raw = b"".join(varint(number << 3) + varint(value) for number, value in fields)
+        found = font_of(ExtendedTextMessage.FromString(raw))
         assert found is None or 0 <= found < 256
+
+    def varint(value: int) -> bytes:
+        head = bytes([value & 0x7F | (0x80 if value > 0x7F else 0)])
+        return head + (varint(value >> 7) if value > 0x7F else b"")

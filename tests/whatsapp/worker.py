@@ -41,14 +41,14 @@ def note_media(file: Path) -> None:
     convert: Any = importlib.import_module("statusgate.engines.neonize.convert")
     reference = convert._reference
 
-    def noting(kind: Any, media: Any, made: Any) -> Any:
+    def noting(kind: Any, media: Any) -> Any:
         told = {"kind": kind.name, "size": media.fileLength, "mimetype": media.mimetype}
         for name in ("seconds", "width", "height", "PTT", "backgroundArgb", "caption"):
             told[name] = getattr(media, name, None)
         told["waveform"] = bytes(getattr(media, "waveform", b"")).hex()
         with file.open("a") as notes:
             notes.write(json.dumps(told) + "\n")
-        return reference(kind, media, made)
+        return reference(kind, media)
 
     convert._reference = noting
 

@@ -10,14 +10,14 @@ synced, and kept until the journal has committed it.
 
 import os
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import apsw
 
+from statusgate.domain.clock import now_ms
 from statusgate.engines.disk import make_private
 from statusgate.engines.earlier_files import take_over
 
@@ -198,7 +198,7 @@ class AccountStore:
             self.run(
                 "INSERT INTO poison SELECT ?, ?, ?"
                 " WHERE (SELECT ifnull(sum(length(raw)), 0) FROM poison) + ? <= ?",
-                *(time.time_ns() // 1_000_000, reason[:1000]),
+                *(now_ms(), reason[:1000]),
                 *(raw, len(raw), _POISON_BYTES),
             )
 
@@ -208,11 +208,6 @@ class AccountStore:
         """Run one statement and return its rows; a transaction of its own unless in one."""
         with self._changed, self._translated():
             return self._db.execute(sql, parameters).fetchall()
-
-    def run_many(self, sql: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Run one statement for each of *rows*."""
-        with self._changed, self._translated():
-            self._db.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -251,7 +246,7 @@ class AccountStore:
         except StoreBroken as error:
             if not isinstance(error.__cause__, _DAMAGED):
                 raise
-        self.damaged = path.with_name(f"{FILE}.damaged-{time.time_ns() // 1_000_000}")
+        self.damaged = path.with_name(f"{FILE}.damaged-{now_ms()}")
         path.rename(self.damaged)
         for suffix in ("-wal", "-journal"):
             with suppress(FileNotFoundError):

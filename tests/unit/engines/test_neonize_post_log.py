@@ -101,7 +101,7 @@ def test_old_posts_are_forgotten_while_it_runs_but_no_debt_is(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = [0]
-    monkeypatch.setattr(module, "_now_ms", lambda: day[0] * module.KEEP_MS)
+    monkeypatch.setattr(module, "now_ms", lambda: day[0] * module.KEEP_MS)
     folder.log.begin("old", ())
     folder.log.end("old", code=500)
     folder.log.begin("debt", ROWS[:1])

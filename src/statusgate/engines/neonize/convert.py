@@ -5,21 +5,16 @@ checked, times put into range, and only what can be meant for us is taken.
 """
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
+from google.protobuf.unknown_fields import UnknownFieldSet
 from neonize.proto import Neonize_pb2 as wire
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (
-    AudioMessage,
-    ImageMessage,
-    Message,
-    ProtocolMessage,
-    VideoMessage,
-)
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message, ProtocolMessage
 from neonize.proto.waHistorySync.WAWebProtobufsHistorySync_pb2 import HistorySync
 
 from statusgate.domain.address import Address
+from statusgate.domain.clock import now_ms
 from statusgate.domain.events import (
     EngineEvent,
     GapClosed,
@@ -32,6 +27,7 @@ from statusgate.domain.events import (
 from statusgate.domain.media import MediaRef
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind
+from statusgate.engines.neonize.audience import LIDS, PHONES
 
 DAY_MS = 24 * 3600 * 1000
 MAX_TEXT = 4096
@@ -54,6 +50,13 @@ _RECEIPTS = {
     wire.Receipt.PLAYED: Progress.READ,
 }
 
+_MEDIA = {
+    "imageMessage": Kind.IMAGE,
+    "videoMessage": Kind.VIDEO,
+    "ptvMessage": Kind.VIDEO,  # a round video note
+    "audioMessage": Kind.AUDIO,
+}
+
 _WITHOUT_CONTENT = {"senderKeyDistributionMessage", "messageContextInfo"}
 """fields that travel with a status, or alone as the first half of a new sender's first one"""
 
@@ -68,8 +71,8 @@ class Converter:
     def message(self, event: Any) -> list[EngineEvent]:
         """A message: a status, the withdrawal of one, or nothing of interest."""
         info = event.Info
-        author = _person(info.MessageSource)
-        if not _is_status(info.MessageSource) or author is None or not _ID.fullmatch(info.ID):
+        author = _author(info)
+        if author is None:
             return []
         from_me = info.MessageSource.IsFromMe or author.meets(self.own)
         author = self.own if from_me else author
@@ -83,7 +86,7 @@ class Converter:
                 wire_id=info.ID,
                 author=author,
                 from_me=from_me,
-                by_lid=info.MessageSource.Sender.Server == "lid",
+                by_lid=info.MessageSource.Sender.Server == LIDS,
                 push_name=clean(info.Pushname, MAX_NAME),
                 at_ms=at_ms,
             )
@@ -121,24 +124,23 @@ class Converter:
         """A status that cannot be read; what a client would hide then (a like) is no status."""
         if event.DecryptFailMode == wire.UndecryptableMessage.DECRYPT_FAIL_HIDE:
             return []
-        info = event.Info
-        author = _person(info.MessageSource)
-        if not _is_status(info.MessageSource) or author is None or not _ID.fullmatch(info.ID):
+        author = _author(event.Info)
+        if author is None:
             return []
-        at_ms = _in_range(info.Timestamp)
-        return [StatusUndecryptable(wire_id=info.ID, author=author, at_ms=at_ms)]
+        at_ms = _in_range(event.Info.Timestamp)
+        return [StatusUndecryptable(wire_id=event.Info.ID, author=author, at_ms=at_ms)]
 
     def history(self, event: Any) -> Iterator[list[EngineEvent]]:
         """Statuses of the last day that the phone hands over after linking, one by one."""
         if event.Data.syncType != HistorySync.INITIAL_STATUS_V3:
             return
-        now_ms = _now_ms()
+        present_ms = now_ms()
         for old in event.Data.statusV3Messages:
             at_ms = old.messageTimestamp * 1000
             author = (
                 self.own if old.key.fromMe else _parsed(old.key.participant or old.participant)
             )
-            if not now_ms - DAY_MS < at_ms <= now_ms + DAY_MS or not author:
+            if not present_ms - DAY_MS < at_ms <= present_ms + DAY_MS or not author:
                 continue
             if old.key.remoteJID != "status@broadcast" or not _ID.fullmatch(old.key.ID):
                 continue
@@ -149,14 +151,14 @@ class Converter:
                 from_me=author.meets(self.own),
                 by_lid=not author.phone,
                 push_name=clean(old.pushName, MAX_NAME),
-                at_ms=min(at_ms, now_ms),
+                at_ms=min(at_ms, present_ms),
             )
             if found is not None:
                 yield [found]
 
     def identity(self, person: Address) -> list[EngineEvent]:
         """Report that both addresses of *person* belong together, once."""
-        return self._identity(person, _now_ms())
+        return self._identity(person, now_ms())
 
     def _identity(self, person: Address, at_ms: int) -> list[EngineEvent]:
         if not (person.phone and person.lid) or person in self._known or person == self.own:
@@ -184,14 +186,9 @@ def status_of(message: Any, **common: Any) -> StatusReceived | None:
             font=font_of(text),
             **common,
         )
-    if "imageMessage" in fields:
-        return _media(Kind.IMAGE, message.imageMessage, ImageMessage, common)
-    if "videoMessage" in fields:
-        return _media(Kind.VIDEO, message.videoMessage, VideoMessage, common)
-    if "ptvMessage" in fields:  # a round video note
-        return _media(Kind.VIDEO, message.ptvMessage, VideoMessage, common)
-    if "audioMessage" in fields:
-        return _media(Kind.AUDIO, message.audioMessage, AudioMessage, common)
+    for field, kind in _MEDIA.items():
+        if field in fields:
+            return _media(kind, getattr(message, field), common)
     return None
 
 
@@ -207,11 +204,10 @@ def font_of(text: Any) -> int | None:
     """
     if text.HasField("font"):
         return int(text.font)
-    found = None
-    for number, value in _varints(text.SerializeToString()):
-        if number == _FONT_FIELD and 0 <= value < 256:
-            found = value
-    return found
+    unknown: Any = UnknownFieldSet(text)
+    found = [field.data for field in unknown if field.field_number == _FONT_FIELD]
+    small = [int(one) for one in found if isinstance(one, int) and one < 256]
+    return small[-1] if small else None
 
 
 def clean(text: str, limit: int = MAX_TEXT) -> str:
@@ -221,11 +217,13 @@ def clean(text: str, limit: int = MAX_TEXT) -> str:
 
 def jid_address(jid: Any) -> Address | None:
     """Return the person behind a library address, device number dropped; None if no person."""
-    if jid.IsEmpty or not _USER.fullmatch(jid.User):
-        return None
-    if jid.Server == "s.whatsapp.net":
-        return Address(phone=jid.User)
-    return Address(lid=jid.User) if jid.Server == "lid" else None
+    return None if jid.IsEmpty else _address(jid.User, jid.Server)
+
+
+def _author(info: Any) -> Address | None:
+    """Return who posted a status; None of what is no status or has no proper id."""
+    known = _is_status(info.MessageSource) and _ID.fullmatch(info.ID)
+    return _person(info.MessageSource) if known else None
 
 
 def _person(source: Any) -> Address | None:
@@ -241,12 +239,15 @@ def _person(source: Any) -> Address | None:
 def _parsed(text: str) -> Address | None:
     """Return the person behind ``digits[:device]@server``."""
     user, _, server = text.partition("@")
-    user = user.partition(":")[0]
+    return _address(user.partition(":")[0], server)
+
+
+def _address(user: str, server: str) -> Address | None:
     if not _USER.fullmatch(user):
         return None
-    if server == "s.whatsapp.net":
+    if server == PHONES:
         return Address(phone=user)
-    return Address(lid=user) if server == "lid" else None
+    return Address(lid=user) if server == LIDS else None
 
 
 def _is_status(source: Any) -> bool:
@@ -263,13 +264,13 @@ def _deletion(message: Any, author: Address, from_me: bool, at_ms: int) -> Statu
     return StatusDeleted(wire_id=message.key.ID, author=author, from_me=from_me, at_ms=at_ms)
 
 
-def _media(kind: Kind, media: Any, made: Any, common: dict[str, Any]) -> StatusReceived:
+def _media(kind: Kind, media: Any, common: dict[str, Any]) -> StatusReceived:
     thumbnail = b"" if kind is Kind.AUDIO else media.JPEGThumbnail
     return StatusReceived(
         kind=kind,
         text="" if kind is Kind.AUDIO else clean(media.caption),
         background=_colour(media) if kind is Kind.AUDIO else None,
-        media=_reference(kind, media, made),
+        media=_reference(kind, media),
         thumbnail=thumbnail if _is_preview(thumbnail) else b"",
         **common,
     )
@@ -280,13 +281,13 @@ def _is_preview(thumbnail: bytes) -> bool:
     return thumbnail.startswith(_JPEG) and len(thumbnail) <= MAX_THUMBNAIL
 
 
-def _reference(kind: Kind, media: Any, made: Any) -> MediaRef | None:
+def _reference(kind: Kind, media: Any) -> MediaRef | None:
     """Keep of a media message what fetching needs; None if it cannot be fetched at all."""
     keys = (media.mediaKey, media.fileSHA256, media.fileEncSHA256)
     if any(len(key) != 32 for key in keys) or not 0 < len(media.directPath) <= 2048:
         return None
     mimetype = media.mimetype if _MIME.fullmatch(media.mimetype) else ""
-    kept = made(
+    kept = type(media)(
         URL=media.URL[:2048],
         directPath=media.directPath,
         mediaKey=media.mediaKey,
@@ -295,9 +296,8 @@ def _reference(kind: Kind, media: Any, made: Any) -> MediaRef | None:
         fileLength=media.fileLength,
         mimetype=mimetype,
     )
-    field = {Kind.IMAGE: "imageMessage", Kind.VIDEO: "videoMessage", Kind.AUDIO: "audioMessage"}
     return MediaRef(
-        handle=Message(**{field[kind]: kept}).SerializeToString(),
+        handle=Message(**{f"{kind.name.lower()}Message": kept}).SerializeToString(),
         mimetype=mimetype,
         size=min(media.fileLength, 2**53),
         sha256=media.fileSHA256,
@@ -310,41 +310,5 @@ def _colour(message: Any) -> int | None:
 
 def _in_range(ms: int) -> int:
     """Return *ms* if it can be true, else the present time."""
-    now_ms = _now_ms()
-    return ms if 0 < ms <= now_ms + DAY_MS else now_ms
-
-
-def _varints(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield number and value of the varint fields of a serialised message."""
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        number, form = tag >> 3, tag & 7
-        if form == 0:
-            value, at = _varint(data, at)
-            yield number, value
-        elif form == 1:
-            at += 8
-        elif form == 2:
-            length, at = _varint(data, at)
-            at += length
-        elif form == 5:
-            at += 4
-        else:
-            return
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    return value, at
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    present_ms = now_ms()
+    return ms if 0 < ms <= present_ms + DAY_MS else present_ms

@@ -96,10 +96,12 @@ def _decrypt(
 ) -> None:
     """Write the plaintext; MediaUnavailable unless every check holds: length, MAC, hashes."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
     from cryptography.hazmat.primitives.padding import PKCS7
 
-    keys = _expand(media.mediaKey, info)
-    vector, cipher_key, mac_key = keys[:16], keys[16:48], keys[48:80]
+    keys = HKDF(SHA256(), 80, None, info).derive(media.mediaKey)
+    vector, cipher_key, mac_key = keys[:16], keys[16:48], keys[48:]
     decryptor = Cipher(algorithms.AES(cipher_key), modes.CBC(vector)).decryptor()
     unpadder = PKCS7(8 * _BLOCK).unpadder()
     sealed, plain = hashlib.sha256(), hashlib.sha256()
@@ -122,24 +124,13 @@ def _decrypt(
         raise _final("the file is damaged") from None
     plain.update(clear)
     file.write(clear)
-    whole = hmac.compare_digest(code.digest()[:_MAC], held)
     if not (
-        whole
+        hmac.compare_digest(code.digest()[:_MAC], held)
         and sealed.digest() == media.fileEncSHA256
         and plain.digest() == media.fileSHA256
         and size - _MAC - _BLOCK <= limit
     ):
         raise _final("the file is damaged")
-
-
-def _expand(key: bytes, info: bytes) -> bytes:
-    """HKDF of RFC 5869 with SHA-256 and no salt; 112 bytes."""
-    secret = hmac.digest(bytes(32), key, "sha256")
-    block, made = b"", b""
-    for number in range(1, 5):
-        block = hmac.digest(secret, block + info + bytes((number,)), "sha256")
-        made += block
-    return made[:112]
 
 
 def _connection(proxy: SplitResult) -> http.client.HTTPSConnection:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from statusgate.domain.address import Address
+from statusgate.domain.clock import now_ms
 from statusgate.domain.errors import EngineUnavailable, EngineUncertain, MediaUnavailable
 from statusgate.domain.events import (
     EngineDied,
@@ -41,14 +42,10 @@ from statusgate.engines.neonize.ipc import (
     VERSION,
     Ack,
     Began,
-    DeleteCall,
-    DownloadCall,
     From,
     Now,
-    PostCall,
     ProtocolError,
     Record,
-    ViewCall,
     Vitals,
 )
 from statusgate.engines.neonize.restarts import Verdict
@@ -171,10 +168,10 @@ class NeonizeEngine:
         Raises EngineUnavailable if the account is linked, or its session lost.
         """
         self._refuse_lost()
-        if self._code is not None and self._code.expires_ms > _now_ms():
+        if self._code is not None and self._code.expires_ms > now_ms():
             self._emit(self._code)
         else:
-            await self._link("begin_linking", None, None)
+            await self._link("begin_linking", (), None)
 
     async def request_pairing_code(self, phone: str) -> str:
         """Return 8 characters to type on the phone. EngineUnavailable if not obtainable."""
@@ -182,7 +179,7 @@ class NeonizeEngine:
         since = self._linking_since
         if since is not None and time.monotonic() - since > _FRESH_CODES_SECONDS:
             await self._cancel_linking()
-        return await self._link("pairing_code", phone, str)
+        return await self._link("pairing_code", (phone,), str)
 
     async def logout(self) -> None:
         """Unlink the device; also when it is not linked.
@@ -196,15 +193,17 @@ class NeonizeEngine:
             await self._cancel_linking()
             self._emit(LinkingEnded(reason="cancelled"))
         elif self._store.exists:
-            await self._supervisor.ask_anyhow("logout", None, None)
+            await self._supervisor.ask_anyhow("logout", (), None)
             await self._supervisor.wait_for_end()
 
-    async def _link(self, operation: str, parameters: str | None, kind: type[T] | None) -> T:
+    async def _link(
+        self, operation: str, arguments: tuple[str, ...], kind: type[T] | None
+    ) -> T:
         """Have a worker show codes; when they end, LinkingEnded follows."""
         fresh = self._linking_since is None
         self._linking_since = self._linking_since or time.monotonic()
         try:
-            return await self._supervisor.ask_anyhow(operation, parameters, kind)
+            return await self._supervisor.ask_anyhow(operation, arguments, kind)
         except EngineUnavailable:
             if fresh and self._code is None:
                 self._linking_since = None
@@ -228,53 +227,47 @@ class NeonizeEngine:
         A repeat with the same key publishes nothing and tells what became of the first.
         Raises EngineRejected, EngineUnavailable (EngineSilent) or EngineUncertain.
         """
-        call = PostCall(post=post, audience=None if audience is None else tuple(audience))
         try:
             return await self._supervisor.call(
-                "post_status", call, SentStatus, self._timing.post
+                "post_status", (post, audience), SentStatus, self._timing.post
             )
-        except TimeoutError:
-            raise EngineUncertain(post.key) from None
-        except EngineUncertain:
+        except (TimeoutError, EngineUncertain):
             raise EngineUncertain(post.key) from None
         except WorkerLost:
             return await self._outcome(post.key)
 
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:
         """Withdraw a status from those who got it."""
-        call = DeleteCall(wire_id=wire_id, audience=tuple(audience))
-        await self._supervisor.ask("delete_status", call, None, self._timing.post)
+        arguments = wire_id, audience
+        await self._supervisor.ask("delete_status", arguments, None, self._timing.post)
 
     async def mark_viewed(self, wire_id: str, author: Address) -> None:
         """Tell *author* that the account saw the status."""
-        call = ViewCall(wire_id=wire_id, author=author)
-        await self._supervisor.ask("mark_viewed", call, None, self._timing.request)
+        await self._supervisor.ask("mark_viewed", (wire_id, author), None)
 
     async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
         """Write the file to the absolute path *to*, whole or not at all.
 
         MediaUnavailable if it cannot be had or is over *limit* bytes.
         """
-        call = DownloadCall(ref=ref, to=str(to), limit=limit)
+        arguments = ref, str(to), limit
         try:
-            await self._supervisor.ask("download", call, None, self._timing.download)
+            await self._supervisor.ask("download", arguments, None, self._timing.download)
         except EngineUnavailable as error:
             raise MediaUnavailable(str(error), final=False) from None
 
     async def privacy(self) -> AudiencePrivacy:
         """Ask WhatsApp who may see the account's statuses."""
-        return await self._supervisor.ask(
-            "privacy", None, AudiencePrivacy, self._timing.request
-        )
+        return await self._supervisor.ask("privacy", (), AudiencePrivacy)
 
     async def look_up(self, address: Address) -> ContactInfo:
         """Ask WhatsApp about a number; a live query. Raises EngineUnavailable."""
-        return await self._supervisor.ask("look_up", address, ContactInfo, self._timing.request)
+        return await self._supervisor.ask("look_up", (address,), ContactInfo)
 
     async def _outcome(self, key: str) -> SentStatus:
         """Ask the next worker what became of a post that its predecessor was sending."""
         try:
-            return await self._supervisor.ask_anyhow("outcome", key, SentStatus)
+            return await self._supervisor.ask_anyhow("outcome", (key,), SentStatus)
         except EngineUnavailable as error:
             if str(error) == NOT_BEGUN:
                 raise
@@ -309,13 +302,13 @@ class NeonizeEngine:
             self._emit(LinkingEnded(reason=meaning(code)))
         if verdict.reported:
             died = EngineDied(
-                exit_code=code, reason=meaning(code), alarm=verdict.alarm, at_ms=_now_ms()
+                exit_code=code, reason=meaning(code), alarm=verdict.alarm, at_ms=now_ms()
             )
             self._emit(died)
 
     def banned_for(self) -> float:
         """Seconds for which WhatsApp still bans the account."""
-        return max(0, self._banned_until_ms - _now_ms()) / 1000
+        return max(0, self._banned_until_ms - now_ms()) / 1000
 
     def _tell_place(self) -> None:
         """Have the worker stream from where the reader is; what comes till then is old."""
@@ -354,7 +347,3 @@ class NeonizeEngine:
         if self._reader is not None:
             self._reader.put_nowait(None)
             self._reader = None
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

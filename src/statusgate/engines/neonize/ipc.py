@@ -11,10 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
-from statusgate.domain.address import Address
 from statusgate.domain.framing import BrokenFrame, framed, read_frame, read_frame_with
-from statusgate.domain.media import MediaRef
-from statusgate.domain.post import StatusPost
 from statusgate.engines.neonize.config import Setup
 
 VERSION = 1
@@ -76,9 +73,11 @@ class Drain(_Frame, frozen=True, kw_only=True, tag="drain"):
 
 
 class Request(_Frame, frozen=True, kw_only=True, tag="req"):
+    """Do *op*, with the arguments in the array *p* (see ``operations``)."""
+
     id: int
     op: str
-    p: msgspec.Raw = msgspec.Raw(b"null")
+    p: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class Hello(_Frame, frozen=True, kw_only=True, tag="hello"):
@@ -122,35 +121,6 @@ ToGateway = Hello | Began | Record | Now | Beat | Response
 
 _to_worker = msgspec.json.Decoder(ToWorker)
 _to_gateway = msgspec.json.Decoder(ToGateway)
-
-
-class PostCall(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of ``post_status``."""
-
-    post: StatusPost
-    audience: tuple[Address, ...] | None = None
-
-
-class DeleteCall(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of ``delete_status``."""
-
-    wire_id: str
-    audience: tuple[Address, ...]
-
-
-class ViewCall(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of ``mark_viewed``."""
-
-    wire_id: str
-    author: Address
-
-
-class DownloadCall(msgspec.Struct, frozen=True, kw_only=True):
-    """Parameters of ``download``; *to* is an absolute path, *limit* bytes."""
-
-    ref: MediaRef
-    to: str
-    limit: int
 
 
 def pack(frame: Any) -> bytes:

@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from statusgate.domain.address import Address
-from statusgate.domain.contact import Contact
 from statusgate.domain.errors import (
     EngineRejected,
     EngineSilent,
@@ -25,29 +24,18 @@ from statusgate.domain.errors import (
     MediaUnavailable,
     StatusgateError,
 )
-from statusgate.domain.events import ContactsChanged, EngineEvent, EngineState
+from statusgate.domain.events import EngineEvent, EngineState
+from statusgate.domain.media import MediaRef
+from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.engines.neonize.config import Exit, Setup
-from statusgate.engines.neonize.ipc import (
-    NOT_BEGUN,
-    DeleteCall,
-    DownloadCall,
-    PostCall,
-    Request,
-    Response,
-    ViewCall,
-    raw,
-)
+from statusgate.engines.neonize.ipc import NOT_BEGUN, Request, Response, raw
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.store import SessionStore, StoreLost
 
 if TYPE_CHECKING:
-    from statusgate.engines.neonize.contacts import ContactStore
-    from statusgate.engines.neonize.poster import Poster
     from statusgate.engines.neonize.session import Session
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _FIRST_LOOKS = (5.0, 15.0, 60.0)
 """seconds between the looks after linking, while the phone still sends its contacts"""
@@ -71,8 +59,6 @@ class Operations:
         self._outlet = outlet
         self._opening = threading.Lock()
         self.session: Session | None = None
-        self._poster: Poster | None = None
-        self._contacts: ContactStore | None = None
         self._draining = False
         self._running: dict[int, str] = {}
         """the operations of requests that are not answered"""
@@ -83,18 +69,19 @@ class Operations:
             "download": ThreadPoolExecutor(2, "download"),
             "ask": ThreadPoolExecutor(3, "ask"),
         }
-        self._calls: dict[str, Callable[[msgspec.Raw], Any]] = {
-            "begin_linking": self._begin_linking,
-            "pairing_code": self._pairing_code,
-            "logout": self._logout,
-            "post_status": self._post_status,
-            "outcome": self._outcome,
-            "delete_status": self._delete_status,
-            "mark_viewed": self._mark_viewed,
-            "download": self._download,
-            "look_up": self._look_up,
-            "privacy": self._privacy,
+        self._calls: dict[str, tuple[Callable[..., Any], Any]] = {
+            "begin_linking": (self._begin_linking, tuple[()]),
+            "pairing_code": (self._pairing_code, tuple[str]),
+            "logout": (self._logout, tuple[()]),
+            "post_status": (self._post_status, tuple[StatusPost, tuple[Address, ...] | None]),
+            "outcome": (self._outcome, tuple[str]),
+            "delete_status": (self._delete_status, tuple[str, tuple[Address, ...]]),
+            "mark_viewed": (self._mark_viewed, tuple[str, Address]),
+            "download": (self._download, tuple[MediaRef, str, int]),
+            "look_up": (self._look_up, tuple[Address]),
+            "privacy": (self._privacy, tuple[()]),
         }
+        """each operation, and its arguments as they come in a frame"""
 
     @property
     def connected(self) -> bool:
@@ -132,45 +119,29 @@ class Operations:
 
     def overdue(self) -> Exit | None:
         """Return how the process should end if something hangs, else None."""
-        number = self._posting
-        error = self._poster.late() if self._poster is not None else None
+        number, session = self._posting, self.session
+        if session is None:
+            return None
+        error = session.poster.late()
         if number is not None and error is not None:
             self._running.pop(number, None)
-            self._outlet.answer(_failure(number, error))
+            self._outlet.send(_failure(number, error))
             return Exit.RESTART
-        return self.session.overdue() if self.session is not None else None
+        return session.overdue()
 
     def open_session(self, *, linked: bool) -> None:
         """Load the library and connect; *linked*: no codes are to be shown."""
-        from statusgate.engines.neonize.contacts import ContactStore, ContactWatch
-        from statusgate.engines.neonize.poster import Poster
         from statusgate.engines.neonize.session import Session
 
         with self._opening:
             if self.session is not None or self._draining:
                 return
-            session = Session(self._setup, self._store, self._outlet, linked=linked)
-            self._contacts = ContactStore(session.client)
-            self._poster = Poster(
-                session.client,
-                self._contacts,
-                self._post_log,
-                self._store,
-                lambda: session.own,
-                addressing=self._setup.addressing,
-                legacy_fonts=self._setup.legacy_fonts,
-                timing=self._setup.timing,
+            session = self.session = Session(
+                self._setup, self._store, self._post_log, self._outlet, linked=linked
             )
-            watch = ContactWatch(
-                self._contacts,
-                self._poster.names_in_place,
-                lambda: session.own,
-                self._tell_contacts,
-            )
-            self.session = session
         session.start()
         threading.Thread(
-            target=self._look_after, args=(session, watch), name="contacts", daemon=True
+            target=self._look_after, args=(session,), name="contacts", daemon=True
         ).start()
 
     def drain(self, seconds: float) -> None:
@@ -193,7 +164,7 @@ class Operations:
         if request.op in _POSTING:
             self._posting = request.id
         try:
-            self._outlet.answer(self._called(request))
+            self._outlet.send(self._called(request))
         except OSError as error:
             self._outlet.spool_failed(error)
         finally:
@@ -204,7 +175,8 @@ class Operations:
     def _called(self, request: Request) -> Response:
         """Return the answer to *request*, whatever happens. Raises OSError alone."""
         try:
-            found = self._calls[request.op](request.p)
+            work, kind = self._calls[request.op]
+            found = work(*msgspec.json.decode(request.p, type=kind))
             return Response(id=request.id, ok=True, p=raw(found))
         except StatusgateError as error:
             return _failure(request.id, error)
@@ -216,7 +188,7 @@ class Operations:
 
     # -- the operations
 
-    def _begin_linking(self, _: msgspec.Raw) -> None:
+    def _begin_linking(self) -> None:
         try:
             linked = self.is_linked()
         except StoreLost as lost:
@@ -225,11 +197,11 @@ class Operations:
             raise EngineUnavailable("the account is linked already")
         self.open_session(linked=False)
 
-    def _pairing_code(self, parameters: msgspec.Raw) -> str:
-        self._begin_linking(parameters)
-        return self._session().pairing_code(msgspec.json.decode(parameters, type=str))
+    def _pairing_code(self, phone: str) -> str:
+        self._begin_linking()
+        return self._session().pairing_code(phone)
 
-    def _logout(self, _: msgspec.Raw) -> None:
+    def _logout(self) -> None:
         if self.session is None:
             return  # not linked; this worker ends by itself
         if self.session.linking:
@@ -237,57 +209,47 @@ class Operations:
         else:
             self.session.logout()
 
-    def _post_status(self, parameters: msgspec.Raw) -> Any:
-        call = msgspec.json.decode(parameters, type=PostCall)
-        sent = self._open_poster().post(call.post, call.audience)
+    def _post_status(
+        self, post: StatusPost, audience: tuple[Address, ...] | None
+    ) -> SentStatus:
+        sent = self._open_session().poster.post(post, audience)
         self._session().look_up_later(sent.recipients)
         return sent
 
-    def _outcome(self, parameters: msgspec.Raw) -> Any:
+    def _outcome(self, key: str) -> SentStatus:
         """Return what became of an earlier post; needs no connection."""
-        key = msgspec.json.decode(parameters, type=str)
         found = self._post_log.outcome(key)
         if found is None:
             raise EngineUnavailable(NOT_BEGUN)
         return found
 
-    def _delete_status(self, parameters: msgspec.Raw) -> None:
-        call = msgspec.json.decode(parameters, type=DeleteCall)
-        self._open_poster().delete(call.wire_id, call.audience)
+    def _delete_status(self, wire_id: str, audience: tuple[Address, ...]) -> None:
+        self._open_session().poster.delete(wire_id, audience)
 
-    def _mark_viewed(self, parameters: msgspec.Raw) -> None:
+    def _mark_viewed(self, wire_id: str, author: Address) -> None:
         from statusgate.engines.neonize.calls import mark_viewed
 
-        call = msgspec.json.decode(parameters, type=ViewCall)
-        mark_viewed(self._open_session().client, call.wire_id, call.author)
+        mark_viewed(self._open_session().client, wire_id, author)
 
-    def _download(self, parameters: msgspec.Raw) -> None:
+    def _download(self, ref: MediaRef, to: str, limit: int) -> None:
         from statusgate.engines.neonize.download import download
 
-        call = msgspec.json.decode(parameters, type=DownloadCall)
         self._open_session()
-        download(
-            call.ref,
-            Path(call.to),
-            call.limit,
-            proxy=self._setup.proxy,
-            seconds=self._setup.timing.download,
-        )
+        seconds = self._setup.timing.download
+        download(ref, Path(to), limit, proxy=self._setup.proxy, seconds=seconds)
 
-    def _look_up(self, parameters: msgspec.Raw) -> Any:
+    def _look_up(self, address: Address) -> ContactInfo:
         from statusgate.engines.neonize.calls import look_up
 
-        address = msgspec.json.decode(parameters, type=Address)
-        client = self._open_session().client
-        return look_up(client, self._present(self._contacts), address)
+        session = self._open_session()
+        return look_up(session.client, session.contacts, address)
 
-    def _privacy(self, _parameters: msgspec.Raw) -> Any:
-        self._open_session()
-        return self._present(self._poster).privacy()
+    def _privacy(self) -> AudiencePrivacy:
+        return self._open_session().poster.privacy()
 
     # -- in the background
 
-    def _look_after(self, session: "Session", watch: Any) -> None:
+    def _look_after(self, session: "Session") -> None:
         """Look at contacts when there is news of them and now and again, and pair addresses."""
         pauses = itertools.chain(_FIRST_LOOKS, itertools.repeat(None))
         next_look = 0.0
@@ -302,8 +264,8 @@ class Operations:
                 if session.contacts_due or time.monotonic() >= next_look:
                     session.contacts_due = False
                     next_look = time.monotonic() + self._until_next_look(next(pauses))
-                    self._present(self._poster).repair()
-                    session.look_up_later(watch.look())
+                    session.poster.repair()
+                    session.look_up_later(session.watch.look())
                     self._store.note_changes()
                 self._learn_pairs(session)
             except OSError as error:
@@ -317,7 +279,7 @@ class Operations:
 
     def _learn_pairs(self, session: "Session") -> None:
         """Record which phone and LID are one person; WhatsApp is asked once about each."""
-        contacts = self._present(self._contacts)
+        contacts = session.contacts
         while session.half_known:
             some = min(len(session.half_known), _PAIRS_AT_ONCE)
             people = [session.half_known.pop() for _ in range(some)]
@@ -328,10 +290,6 @@ class Operations:
             if learned:
                 self._outlet.record(learned)
 
-    def _tell_contacts(self, contacts: list[Contact]) -> None:
-        at_ms = time.time_ns() // 1_000_000
-        self._outlet.record([ContactsChanged(contacts=tuple(contacts), at_ms=at_ms)])
-
     def _session(self) -> "Session":
         if self.session is None or self._draining:
             raise EngineUnavailable("not connected")
@@ -341,16 +299,6 @@ class Operations:
         session = self._session()
         session.require_open()
         return session
-
-    def _open_poster(self) -> "Poster":
-        self._open_session()
-        return self._present(self._poster)
-
-    @staticmethod
-    def _present(part: T | None) -> T:
-        if part is None:
-            raise EngineUnavailable("not connected")
-        return part
 
 
 def _failure(number: int, error: StatusgateError) -> Response:

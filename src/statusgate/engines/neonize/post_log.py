@@ -4,10 +4,9 @@ A post is noted before it is sent and after it is answered, so that after a cras
 which posts may be out, and which names in the library's contact store must be put back.
 """
 
-import time
-
 import msgspec
 
+from statusgate.domain.clock import now_ms
 from statusgate.domain.errors import EngineRejected, EngineUncertain
 from statusgate.domain.post import SentStatus
 from statusgate.engines.account_store import AccountStore
@@ -72,8 +71,8 @@ class PostLog:
     def begin(self, key: str, rows: tuple[Entry, ...]) -> None:
         """The post will be sent now, while *rows* are borrowed."""
         with self._store.transaction():
-            self._store.run(_FORGET_LONG_AGO, _now_ms() - KEEP_MS)
-            self._store.run("INSERT OR REPLACE INTO posts VALUES (?, ?, NULL)", key, _now_ms())
+            self._store.run(_FORGET_LONG_AGO, now_ms() - KEEP_MS)
+            self._store.run("INSERT OR REPLACE INTO posts VALUES (?, ?, NULL)", key, now_ms())
             self.borrow(key, rows)
 
     def borrow(self, key: str, rows: tuple[Entry, ...]) -> None:
@@ -97,10 +96,6 @@ class PostLog:
         outcome = msgspec.json.encode(Outcome(sent, code, text))
         with self._store.transaction():
             self._store.run(
-                "INSERT OR REPLACE INTO posts VALUES (?, ?, ?)", key, _now_ms(), outcome
+                "INSERT OR REPLACE INTO posts VALUES (?, ?, ?)", key, now_ms(), outcome
             )
             self._store.run(_KEEP_TO_THE_LIMIT, key, MAX_OUTCOME_BYTES)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -35,7 +35,7 @@ from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.post import AudiencePrivacy, SentStatus, StatusPost
 from statusgate.domain.status import Kind
 from statusgate.engines.neonize.audience import Form, Plan, plan_audience
-from statusgate.engines.neonize.config import Addressing, LegacyFonts, Timing
+from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.contacts import ContactStore
 from statusgate.engines.neonize.convert import jid_address
 from statusgate.engines.neonize.post_log import PostLog
@@ -58,6 +58,11 @@ _ADDRESSING_REFUSED = 479
 _BEFORE_SENDING = ("failed to ", "the store doesn't contain", "client is nil")
 """how the library's errors begin while nothing has left"""
 
+_UPLOADED_AS = {
+    Kind.IMAGE: MediaType.MediaImage,
+    Kind.VIDEO: MediaType.MediaVideo,
+    Kind.AUDIO: MediaType.MediaAudio,
+}
 _KINDS = {
     wire.StatusPrivacy.CONTACTS: "contacts",
     wire.StatusPrivacy.BLACKLIST: "blacklist",
@@ -84,19 +89,16 @@ class Poster:
         post_log: PostLog,
         store: SessionStore,
         own: Callable[[], Address],
-        *,
-        addressing: Addressing,
-        legacy_fonts: LegacyFonts,
-        timing: Timing,
+        setup: Setup,
     ) -> None:
         self._client = client
         self._contacts = contacts
         self._post_log = post_log
         self._store = store
         self._own = own
-        self._addressing = addressing
-        self._legacy_fonts = legacy_fonts
-        self._timing = timing
+        self._addressing = setup.addressing
+        self._legacy_fonts = setup.legacy_fonts
+        self._timing = setup.timing
         self._step: Step | None = None
         self.names_in_place = threading.Lock()
         """held while names differ from what they should be"""
@@ -120,14 +122,11 @@ class Poster:
             message.messageContextInfo.CopyFrom(
                 MessageContextInfo(messageSecret=os.urandom(32))
             )
-            form: Form = self._form()
             try:
-                return self._publish(post.key, message, audience, form)
+                return self._publish_either_way(post.key, message, audience)
             except EngineRejected as refusal:
-                if refusal.code != _ADDRESSING_REFUSED or not self._may_switch(form):
-                    self._post_log.end(post.key, code=refusal.code, text=str(refusal))
-                    raise
-            return self._publish_by_lid(post.key, message, audience)
+                self._post_log.end(post.key, code=refusal.code, text=str(refusal))
+                raise
 
     def late(self) -> StatusgateError | None:
         """What the running post or deletion fails with, if its deadline is over."""
@@ -140,7 +139,9 @@ class Poster:
             plan = self._plan(audience, self._form(), narrowing=False)
             me = build_jid(self._own().phone)
             message = self._client.build_revoke(STATUSES, me, wire_id)
-            with self._names(f"delete {wire_id}", plan, begin=False):
+            key = f"delete {wire_id}"
+            self._post_log.borrow(key, plan.restores)
+            with self._names(key, plan):
                 self._send(message, wire_id, len(plan.recipients))
 
     # -- how
@@ -150,18 +151,18 @@ class Poster:
             return self._addressing
         return "lid" if self._store.learned_addressing() == "lid" else "pn"
 
-    def _may_switch(self, form: Form) -> bool:
-        return self._addressing == "auto" and form == "pn"
-
-    def _publish_by_lid(
+    def _publish_either_way(
         self, key: str, message: Any, audience: Sequence[Address] | None
     ) -> SentStatus:
-        """Try the one other way of naming recipients, once, and keep to it if it works."""
+        """Publish; if naming people by phone is refused, once more by LID, and keep to it."""
+        form = self._form()
         try:
-            sent = self._publish(key, message, audience, "lid")
+            return self._publish(key, message, audience, form)
         except EngineRejected as refusal:
-            self._post_log.end(key, code=refusal.code, text=str(refusal))
-            raise
+            by_phone = self._addressing == "auto" and form == "pn"
+            if refusal.code != _ADDRESSING_REFUSED or not by_phone:
+                raise
+        sent = self._publish(key, message, audience, "lid")
         self._store.learn_addressing("lid")
         return sent
 
@@ -174,7 +175,8 @@ class Poster:
                 0, f"{len(plan.recipients)} people; {MAX_RECIPIENTS} are the most"
             )
         try:
-            with self._names(key, plan, begin=True):
+            self._post_log.begin(key, plan.restores)
+            with self._names(key, plan):
                 answer = self._send(message, key, len(plan.recipients))
                 self._compare(plan)
         except EngineUnavailable:
@@ -225,12 +227,8 @@ class Poster:
         return AudiencePrivacy(_KINDS[settings[0].Type], tuple(people))  # type: ignore[arg-type]
 
     @contextmanager
-    def _names(self, key: str, plan: Plan, *, begin: bool) -> Iterator[None]:
+    def _names(self, key: str, plan: Plan) -> Iterator[None]:
         """Have the names of *plan* in place; the next start repairs what a crash leaves."""
-        if begin:
-            self._post_log.begin(key, plan.restores)
-        else:
-            self._post_log.borrow(key, plan.restores)
         try:
             try:
                 self._contacts.write(plan.writes)
@@ -238,7 +236,11 @@ class Poster:
                 raise EngineUnavailable(f"the contact store failed: {error}") from None
             yield
         finally:
-            self._give_back(key, plan)
+            try:
+                self._contacts.write(plan.restores)
+                self._post_log.give_back(key)
+            except NeonizeError:
+                log.exception("names could not be put back; tried again at the next start")
 
     def _compare(self, plan: Plan) -> None:
         """Notice names that WhatsApp's own synchronisation changed while a post ran."""
@@ -253,13 +255,6 @@ class Poster:
             log.warning(
                 "%d people got names during a post and may have got it", len(named & blank)
             )
-
-    def _give_back(self, key: str, plan: Plan) -> None:
-        try:
-            self._contacts.write(plan.restores)
-            self._post_log.give_back(key)
-        except NeonizeError:
-            log.exception("names could not be put back; tried again at the next start")
 
     @contextmanager
     def _within(self, seconds: float, error: StatusgateError) -> Iterator[None]:
@@ -290,34 +285,25 @@ class Poster:
     def _compose(self, post: StatusPost) -> Any:
         if post.kind is Kind.TEXT:
             return Message(extendedTextMessage=self._text(post))
-        common = self._upload(post)
-        if post.kind is Kind.IMAGE:
-            image = ImageMessage(
-                **common,
-                caption=post.text or None,
-                width=post.width or None,
-                height=post.height or None,
-                JPEGThumbnail=post.thumbnail or None,
-            )
-            return Message(imageMessage=image)
-        if post.kind is Kind.VIDEO:
-            video = VideoMessage(
-                **common,
-                caption=post.text or None,
+        file = self._upload(post)
+        if post.kind is Kind.AUDIO:
+            voice = AudioMessage(
+                **file,
                 seconds=post.seconds,
-                width=post.width or None,
-                height=post.height or None,
-                JPEGThumbnail=post.thumbnail or None,
+                PTT=True,  # phones show only voice messages, and only with a background
+                backgroundArgb=_OPAQUE | (post.background or 0),
+                waveform=post.waveform or None,
             )
-            return Message(videoMessage=video)
-        voice = AudioMessage(
-            **common,
-            seconds=post.seconds,
-            PTT=True,  # phones show only voice messages, and only with a background
-            backgroundArgb=_OPAQUE | (post.background or 0),
-            waveform=post.waveform or None,
-        )
-        return Message(audioMessage=voice)
+            return Message(audioMessage=voice)
+        file |= {
+            "caption": post.text or None,
+            "width": post.width or None,
+            "height": post.height or None,
+            "JPEGThumbnail": post.thumbnail or None,
+        }
+        if post.kind is Kind.IMAGE:
+            return Message(imageMessage=ImageMessage(**file))
+        return Message(videoMessage=VideoMessage(**file, seconds=post.seconds))
 
     def _text(self, post: StatusPost) -> Any:
         text = ExtendedTextMessage(text=post.text)
@@ -325,29 +311,24 @@ class Poster:
             text.backgroundArgb = _OPAQUE | post.background
             text.textArgb = _WHITE
         font = post.font
-        if font is not None and self._legacy_fonts == "map":
-            font = _NEAREST_FONT.get(font, font)
-        if font is not None and not 0 <= font < 128:
-            raise EngineRejected(0, f"there is no font {font}")
         if font is None:
             return text
+        if self._legacy_fonts == "map":
+            font = _NEAREST_FONT.get(font, font)
+        if not 0 <= font < 128:
+            raise EngineRejected(0, f"there is no font {font}")
         # The library's enumeration lacks some numbers, but unknown fields are sent as they are.
         raw = text.SerializeToString() + bytes([_FONT_FIELD << 3, font])
         return ExtendedTextMessage.FromString(raw)
 
     def _upload(self, post: StatusPost) -> dict[str, Any]:
-        kinds = {
-            Kind.IMAGE: MediaType.MediaImage,
-            Kind.VIDEO: MediaType.MediaVideo,
-            Kind.AUDIO: MediaType.MediaAudio,
-        }
         path = Path(post.media_path)
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise EngineRejected(0, "the file is too large")
             data = path.read_bytes()
             with self._within(self._timing.upload, EngineSilent("the upload took too long")):
-                done = self._client.upload(data, kinds[post.kind])
+                done = self._client.upload(data, _UPLOADED_AS[post.kind])
         except OSError as error:
             raise EngineUnavailable(f"the file cannot be read: {error.strerror}") from None
         except NeonizeError as error:

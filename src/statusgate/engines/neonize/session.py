@@ -21,8 +21,11 @@ from neonize.proto import Neonize_pb2 as wire
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 
 from statusgate.domain.address import Address
+from statusgate.domain.clock import now_ms
+from statusgate.domain.contact import Contact
 from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.events import (
+    ContactsChanged,
     EngineEvent,
     EngineState,
     LinkingEnded,
@@ -31,8 +34,10 @@ from statusgate.domain.events import (
     StateChanged,
 )
 from statusgate.engines.neonize.config import Exit, Setup
-from statusgate.engines.neonize.contacts import AddressBookListener
+from statusgate.engines.neonize.contacts import AddressBookListener, ContactStore, ContactWatch
 from statusgate.engines.neonize.convert import MAX_NAME, Converter, clean, jid_address
+from statusgate.engines.neonize.post_log import PostLog
+from statusgate.engines.neonize.poster import Poster
 from statusgate.engines.neonize.store import Linked, SessionStore
 
 log = logging.getLogger(__name__)
@@ -77,14 +82,19 @@ class Session:
     """The one client; *linked*: the store holds a device already."""
 
     def __init__(
-        self, setup: Setup, store: SessionStore, outlet: Outlet, *, linked: bool
+        self,
+        setup: Setup,
+        store: SessionStore,
+        post_log: PostLog,
+        outlet: Outlet,
+        *,
+        linked: bool,
     ) -> None:
         self._setup = setup
         self._store = store
         self._outlet = outlet
-        self._marked = store.linked()
-        mark = self._marked
-        self._converter = Converter(
+        self._marked = mark = store.linked()
+        self.converter = Converter(
             Address(phone=mark.phone, lid=mark.lid) if mark else Address()
         )
         self._changing = threading.Lock()
@@ -101,17 +111,19 @@ class Session:
         """people met under one form of their address, whose other form is to be looked up"""
         props = DeviceProps(os=setup.display_name, platformType=DeviceProps.CHROME)
         self.client = NewClient(store.path.name, props=props, uuid="account")
+        self.contacts = ContactStore(self.client)
+        self.poster = Poster(
+            self.client, self.contacts, post_log, store, lambda: self.own, setup
+        )
+        self.watch = ContactWatch(
+            self.contacts, self.poster.names_in_place, lambda: self.own, self._tell_contacts
+        )
         self._listen()
 
     @property
     def own(self) -> Address:
         """The account itself; empty while not linked."""
-        return self._converter.own
-
-    @property
-    def converter(self) -> Converter:
-        """What turns the library's events into ours."""
-        return self._converter
+        return self.converter.own
 
     @property
     def linking(self) -> bool:
@@ -186,21 +198,34 @@ class Session:
             library.PairStatusEv: self._on_pair_status,
             library.ConnectedEv: self._on_connected,
             library.DisconnectedEv: lambda _: self._change(EngineState.CLOSED, "disconnected"),
-            library.StreamReplacedEv: self._on_replaced,
+            library.StreamReplacedEv: lambda _: self._leave(
+                Exit.REPLACED, EngineState.REPLACED, "the session is in use elsewhere"
+            ),
             library.LoggedOutEv: self._on_logged_out,
             library.TemporaryBanEv: self._on_ban,
-            library.ClientOutdatedEv: self._on_outdated,
-            library.ConnectFailureEv: self._on_connect_failure,
-            library.StreamErrorEv: self._on_stream_error,
+            library.ClientOutdatedEv: lambda _: self._leave(
+                Exit.OUTDATED,
+                EngineState.OUTDATED,
+                "WhatsApp refuses this version of the library",
+            ),
+            library.ConnectFailureEv: lambda event: self._leave(
+                Exit.UNREACHABLE, EngineState.CLOSED, f"refused: {_named(event.Reason)}"
+            ),
+            # The library would neither close nor reconnect after such an error.
+            library.StreamErrorEv: lambda event: self._leave(
+                Exit.RESTART,
+                EngineState.CLOSED,
+                f"stream error {clean(event.Code, 20)}".strip(),
+            ),
             library.KeepAliveTimeoutEv: lambda _: self._change(
                 EngineState.FAILING, "no answer"
             ),
             library.KeepAliveRestoredEv: self._on_restored,
             library.OfflineSyncCompletedEv: lambda _: self._look_at_contacts(),
-            library.MessageEv: lambda event: self._record(self._converter.message(event)),
-            library.ReceiptEv: lambda event: self._record(self._converter.receipt(event)),
+            library.MessageEv: lambda event: self._record(self.converter.message(event)),
+            library.ReceiptEv: lambda event: self._record(self.converter.receipt(event)),
             library.UndecryptableMessageEv: lambda event: self._record(
-                self._converter.undecryptable(event)
+                self.converter.undecryptable(event)
             ),
             library.HistorySyncEv: self._on_history,
         }
@@ -236,12 +261,15 @@ class Session:
         self.half_known.update(one for one in people if not (one.phone and one.lid))
         self.attention.set()
 
+    def _tell_contacts(self, contacts: list[Contact]) -> None:
+        self._outlet.record([ContactsChanged(contacts=tuple(contacts), at_ms=now_ms())])
+
     def _look_at_contacts(self) -> None:
         self.contacts_due = True
         self.attention.set()
 
     def _on_history(self, event: Any) -> None:
-        for events in self._converter.history(event):
+        for events in self.converter.history(event):
             self._record(events)
         self._look_at_contacts()
 
@@ -250,7 +278,7 @@ class Session:
         lasts = _LATER_QR if self.qr_shown.is_set() else _FIRST_QR
         self._qr_until = now + lasts
         self.qr_shown.set()
-        expires_ms = _now_ms() + int(lasts * 1000)
+        expires_ms = now_ms() + int(lasts * 1000)
         self._outlet.tell(QrCode(payload=payload.decode(), expires_ms=expires_ms))
 
     def _on_pair_status(self, event: Any) -> None:
@@ -281,16 +309,13 @@ class Session:
         self._take_own(device)
         self._linking_since = None
         self._state_since = time.monotonic()
-        self._outlet.record(
-            [
-                Paired(
-                    me=self.own,
-                    device=device.JID.Device,
-                    push_name=clean(device.PushName, MAX_NAME),
-                    at_ms=_now_ms(),
-                )
-            ]
+        paired = Paired(
+            me=self.own,
+            device=device.JID.Device,
+            push_name=clean(device.PushName, MAX_NAME),
+            at_ms=now_ms(),
         )
+        self._outlet.record([paired])
         self._marked = Linked(phone=self.own.phone, lid=self.own.lid, device=device.JID.Device)
         self._store.mark(self._marked)
         self._change(EngineState.CONNECTING, "linked")
@@ -298,15 +323,11 @@ class Session:
     def _take_own(self, device: Any) -> None:
         me, lid = jid_address(device.JID), jid_address(device.LID)
         if me is not None:
-            self._converter.own = Address(phone=me.phone, lid=lid.lid if lid else "")
+            self.converter.own = Address(phone=me.phone, lid=lid.lid if lid else "")
 
     def _on_restored(self, _event: Any) -> None:
         if self.state is EngineState.FAILING:
             self._change(EngineState.OPEN, me=self.own)
-
-    def _on_replaced(self, _event: Any) -> None:
-        self._change(EngineState.REPLACED, "the session is in use elsewhere")
-        self._outlet.end(Exit.REPLACED)
 
     def _on_logged_out(self, event: Any) -> None:
         reason = _named(event.Reason)
@@ -323,21 +344,12 @@ class Session:
 
     def _on_ban(self, event: Any) -> None:
         seconds = min(max(int(event.Expire), 0), _MOST_BAN_SECONDS)
-        until_ms = _now_ms() + seconds * 1000
-        self._change(EngineState.BANNED, f"code {event.Code}", until_ms=until_ms)
-        self._outlet.end(Exit.BANNED)
+        until_ms = now_ms() + seconds * 1000
+        self._leave(Exit.BANNED, EngineState.BANNED, f"code {event.Code}", until_ms=until_ms)
 
-    def _on_outdated(self, _event: Any) -> None:
-        self._change(EngineState.OUTDATED, "WhatsApp refuses this version of the library")
-        self._outlet.end(Exit.OUTDATED)
-
-    def _on_connect_failure(self, event: Any) -> None:
-        self._change(EngineState.CLOSED, f"refused: {_named(event.Reason)}")
-        self._outlet.end(Exit.UNREACHABLE)
-
-    def _on_stream_error(self, event: Any) -> None:
-        self._change(EngineState.CLOSED, f"stream error {clean(event.Code, 20)}".strip())
-        self._outlet.end(Exit.RESTART)  # the library would neither close nor reconnect
+    def _leave(self, code: Exit, state: EngineState, reason: str, **details: Any) -> None:
+        self._change(state, reason, **details)
+        self._outlet.end(code)
 
     def _change(self, state: EngineState, reason: str = "", **details: Any) -> None:
         """Record a change of state; a repeat of the present one is none."""
@@ -345,7 +357,7 @@ class Session:
             if state is self.state:
                 return
             self._outlet.record(
-                [StateChanged(state=state, reason=reason, at_ms=_now_ms(), **details)]
+                [StateChanged(state=state, reason=reason, at_ms=now_ms(), **details)]
             )
             self.state = state
             self._state_since = time.monotonic()
@@ -371,7 +383,3 @@ class Session:
 def _named(reason: int) -> str:
     """Return the library's word for why a connection was refused."""
     return str(wire.ConnectFailureReason.Name(reason)).lower().replace("_", " ")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

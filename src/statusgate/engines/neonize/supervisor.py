@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class WorkerLost(Exception):
+class WorkerLost(EngineUnavailable):
     """The worker ended before it answered."""
 
 
@@ -128,14 +128,14 @@ class Supervisor:
         runner, self._stopping = self._runner, True
         if runner is None:
             return
-        self._needed.set()
-        self._hurry.set()
+        self._wake()
         self.send(Drain())
         try:
             async with asyncio.timeout(deadline):
                 await asyncio.shield(runner)
         except TimeoutError:
-            await self._kill()
+            if self._worker is not None:
+                await self._worker.end(0)
             runner.cancel()
             await asyncio.gather(runner, return_exceptions=True)
         self._runner = None
@@ -148,11 +148,12 @@ class Supervisor:
     # -- requests
 
     async def call(
-        self, operation: str, parameters: Any, kind: type[T] | None, deadline: float
+        self, operation: str, arguments: Sequence[Any], kind: type[T] | None, deadline: float
     ) -> T:
         """Have the running worker do something.
 
-        Raises what the worker tells (EngineRejected and so on), WorkerLost, TimeoutError.
+        Raises what the worker tells (EngineRejected and so on), EngineUnavailable (WorkerLost),
+        TimeoutError.
         """
         worker = self._worker
         if worker is None or not self._greeted or self._stopping:
@@ -162,7 +163,7 @@ class Supervisor:
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._requests[number] = answer
         try:
-            worker.send(Request(id=number, op=operation, p=raw(parameters)))
+            worker.send(Request(id=number, op=operation, p=raw(arguments)))
             async with asyncio.timeout(deadline):
                 response = await answer
         except FrameTooLong as error:
@@ -174,27 +175,27 @@ class Supervisor:
         return msgspec.json.decode(response.p, type=kind)
 
     async def ask(
-        self, operation: str, parameters: Any, kind: type[T] | None, deadline: float
+        self,
+        operation: str,
+        arguments: Sequence[Any],
+        kind: type[T] | None,
+        deadline: float | None = None,
     ) -> T:
         """As ``call``, for what may simply be tried again: raises EngineUnavailable."""
         try:
-            return await self.call(operation, parameters, kind, deadline)
+            return await self.call(operation, arguments, kind, deadline or self._timing.request)
         except TimeoutError:
             raise EngineUnavailable("WhatsApp does not answer") from None
-        except WorkerLost:
-            raise EngineUnavailable("the engine ended meanwhile") from None
 
-    async def ask_anyhow(self, operation: str, parameters: Any, kind: type[T] | None) -> T:
+    async def ask_anyhow(
+        self, operation: str, arguments: Sequence[Any], kind: type[T] | None
+    ) -> T:
         """As ``ask``, but start a worker for it; one that was just ending is replaced."""
-        for _ in range(2):
-            await self._ensure_worker()
-            try:
-                return await self.call(operation, parameters, kind, self._timing.request)
-            except TimeoutError:
-                raise EngineUnavailable("WhatsApp does not answer") from None
-            except WorkerLost:
-                continue
-        raise EngineUnavailable("the engine ended meanwhile")
+        await self._ensure_worker()
+        with suppress(WorkerLost):
+            return await self.ask(operation, arguments, kind)
+        await self._ensure_worker()
+        return await self.ask(operation, arguments, kind)
 
     async def end_worker(self) -> None:
         """End the running worker in order, if there is one."""
@@ -212,10 +213,14 @@ class Supervisor:
         """Have a worker put the session aside. Raises EngineUnavailable."""
         self._forget, self.held, self.last_exit = True, False, None
         runs = self._runs
-        self._needed.set()
-        self._hurry.set()
+        self._wake()
         if not await self._until(lambda: self._runs > runs, self._timing.hello):
             raise EngineUnavailable("the session could not be put aside")
+
+    def _wake(self) -> None:
+        """Have a worker started without further pause."""
+        self._needed.set()
+        self._hurry.set()
 
     async def _ensure_worker(self) -> None:
         if self._runner is None or self._stopping:
@@ -223,8 +228,7 @@ class Supervisor:
         if self.held:
             raise EngineUnavailable(meaning(self.last_exit or 0))
         if not self._greeted:
-            self._needed.set()
-            self._hurry.set()
+            self._wake()
         if not await self._until(lambda: self._greeted, self._timing.hello):
             raise EngineUnavailable("the engine does not start")
 
@@ -298,7 +302,7 @@ class Supervisor:
         self._worker, self._greeted = None, False
         for answer in self._requests.values():
             if not answer.done():
-                answer.set_exception(WorkerLost())
+                answer.set_exception(WorkerLost("the engine ended meanwhile"))
         self._runs += 1
         await self._announce()
 
@@ -382,10 +386,6 @@ class Supervisor:
                     answer.set_result(frame)
             case _:
                 self._listener.heard(frame)
-
-    async def _kill(self) -> None:
-        if self._worker is not None:
-            await self._worker.end(0)
 
 
 def _error(response: Response) -> StatusgateError:

@@ -19,6 +19,7 @@ from typing import NoReturn
 
 import msgspec
 
+from statusgate.domain.clock import now_ms
 from statusgate.domain.events import EngineEvent, EngineState, StateChanged
 from statusgate.engines.account_store import AccountStore, StoreInUse
 from statusgate.engines.neonize.config import SLACK, Exit, Setup, free_bytes
@@ -73,7 +74,7 @@ class Worker:
     def run(self) -> NoReturn:
         """Serve until there is a reason to end."""
         signal.signal(signal.SIGTERM, lambda *_: self.end(Exit.DRAINED))
-        self._send(Hello(v=VERSION, pid=os.getpid()))
+        self.send(Hello(v=VERSION, pid=os.getpid()))
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         threading.Thread(target=self._sender.run, name="spool-sender", daemon=True).start()
         code = self._wait_for_end()
@@ -87,7 +88,7 @@ class Worker:
 
     def tell(self, event: EngineEvent) -> None:
         """Pass a volatile event on."""
-        self._send(Now(p=raw(event)))
+        self.send(Now(p=raw(event)))
 
     def poison(self, raw_input: bytes, error: BaseException) -> None:
         """Keep input that could not be handled, and go on."""
@@ -103,17 +104,14 @@ class Worker:
         """Have the process end in order; the first one to say so decides."""
         self._ending.put(code)
 
-    def answer(self, response: object) -> None:
-        """Send the answer to a request."""
-        self._send(response)
-
-    # -- the gateway
-
-    def _send(self, frame: object) -> None:
+    def send(self, frame: object) -> None:
+        """Send *frame*; without a gateway it gets lost."""
         try:
             self._channel.send(frame)
         except GatewayGone:
             self._gateway_gone = True
+
+    # -- the gateway
 
     def _listen(self) -> None:
         """Serve the gateway's frames until it is gone."""
@@ -136,7 +134,7 @@ class Worker:
                 self._sender.begin(seq, acked)
                 self._begin()
             case Beat():
-                self._send(Beat(vitals=self._vitals()))
+                self.send(Beat(vitals=self._vitals()))
             case Drain():
                 self.end(Exit.DRAINED)
             case Request():
@@ -171,8 +169,7 @@ class Worker:
             self.spool_failed(error)
 
     def _state(self, state: EngineState, reason: str) -> None:
-        at_ms = time.time_ns() // 1_000_000
-        self.record([StateChanged(state=state, reason=reason, at_ms=at_ms)])
+        self.record([StateChanged(state=state, reason=reason, at_ms=now_ms())])
 
     # -- ending
 
@@ -236,8 +233,9 @@ class Worker:
         threading.Timer(hard, os._exit, [code]).start()
         log.info("ending: %s", code.name)
         self._operations.drain(timing.send_drain)
-        if not self._gateway_gone:
-            _poll(self._sender.settled, timing.ack_drain, until=lambda: self._gateway_gone)
+        end = time.monotonic() + timing.ack_drain
+        while not self._gateway_gone and not self._sender.settled() and time.monotonic() < end:
+            time.sleep(0.01)
         self._sender.close()
         try:
             self._store.note_changes()
@@ -256,12 +254,6 @@ class Worker:
             threads=threading.active_count(),
             resident_bytes=_resident_bytes(),
         )
-
-
-def _poll(done: object, seconds: float, *, until: object) -> None:
-    end = time.monotonic() + seconds
-    while not done() and not until() and time.monotonic() < end:  # type: ignore[operator]
-        time.sleep(0.01)
 
 
 def _resident_bytes() -> int:

@@ -21,7 +21,7 @@ from statusgate.engines.simulated.options import Options
 from statusgate.engines.simulated.people import made_up_contacts
 from statusgate.engines.simulated.running import RunningAccount, in_thread
 from statusgate.engines.simulated.sandbox_log import SandboxLog
-from statusgate.engines.simulated.script_events import Identity, record_of
+from statusgate.engines.simulated.script_events import Identity, RecordMaker
 from statusgate.engines.simulated.seeded_random import SeededRandom
 from statusgate.engines.simulated.viewers import receipts_of
 
@@ -291,14 +291,8 @@ class SimulatedEngine:
         files: Mapping[int, MediaRef],
         seq: int,
     ) -> Record:
-        return record_of(
-            script,
-            running.account,
-            self._identity,
-            files=files,
-            seq=seq,
-            now_ms=self._clock.now_ms(),
-        )
+        maker = RecordMaker(running.account, self._identity, seq, self._clock.now_ms())
+        return maker.record_of(script, files)
 
     # -- inside
 

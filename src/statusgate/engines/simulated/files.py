@@ -53,21 +53,17 @@ class Files:
 
     def keep(self, content: bytes, until_ms: int) -> MediaRef:
         """Store a file, to be had at least KEPT_MS after *until_ms*; on disk on return."""
-        digest = hashlib.sha256(content)
-        path = self._directory / digest.hexdigest()
+        digest = hashlib.sha256(content).hexdigest()
+        path = self._directory / digest
         make_private(self._directory)
-        if not path.exists():
-            write_durably(path, content)
-            until_ms = max(until_ms, 0)
+        known_ns = 0
+        if path.exists():
+            known_ns = path.stat().st_mtime_ns
         else:
-            until_ms = max(until_ms, path.stat().st_mtime_ns // 1_000_000)
+            write_durably(path, content)
+        until_ms = max(until_ms, known_ns // 1_000_000)
         os.utime(path, ns=(until_ms * 1_000_000, until_ms * 1_000_000))
-        return MediaRef(
-            handle=msgspec.json.encode(_Handle(sha256=digest.hexdigest())),
-            mimetype=sniff(content[:HEAD_SIZE]).mimetype,
-            size=len(content),
-            sha256=digest.digest(),
-        )
+        return _reference(_Handle(sha256=digest), content)
 
     def copy(self, ref: MediaRef, to: Path, limit: int) -> None:
         """Write a kept file or a sample to *to*.
@@ -106,14 +102,17 @@ class Files:
 def sample(kind: Kind) -> tuple[MediaRef, bytes]:
     """Return the built-in file of a kind other than text, and its thumbnail."""
     name = _SAMPLES[kind]
-    content = _sample(name)
-    ref = MediaRef(
-        handle=msgspec.json.encode(_Handle(sample=name)),
+    thumbnail = _sample(_THUMBNAILS[kind]) if kind in _THUMBNAILS else b""
+    return _reference(_Handle(sample=name), _sample(name)), thumbnail
+
+
+def _reference(handle: _Handle, content: bytes) -> MediaRef:
+    return MediaRef(
+        handle=msgspec.json.encode(handle),
         mimetype=sniff(content[:HEAD_SIZE]).mimetype,
         size=len(content),
         sha256=hashlib.sha256(content).digest(),
     )
-    return ref, _sample(_THUMBNAILS[kind]) if kind in _THUMBNAILS else b""
 
 
 def _sample(name: str) -> bytes:

@@ -63,30 +63,11 @@ class Identity:
         )
 
 
-def record_of(
-    script: Sequence[ScriptEvent],
-    account: Account,
-    identity: Identity,
-    *,
-    files: Mapping[int, MediaRef],
-    seq: int,
-    now_ms: int,
-) -> Record:
-    """Return the record that makes a whole script happen.
-
-    *files* has the stored file of each script event, by its place, that brought one; *seq* is
-    the number which the record will get.
-    """
-    record = _RecordMaker(account, identity, seq, now_ms)
-    for index, event in enumerate(script):
-        record.take(index, event, files.get(index))
-    return record.finish()
-
-
-class _RecordMaker:
+class RecordMaker:
     """One script on its way into a record."""
 
     def __init__(self, account: Account, identity: Identity, seq: int, now_ms: int) -> None:
+        """*seq* is the number which the record will get."""
         self._account = account
         self._identity = identity
         self._seq = seq
@@ -96,9 +77,23 @@ class _RecordMaker:
         self._events: list[EngineEvent] = []
         self._scheduled: list[Scheduled] = []
 
-    def take(self, index: int, event: ScriptEvent, file: MediaRef | None) -> None:
+    def record_of(self, script: Sequence[ScriptEvent], files: Mapping[int, MediaRef]) -> Record:
+        """Return the record that makes a whole script happen.
+
+        *files* has the stored file of each script event, by its place, that brought one.
+        """
+        for index, event in enumerate(script):
+            self._take(index, event, files.get(index))
+        self._end_meeting()
+        return Record(
+            events=tuple(self._events), scheduled=tuple(self._scheduled), link=self._link
+        )
+
+    def _take(self, index: int, event: ScriptEvent, file: MediaRef | None) -> None:
         if isinstance(event, Met):
-            self._meet(event)
+            self._met.append(
+                Contact(address=event.address, name=event.name, contact_name=event.contact_name)
+            )
             return
         self._end_meeting()
         match event:
@@ -112,17 +107,6 @@ class _RecordMaker:
                 self._move(event)
             case _:
                 assert_never(event)
-
-    def finish(self) -> Record:
-        self._end_meeting()
-        return Record(
-            events=tuple(self._events), scheduled=tuple(self._scheduled), link=self._link
-        )
-
-    def _meet(self, event: Met) -> None:
-        self._met.append(
-            Contact(address=event.address, name=event.name, contact_name=event.contact_name)
-        )
 
     def _end_meeting(self) -> None:
         """Contacts that follow each other make one event."""
