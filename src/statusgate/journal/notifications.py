@@ -114,24 +114,16 @@ class Notifications(Part):
 
         *ended_ms*: the notification was delivered, and leaves the queue.
         """
-        receipt_id = delivery.receipt_id
-        if ended_ms is None:
-            counted = self._db.run(
-                "count_attempt", instance_id=instance_id, receipt_id=receipt_id
-            )
-        else:
-            counted = self._db.run(
-                "count_last_attempt",
-                instance_id=instance_id,
-                receipt_id=receipt_id,
-                outcome=End.DELIVERED,
-                ended_ms=ended_ms,
-            )
-        if not counted:
-            return
-        numbered = msgspec.structs.replace(delivery, attempt=counted[0].attempts)
-        columns = msgspec.structs.asdict(numbered)
-        self._db.run("add_delivery", instance_id=instance_id, **columns)
+        counted = self._db.run(
+            "count_attempt",
+            instance_id=instance_id,
+            receipt_id=delivery.receipt_id,
+            outcome="" if ended_ms is None else End.DELIVERED,
+            ended_ms=ended_ms,
+        )
+        if counted:
+            numbered = msgspec.structs.asdict(delivery) | {"attempt": counted[0].attempts}
+            self._db.run("add_delivery", instance_id=instance_id, **numbered)
 
     def deliveries(self, instance_id: InstanceId, receipt_id: int) -> list[Delivery]:
         """Attempts to push a notification, in order."""

@@ -26,15 +26,6 @@ Pair = tuple[int, int]
 """(status_no, person_no), the key of a row"""
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """An outgoing status as receipts need it."""
-
-    no: int
-    status_id: str
-    by_api: bool
-    reached: Progress
-
-
 class Change(msgspec.Struct, frozen=True):
     """A row before and after."""
 
@@ -105,16 +96,16 @@ class Receipts(People):
             if status is None:
                 _join(early, (wire_id, viewer.no), row)
             else:
-                _join(raised, (status.no, viewer.no), row)
+                _join(raised, (status.status_no, viewer.no), row)
                 viewers[viewer.no] = viewer
         if early:
             self._hold(instance_id, early, now_ms)
-        by_no = {status.no: status for status in sent.values()}
+        by_no = {status.status_no: status for status in sent.values()}
         return [
             ReceiptChange(
                 status_no=status_no,
                 status_id=by_no[status_no].status_id,
-                by_api=by_no[status_no].by_api,
+                by_api=by_no[status_no].by_api == 1,
                 viewer=viewers[number].address,
                 row=change.new,
                 raised_to=change.raised_to,
@@ -205,18 +196,14 @@ class Receipts(People):
         )
         return {row.status_no: (row.reached, row.last_receipt_ms) for row in rows}
 
-    def _sent(self, instance_id: InstanceId, wire_ids: Iterable[str]) -> dict[str, Sent]:
+    def _sent(self, instance_id: InstanceId, wire_ids: Iterable[str]) -> dict[str, Any]:
+        """The outgoing statuses among *wire_ids*: number, our id, by_api and reached."""
         rows = self._db.run(
             "outgoing_by_wire_id",
             instance_id=instance_id,
             wire_ids=[[wire_id] for wire_id in sorted(wire_ids)],
         )
-        return {
-            row.wire_id: Sent(
-                row.status_no, row.status_id, row.by_api == 1, Progress(row.reached)
-            )
-            for row in rows
-        }
+        return {row.wire_id: row for row in rows}
 
     def _hold(
         self, instance_id: InstanceId, early: Mapping[tuple[str, int], Row], now_ms: int

@@ -1,5 +1,6 @@
 """Retention: what is too old is deleted in small steps."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from statusgate.domain.ids import InstanceId
@@ -13,21 +14,11 @@ LOGGED_MS = 24 * 3600 * 1000
 """How long events can be resumed from (contract 12.7)."""
 MOST_LOGGED = 10_000
 """As many events stay, whatever their age."""
-_END_OF_TIME = 2**62
-
-
-class Step:
-    """How much a step may still delete, and what it has found to remove."""
-
-    def __init__(self, instance_id: InstanceId, limit: int) -> None:
-        self.instance_id = instance_id
-        self.gone = 0
-        self.paths: list[str] = []
-        self._limit = limit
-
-    @property
-    def left(self) -> int:
-        return max(0, self._limit - self.gone)
+_EVER = {"before_ms": 2**62, "held_before_ms": 2**62}
+_KEPT_WITHOUT_STATUS = ("expire_deletions", "expire_gaps", "expire_early", "expire_deliveries")
+_EXPIRING = ("expire_files", "expire_ended_notifications", "expire_events")
+_PURGED = ("purge_outbox", "purge_people", "purge_notifications", "purge_events", "purge_files")
+_PURGED_AT_LAST = ("purge_state_history", "end_push_streak", "purge_counters", "purge_instance")
 
 
 class Retention(Instances, Statuses):
@@ -40,28 +31,25 @@ class Retention(Instances, Statuses):
         (``instance/name``) of files to remove.
         """
         # One instance a step: transactions that lock several could deadlock.
-        before_ms = now_ms - keep_ms
-        held_before_ms = now_ms - EARLY_RECEIPTS_MS
-        found = self._db.run(
-            "instance_with_expired",
-            before_ms=before_ms,
-            held_before_ms=held_before_ms,
-            logged_before_ms=now_ms - LOGGED_MS,
-            most_logged=MOST_LOGGED,
-            now_ms=now_ms,
-        )
+        times = {
+            "before_ms": now_ms - keep_ms,
+            "held_before_ms": now_ms - EARLY_RECEIPTS_MS,
+            "logged_before_ms": now_ms - LOGGED_MS,
+            "most_logged": MOST_LOGGED,
+            "now_ms": now_ms,
+        }
+        found = self._db.run("instance_with_expired", **times)
         if not found:
             return 0, []
         instance_id, is_dead = InstanceId(found[0].instance_id), found[0].is_dead == 1
         if is_dead:
             return self.purge_instance(instance_id, limit)
         self._db.lock(instance_id)
-        step = Step(instance_id, limit)
-        self._expire_statuses(step, before_ms)
-        self._expire_notes(step, before_ms, held_before_ms)
-        self._expire_files(step, now_ms)
-        self._expire_notifications(step, before_ms, now_ms - LOGGED_MS)
-        return step.gone, step.paths
+        statuses = self._db.run(
+            "expired_statuses", instance_id=instance_id, limit=limit, **times
+        )
+        names = (*_KEPT_WITHOUT_STATUS, *_EXPIRING)
+        return self._delete(instance_id, statuses, names, limit, times)
 
     def purge_instance(self, instance_id: InstanceId, limit: int) -> tuple[int, list[str]]:
         """Delete about *limit* records of a deleted instance; as ``expire``."""
@@ -69,61 +57,38 @@ class Retention(Instances, Statuses):
         instance = self.instance(instance_id)
         if instance is None or instance.deleted_ms is None:
             return 0, []
-        step = Step(instance_id, limit)
-        self._remove_statuses(step, self._some(step, "any_statuses"))
-        self._expire_notes(step, _END_OF_TIME, _END_OF_TIME)
-        step.gone += len(self._some(step, "purge_outbox"))
-        step.gone += len(self._some(step, "purge_people"))
-        step.gone += len(self._some(step, "purge_notifications"))
-        step.gone += len(self._some(step, "expire_deliveries", before_ms=_END_OF_TIME))
-        step.gone += len(self._some(step, "purge_events"))
-        self._take_paths(step, self._some(step, "purge_files"))
-        if step.left:
-            for name in (
-                "purge_state_history",
-                "end_push_streak",
-                "purge_counters",
-                "purge_instance",
-            ):
-                self._db.run(name, instance_id=instance_id)
-            step.gone += 1
-        return step.gone, step.paths
+        statuses = self._db.run("any_statuses", instance_id=instance_id, limit=limit)
+        names = (*_KEPT_WITHOUT_STATUS, *_PURGED)
+        gone, paths = self._delete(instance_id, statuses, names, limit, _EVER)
+        if gone >= limit:
+            return gone, paths
+        for name in _PURGED_AT_LAST:
+            self._db.run(name, instance_id=instance_id)
+        return gone + 1, paths
 
-    def _expire_statuses(self, step: Step, before_ms: int) -> None:
-        self._remove_statuses(step, self._some(step, "expired_statuses", before_ms=before_ms))
-
-    def _expire_notes(self, step: Step, before_ms: int, held_before_ms: int) -> None:
-        """What is kept without a status: deletions, gaps, early receipts."""
-        step.gone += len(self._some(step, "expire_deletions", before_ms=before_ms))
-        step.gone += len(self._some(step, "expire_gaps", before_ms=before_ms))
-        step.gone += len(self._some(step, "expire_early", before_ms=held_before_ms))
-
-    def _expire_notifications(self, step: Step, before_ms: int, logged_before_ms: int) -> None:
-        """Ended notifications, attempts to push them, the log behind the live stream."""
-        step.gone += len(self._some(step, "expire_ended_notifications", before_ms=before_ms))
-        step.gone += len(self._some(step, "expire_deliveries", before_ms=before_ms))
-        logged = {"logged_before_ms": logged_before_ms, "most_logged": MOST_LOGGED}
-        step.gone += len(self._some(step, "expire_events", **logged))
-
-    def _expire_files(self, step: Step, now_ms: int) -> None:
-        self._take_paths(step, self._some(step, "expire_files", now_ms=now_ms))
-
-    def _some(self, step: Step, name: str, **when: int) -> list[Any]:
-        if not step.left:
-            return []
-        return self._db.run(name, instance_id=step.instance_id, limit=step.left, **when)
-
-    def _remove_statuses(self, step: Step, found: list[Any]) -> None:
-        """A status goes with all its rows, so the last one may go over the limit."""
-        for row in found:
-            if not step.left:
-                return
-            key = {"instance_id": step.instance_id, "status_no": row.status_no}
-            step.gone += 1 + int(self._db.run("count_rows", **key)[0].count)
-            self._remove_status(step.instance_id, row.status_no)
-
-    def _take_paths(self, step: Step, files: list[Any]) -> None:
-        step.gone += len(files)
-        step.paths += [
-            f"{step.instance_id}/{file.key}.{file.extension}" for file in sorted(files)
-        ]
+    def _delete(
+        self,
+        instance_id: InstanceId,
+        statuses: Iterable[Any],
+        names: Iterable[str],
+        limit: int,
+        times: dict[str, int],
+    ) -> tuple[int, list[str]]:
+        """Delete *statuses*, then what the statements *names* find, until *limit* are gone."""
+        gone = 0
+        paths: list[str] = []
+        for row in statuses:
+            if gone < limit:
+                key = {"instance_id": instance_id, "status_no": row.status_no}
+                gone += 1 + int(self._db.run("count_rows", **key)[0].count)
+                self._remove_status(instance_id, row.status_no)
+        for name in names:
+            if gone < limit:
+                left = limit - gone
+                rows = self._db.run(name, instance_id=instance_id, limit=left, **times)
+                gone += len(rows)
+                if name.endswith("_files"):
+                    paths += [
+                        f"{instance_id}/{row.key}.{row.extension}" for row in sorted(rows)
+                    ]
+        return gone, paths

@@ -209,10 +209,12 @@ class Statuses(Receipts):
     def _absorb_echo(self, instance_id: InstanceId, status_no: int, wire_id: str) -> None:
         """Take over the receipts of an own status that came back before its acknowledgement."""
         echo = self._sent(instance_id, [wire_id]).get(wire_id)
-        if echo is None or echo.no == status_no or echo.by_api:
+        if echo is None or echo.status_no == status_no or echo.by_api:
             return
-        rows = self._db.run("take_rows_of_status", instance_id=instance_id, status_no=echo.no)
-        self._remove_status(instance_id, echo.no)
+        rows = self._db.run(
+            "take_rows_of_status", instance_id=instance_id, status_no=echo.status_no
+        )
+        self._remove_status(instance_id, echo.status_no)
         self._raise_rows(
             instance_id, {(status_no, row.person_no): times_of(row) for row in rows}
         )

@@ -53,10 +53,10 @@ def test_both_databases_have_the_same_statements() -> None:
 
 def test_every_statement_is_used_and_every_used_one_exists() -> None:
     code = "".join(SOURCES.values())
-    used = set(re.findall(r"""(?:\brun|_some)\(\s*(?:step, )?"(\w+)\"""", code))
+    used = set(re.findall(r"""\brun\(\s*"(\w+)\"""", code))
     listed = {
         name
-        for names in re.findall(r"for name in \(([^)]*)\)", code)
+        for names in re.findall(r"(?:for name in|^_[A-Z_]+ =) \(([^)]*)\)", code, re.MULTILINE)
         for name in re.findall(r'"(\w+)"', names)
     }
     assert used | listed == statements("sqlite").keys()

@@ -62,11 +62,6 @@ WHERE instance_id = :instance_id AND ended_ms IS NULL AND created_ms <= :before_
 RETURNING receipt_id;
 
 -- name: count_attempt
-UPDATE notifications SET attempts = attempts + 1
-WHERE instance_id = :instance_id AND receipt_id = :receipt_id
-RETURNING attempts;
-
--- name: count_last_attempt
 UPDATE notifications SET
     attempts = attempts + 1, ended_ms = COALESCE(ended_ms, :ended_ms),
     outcome = CASE WHEN ended_ms IS NULL THEN :outcome ELSE outcome END

@@ -66,7 +66,7 @@ RETURNING instance_id;
 -- name: expire_early
 DELETE FROM early_receipts WHERE instance_id = :instance_id AND (wire_id, person_no) IN (
     SELECT wire_id, person_no FROM early_receipts
-    WHERE instance_id = :instance_id AND held_ms < :before_ms
+    WHERE instance_id = :instance_id AND held_ms < :held_before_ms
     ORDER BY held_ms, wire_id, person_no LIMIT :limit
 )
 RETURNING instance_id;
