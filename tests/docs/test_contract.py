@@ -10,8 +10,7 @@ import msgspec
 import pytest
 
 from statusgate.accounts.linking import AccountData
-from statusgate.api.methods import METHODS
-from statusgate.api.partner_methods import PARTNER_METHODS
+from statusgate.api.methods import METHODS, PARTNER_METHODS
 from statusgate.domain.audience import Reason
 from statusgate.domain.media_types import extensions
 from statusgate.domain.outbox import Draft, Method

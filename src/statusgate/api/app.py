@@ -23,18 +23,15 @@ from statusgate.api.edge.problems import (
     refusal,
 )
 from statusgate.api.files import FileRoute
-from statusgate.api.health import Document, Live, Metrics, Ready
+from statusgate.api.health import UP, Document, Metrics, Ready
 from statusgate.api.method import Method
-from statusgate.api.methods import METHODS
+from statusgate.api.methods import METHODS, PARTNER_METHODS
 from statusgate.api.openapi import openapi_document
 from statusgate.api.out_of_scope import OUT_OF_SCOPE
-from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.api.routes import Gate, InstanceRoute, PartnerRoute, Route, WaitingRoute
 from statusgate.api.sockets import Sockets
 from statusgate.api.streams import StreamRoute
 from statusgate.telemetry import meter
-
-__all__ = ["Api", "ApiOptions", "Services", "build_app"]
 
 log = structlog.get_logger()
 _LEFT_OUT = frozenset(name.lower() for name in OUT_OF_SCOPE)
@@ -42,17 +39,18 @@ _GONE = 499
 """in metrics and logs only: the client left before its answer"""
 
 
-def build_app(services: Services, options: ApiOptions) -> "Api":
-    """Return the application; ValueError if an option is wrong."""
-    return Api(services, options)
-
-
 class Api:
-    """The ASGI application. Set ``ready`` once start-up is finished."""
+    """The ASGI application; ValueError if an option is wrong.
+
+    Set ``ready`` once start-up is finished.
+    """
+
+    body_idle_seconds = 30.0
+    """longest silence within a request body"""
 
     def __init__(self, services: Services, options: ApiOptions) -> None:
         self.ready = False
-        self._options = options
+        self._access_log = options.access_log
         self._answers = answers = Answers(services.clock, options.cors_allow_origin)
         self._gate = gate = Gate(services, options)
         self._unknown = meter("unknown")
@@ -73,7 +71,7 @@ class Api:
         }
         self._files = FileRoute(answers, services)
         self._fixed: dict[str, Route] = {
-            "health/live": Live(answers),
+            "health/live": Document("health/live", answers, UP),
             "health/ready": Ready(answers, services.journal),
             "metrics": Metrics(answers, gate, public=options.metrics_public),
             "openapi.json": Document(
@@ -87,12 +85,12 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as ASGI has it."""
-        if scope["type"] != "http":
-            await self._serve_other(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self._sockets.serve(scope, receive, send, ready=self.ready)
             return
         began = time.perf_counter()
         length = declared_length(scope["headers"])
-        body = Body(receive, length, self._options.body_idle_seconds) if length else None
+        body = Body(receive, length, self.body_idle_seconds) if length else None
         call = Call(scope, segments_of(scope), body, receive)
         if scope["method"] == "OPTIONS":
             await send_answer(call, send, 204, self._answers.preflight, b"")
@@ -112,14 +110,8 @@ class Api:
         noted = route.meter if route else self._unknown
         seconds = time.perf_counter() - began
         noted.note(code, seconds)
-        if self._options.access_log:
+        if self._access_log:
             self._log(call, noted.label, code, seconds)
-
-    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._sockets.serve(scope, receive, send, ready=self.ready)
-        else:
-            await _lifespan(receive, send)
 
     def _route(self, segments: list[str]) -> Route | None:
         """The route of a path, whatever its verb."""
@@ -176,14 +168,3 @@ def _missing(segments: list[str]) -> Refused:
     is_method = len(segments) > 1 and segments[0].lower().startswith(INSTANCE)
     left_out = is_method and segments[1].lower() in _LEFT_OUT
     return Refused(404, NOT_OFFERED if left_out else NOT_FOUND)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    """Agree to start and to stop; the owner of the application does both."""
-    while True:
-        message = await receive()
-        if message["type"] == "lifespan.startup":
-            await send({"type": "lifespan.startup.complete"})
-        elif message["type"] == "lifespan.shutdown":
-            await send({"type": "lifespan.shutdown.complete"})
-            return

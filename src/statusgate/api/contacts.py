@@ -1,7 +1,5 @@
 """Contacts (contract 7.4)."""
 
-import msgspec
-
 from statusgate.api.context import Services
 from statusgate.domain.instance import Instance
 from statusgate.wire import contacts as wire
@@ -12,53 +10,60 @@ from statusgate.wire.requests import (
     NameContactRequest,
 )
 
-_encode = msgspec.json.Encoder().encode
-
 
 async def get_contacts(
     services: Services, instance: Instance, request: ContactsRequest
-) -> bytes:
+) -> list[wire.ContactItem]:
+    """Contacts, in the order in which they became known."""
     if request.group:
-        return b"[]"
+        return []
     known = await services.contacts.all(instance)
-    return _encode([wire.contact_item(contact) for contact in known[: request.count]])
+    return [wire.contact_item(contact) for contact in known[: request.count]]
 
 
 async def add_contact(
     services: Services, instance: Instance, request: NameContactRequest
-) -> bytes:
+) -> wire.AddContactAnswer:
+    """Names a person in the instance's own contact book."""
     await services.contacts.name(instance, request.address, request.contact_name)
-    return _encode(wire.AddContactAnswer())
+    return wire.AddContactAnswer()
 
 
 async def edit_contact(
     services: Services, instance: Instance, request: NameContactRequest
-) -> bytes:
+) -> wire.EditContactAnswer:
+    """As addContact."""
     await services.contacts.name(instance, request.address, request.contact_name)
-    return _encode(wire.EditContactAnswer())
+    return wire.EditContactAnswer()
 
 
 async def delete_contact(
     services: Services, instance: Instance, request: ContactRequest
-) -> bytes:
+) -> wire.DeleteContactAnswer:
+    """Takes a person's name out of the contact book."""
     await services.contacts.name(instance, request.address, "")
-    return _encode(wire.DeleteContactAnswer())
+    return wire.DeleteContactAnswer()
 
 
 async def get_contact_info(
     services: Services, instance: Instance, request: ContactRequest
-) -> bytes:
+) -> wire.ContactInfoAnswer:
+    """A contact, and what WhatsApp says about it."""
     view = await services.contacts.look_up(instance, request.address)
-    return _encode(wire.contact_info(view.known, view.info))
+    return wire.contact_info(view.known, view.info)
 
 
-async def get_avatar(services: Services, instance: Instance, request: ContactRequest) -> bytes:
+async def get_avatar(
+    services: Services, instance: Instance, request: ContactRequest
+) -> wire.AvatarAnswer:
+    """Where the picture of a person is."""
     view = await services.contacts.look_up(instance, request.address)
-    return _encode(wire.avatar(view.info))
+    return wire.avatar(view.info)
 
 
 async def check_whatsapp(
     services: Services, instance: Instance, request: CheckWhatsappRequest
-) -> bytes:
+) -> wire.CheckWhatsappAnswer:
+    """Whether a number is on WhatsApp."""
     view = await services.contacts.look_up(instance, request.address)
-    return _encode(wire.whatsapp_check(view.known, view.info))
+    return wire.whatsapp_check(view.known, view.info)

@@ -58,5 +58,3 @@ class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_open_streams: int = 16
     max_open_qr_sockets: int = 8
     """of each instance"""
-    body_idle_seconds: float = 30.0
-    """longest silence within a request body"""

@@ -17,19 +17,7 @@ from statusgate.telemetry import REGISTRY
 _ASK_SECONDS = 1.0
 _FRESH_SECONDS = 1.0
 _NONE_SO_NEW = 2**62
-_UP = b'{"status":"up"}'
-
-
-class Live(BodyRoute):
-    """``/health/live``: the process answers."""
-
-    needs_start = False
-
-    def __init__(self, answers: Answers) -> None:
-        super().__init__("health/live", "GET", answers)
-
-    async def answer(self, _call: Call) -> bytes:
-        return _UP
+UP = b'{"status":"up"}'
 
 
 class Ready(BodyRoute):
@@ -42,7 +30,7 @@ class Ready(BodyRoute):
     async def answer(self, _call: Call) -> bytes:
         if not self._journal.healthy or not await self._answers_now():
             raise Refused(503, UNAVAILABLE, RETRY_SECONDS)
-        return _UP
+        return UP
 
     async def _answers_now(self) -> bool:
         """Whether the record can be read: a server's database may be away for a while."""
@@ -80,7 +68,7 @@ class Metrics(BodyRoute):
 
 
 class Document(BodyRoute):
-    """A document that never changes, such as ``/openapi.json``."""
+    """What never changes: ``/openapi.json``, and ``/health/live`` while the process answers."""
 
     needs_start = False
 

@@ -1,19 +1,17 @@
 """``scanqrcode``: codes over a WebSocket (contract 5)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
 
 import msgspec
 
 from statusgate.accounts.linking import STARTING, AccountData, Frame
+from statusgate.api.answers import Send
 from statusgate.api.context import Services
+from statusgate.api.edge.body import Receive
 from statusgate.domain.errors import EngineUnavailable, InstanceUnknown
 from statusgate.domain.instance import Instance
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 _encode = msgspec.json.Encoder().encode
 _NORMAL = 1000
 
@@ -21,7 +19,10 @@ _NORMAL = 1000
 async def scan_qr_code(
     services: Services, instance: Instance, receive: Receive, send: Send
 ) -> None:
-    """Send codes until one frame ends it or the client has gone."""
+    """Codes to scan as they change, until the account is linked.
+
+    Ends earlier with a frame that says why, or when the client has gone.
+    """
     sending = asyncio.create_task(_send_codes(services, instance, send))
     leaving = asyncio.create_task(_until_gone(receive))
     try:

@@ -1,5 +1,6 @@
 """What a row of the method table says."""
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
@@ -60,3 +61,19 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
         if self.request is None:
             return None
         return self.read or reader(self.request)
+
+
+def row(name: str, verb: Verb, section: str, handler: Handler, **more: Any) -> Method:
+    """A method, of which the handler says what is not in *more*.
+
+    *request* and *answer* are its annotations (bytes are an answer already made, which has no
+    type), *about* is the first paragraph of its docstring.
+    """
+    kinds = inspect.get_annotations(handler)
+    answer = kinds["return"]
+    said: dict[str, Any] = {
+        "request": kinds.get("request"),
+        "answer": None if answer is bytes else answer,
+        "about": (inspect.getdoc(handler) or "").partition("\n\n")[0],
+    }
+    return Method(name=name, verb=verb, section=section, handler=handler, **(said | more))

@@ -8,52 +8,56 @@ from statusgate.notifications.live import Stream
 from statusgate.wire.notifications import ClearedAnswer, CountAnswer, DeletedAnswer, Received
 from statusgate.wire.requests import EventsRequest, ReceiptRequest, ReceiveRequest
 
-NOTHING = b"null"
-_encode = msgspec.json.Encoder().encode
-
 
 async def receive_notification(
     services: Services, instance: Instance, request: ReceiveRequest
-) -> bytes:
-    """The head of the queue, or four bytes that say there is none; never empty."""
+) -> Received | None:
+    """The oldest notification, as soon as there is one; `null` if none comes."""
     return await _received(services, instance, request.receive_timeout)
 
 
 async def peek_notification(
     services: Services, instance: Instance, _request: ReceiveRequest
-) -> bytes:
+) -> Received | None:
     """As receiveNotification, without waiting: HEAD."""
     return await _received(services, instance, 0)
 
 
 async def delete_notification(
     services: Services, instance: Instance, request: ReceiptRequest
-) -> bytes:
-    """A second deletion is no error: it only says that there was nothing to delete."""
+) -> DeletedAnswer:
+    """Takes a notification out of the queue; the next one can be received then.
+
+    A second deletion is no error: it only says that there was nothing to delete.
+    """
     done = await services.notifications.delete(instance.id, request.receipt_id)
-    return _encode(DeletedAnswer(done, "" if done else "receiptId not found"))
+    return DeletedAnswer(done, "" if done else "receiptId not found")
 
 
-async def get_webhooks_count(services: Services, instance: Instance, _request: None) -> bytes:
-    return _encode(CountAnswer(await services.notifications.count(instance.id)))
+async def get_webhooks_count(
+    services: Services, instance: Instance, _request: None
+) -> CountAnswer:
+    """How many notifications wait."""
+    return CountAnswer(await services.notifications.count(instance.id))
 
 
-async def clear_webhooks_queue(services: Services, instance: Instance, _request: None) -> bytes:
+async def clear_webhooks_queue(
+    services: Services, instance: Instance, _request: None
+) -> ClearedAnswer:
+    """Empties the notification queue."""
     left = await services.notifications.clear(instance.id)
     if left:
-        return _encode(
-            ClearedAnswer(is_cleared=False, reason="Too many requests", left_time=left)
-        )
-    return _encode(ClearedAnswer(is_cleared=True))
+        return ClearedAnswer(is_cleared=False, reason="Too many requests", left_time=left)
+    return ClearedAnswer(is_cleared=True)
 
 
 async def events(services: Services, instance: Instance, request: EventsRequest) -> Stream:
-    """A new live stream."""
+    """Live stream of server-sent events; can resume within the last 24 hours."""
     return services.live.open(instance, request.last_event_id)
 
 
-async def _received(services: Services, instance: Instance, seconds: float) -> bytes:
+async def _received(services: Services, instance: Instance, seconds: float) -> Received | None:
     head = await services.notifications.receive(instance, seconds)
     if head is None:
-        return NOTHING
-    return _encode(Received(receipt_id=head.receipt_id, body=msgspec.Raw(head.body)))
+        return None
+    return Received(receipt_id=head.receipt_id, body=msgspec.Raw(head.body))

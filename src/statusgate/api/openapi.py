@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 
 from statusgate.api.method import Method
-from statusgate.api.methods import METHODS
-from statusgate.api.partner_methods import PARTNER_METHODS
+from statusgate.api.methods import METHODS, PARTNER_METHODS
 from statusgate.wire.errors import ErrorBody, PartnerProblem
 
 _REFUSALS = {
@@ -32,23 +31,43 @@ _FILE = {
         }
     },
 }
+_ID_INSTANCE = {
+    "name": "idInstance",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
 _REF = "#/components/schemas/{name}"
 
 
 def openapi_document(version: str) -> bytes:
     """Return the document as JSON bytes (OpenAPI 3.1)."""
     documented = [method for method in METHODS if method.verb != "WEBSOCKET"]
-    kinds = [kind for method in (*documented, *PARTNER_METHODS) for kind in _kinds(method)]
-    schemas, components = msgspec.json.schema_components(
-        [ErrorBody, PartnerProblem, *kinds], ref_template=_REF
-    )
-    by_kind = dict(zip(map(repr, [ErrorBody, PartnerProblem, *kinds]), schemas, strict=True))
+    described = [
+        kind
+        for method in (*documented, *PARTNER_METHODS)
+        for kind in (method.request, method.answer)
+        if kind is not None
+    ]
+    kinds = [ErrorBody, PartnerProblem, *described]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
+    by_kind = dict(zip(map(repr, kinds), schemas, strict=True))
     document = {
         "openapi": "3.1.0",
         "info": {"title": "statusgate", "version": version or "0", "description": _INFO},
         "paths": {
-            **dict(_operation(method, by_kind) for method in documented),
-            **dict(_partner_operation(method, by_kind) for method in PARTNER_METHODS),
+            **{
+                f"/waInstance{{idInstance}}/{method.name}/{{apiTokenInstance}}": _operation(
+                    method, by_kind, method.kind, (_ID_INSTANCE, _segment("apiTokenInstance"))
+                )
+                for method in documented
+            },
+            **{
+                f"/partner/{method.name}/{{partnerToken}}": _operation(
+                    method, by_kind, "partner", (_segment("partnerToken"),)
+                )
+                for method in PARTNER_METHODS
+            },
             "/media/{idInstance}/{name}": {"get": _media_operation()},
         },
         "components": {"schemas": components},
@@ -66,35 +85,37 @@ def parameter_schemas(method: Method) -> list[tuple[str, bool, dict[str, Any]]]:
     return [(name, name in required, field) for name, field in described["properties"].items()]
 
 
-def _kinds(method: Method) -> list[Any]:
-    return [kind for kind in (method.request, method.answer) if kind is not None]
+def _operation(
+    method: Method, by_kind: dict[str, Any], tag: str, path: Iterable[dict[str, Any]]
+) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": method.name,
+        "summary": method.about,
+        "tags": [tag],
+        "parameters": [*path, *_query(method)],
+        "responses": {
+            "200": {"description": "Done.", **_answer(method, by_kind, tag)},
+            **_refusals(_REFUSALS),
+        },
+    }
+    if method.rate is not None:
+        operation["x-green-api-rate"] = method.rate
+    if method.takes_file:
+        operation["requestBody"] = {"required": True, "content": _FILE}
+    elif method.verb != "GET" and method.request is not None:
+        operation["requestBody"] = {"required": True} | _json(by_kind[repr(method.request)])
+    return {method.verb.lower(): operation}
 
 
-def _operation(method: Method, schemas: dict[str, Any]) -> tuple[str, Any]:
-    operation = _common(method, schemas)
-    operation["tags"] = [method.kind]
-    operation["parameters"] = [
-        _path_parameter("idInstance", {"type": "integer", "minimum": 1}),
-        _path_parameter("apiTokenInstance", {"type": "string", "minLength": 1}),
-        *_query(method),
-    ]
+def _answer(method: Method, by_kind: dict[str, Any], tag: str) -> dict[str, Any]:
     if method.stream:
-        operation["responses"]["200"]["content"] = {"text/event-stream": {"schema": {}}}
-    elif method.answer is not None:
-        operation["responses"]["200"]["content"] = _json(schemas[repr(method.answer)])
-    path = f"/waInstance{{idInstance}}/{method.name}/{{apiTokenInstance}}"
-    return path, {method.verb.lower(): operation}
-
-
-def _partner_operation(method: Method, schemas: dict[str, Any]) -> tuple[str, Any]:
-    operation = _common(method, schemas)
-    operation["tags"] = ["partner"]
-    operation["parameters"] = [
-        _path_parameter("partnerToken", {"type": "string", "minLength": 1})
-    ]
-    answers = [schemas[repr(method.answer)], schemas[repr(PartnerProblem)]]
-    operation["responses"]["200"]["content"] = _json({"anyOf": answers})
-    return f"/partner/{method.name}/{{partnerToken}}", {method.verb.lower(): operation}
+        return {"content": {"text/event-stream": {"schema": {}}}}
+    if method.answer is None:
+        return {}
+    schema = by_kind[repr(method.answer)]
+    if tag == "partner":
+        schema = {"anyOf": [schema, by_kind[repr(PartnerProblem)]]}
+    return _json(schema)
 
 
 def _media_operation() -> dict[str, Any]:
@@ -103,10 +124,7 @@ def _media_operation() -> dict[str, Any]:
         "operationId": "media",
         "summary": "A stored file; the key in its name is the only secret.",
         "tags": ["extension"],
-        "parameters": [
-            _path_parameter("idInstance", {"type": "integer", "minimum": 1}),
-            _path_parameter("name", {"type": "string", "minLength": 1}),
-        ],
+        "parameters": [_ID_INSTANCE, _segment("name")],
         "responses": {
             **{
                 code: {"description": text, "content": {"*/*": {}}}
@@ -115,22 +133,6 @@ def _media_operation() -> dict[str, Any]:
             **_refusals(("404", "500", "503")),
         },
     }
-
-
-def _common(method: Method, schemas: dict[str, Any]) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "operationId": method.name,
-        "summary": method.about,
-        "responses": {"200": {"description": "Done."}, **_refusals(_REFUSALS)},
-    }
-    if method.rate is not None:
-        operation["x-green-api-rate"] = method.rate
-    if method.verb in ("POST", "DELETE") and method.request is not None:
-        schema = schemas[repr(method.request)]
-        operation["requestBody"] = {"required": True, "content": _json(schema)}
-    if method.takes_file:
-        operation["requestBody"] = {"required": True, "content": _FILE}
-    return operation
 
 
 def _query(method: Method) -> list[dict[str, Any]]:
@@ -144,12 +146,14 @@ def _query(method: Method) -> list[dict[str, Any]]:
 
 def _refusals(codes: Iterable[str]) -> dict[str, Any]:
     schema = {"$ref": _REF.format(name=ErrorBody.__name__)}
-    return {code: {"description": _REFUSALS[code], "content": _json(schema)} for code in codes}
+    return {code: {"description": _REFUSALS[code]} | _json(schema) for code in codes}
 
 
-def _path_parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _segment(name: str) -> dict[str, Any]:
+    """A parameter in the path."""
+    schema = {"type": "string", "minLength": 1}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _json(schema: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": schema}}
+    return {"content": {"application/json": {"schema": schema}}}

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from statusgate.api.method import Method
-from statusgate.api.methods import METHODS
+from statusgate.api.methods import METHODS, PARTNER_METHODS
 from statusgate.api.openapi import parameter_schemas
-from statusgate.api.partner_methods import PARTNER_METHODS
 
 DEFAULT_FILE = Path("docs/reference/methods.md")
 _HEAD = """# Methods
@@ -45,6 +44,12 @@ _OTHERS = """
 Methods of the hosted service that are out of scope answer 404 `not offered: statuses only`; any
 other path or name answers 404 `Not Found`, `OPTIONS` on any path 204.
 """
+_NOTES = {
+    "changes": "Changes something: no `HEAD`, and 403 for `Sec-Purpose: prefetch`.",
+    "live": "Needs the open WhatsApp connection, else 400.",
+    "status_access": "403 while the operator has the status methods off for the instance.",
+    "sandbox": "404 for instances that are not simulated.",
+}
 
 
 def reference() -> str:
@@ -81,7 +86,8 @@ def _parameters(method: Method) -> str:
 
 
 def _details(method: Method) -> str:
-    lines = [f"\n### {method.name}\n", " ".join([method.about, *_notes(method)])]
+    notes = [note for flag, note in _NOTES.items() if getattr(method, flag)]
+    lines = [f"\n### {method.name}\n", " ".join([method.about, *notes])]
     described = parameter_schemas(method)
     if described:
         lines += ["", "| parameter | required | type |", "|---|---|---|"]
@@ -90,19 +96,6 @@ def _details(method: Method) -> str:
             for name, required, schema in described
         ]
     return "\n".join(lines) + "\n"
-
-
-def _notes(method: Method) -> list[str]:
-    notes = []
-    if method.changes:
-        notes.append("Changes something: no `HEAD`, and 403 for `Sec-Purpose: prefetch`.")
-    if method.live:
-        notes.append("Needs the open WhatsApp connection, else 400.")
-    if method.status_access:
-        notes.append("403 while the operator has the status methods off for the instance.")
-    if method.sandbox:
-        notes.append("404 for instances that are not simulated.")
-    return notes
 
 
 def _type(schema: dict[str, Any]) -> str:

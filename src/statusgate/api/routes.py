@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+import msgspec
 import structlog
 
 from statusgate.accounts.instances import Denied
@@ -47,6 +48,7 @@ _LONGEST_KEPT = 200
 _PLAIN_SEGMENTS = 3
 _QUERIES_KEPT = 256
 _NO_EXTENSIONS: dict[str, Any] = {}
+_encode = msgspec.json.Encoder().encode
 
 
 class Gate:
@@ -265,8 +267,7 @@ class InstanceRoute(MethodRoute):
             request = await self._request(call, query)
         is_head = call.scope["method"] == "HEAD"
         handler = self.method.head if is_head and self.method.head else self.method.handler
-        body: bytes = await handler(self._services, instance, request)
-        return body
+        return _encoded(await handler(self._services, instance, request))
 
     def _admit(self, call: Call) -> tuple[Instance, bytes]:
         """Return whose call it is, and the query without a token."""
@@ -285,8 +286,7 @@ class WaitingRoute(InstanceRoute):
         with self._gate.open_calls.one(instance.id, self.method.name):
             request = await self._request(call, query)
             async with while_there(call):
-                body: bytes = await self.method.handler(self._services, instance, request)
-                return body
+                return _encoded(await self.method.handler(self._services, instance, request))
 
 
 class PartnerRoute(MethodRoute):
@@ -296,7 +296,11 @@ class PartnerRoute(MethodRoute):
         """A wrong token is answered with HTTP 200 (contract 10)."""
         token, query = token_of(call.scope, call.segments)
         if not self._gate.admits_operator(call.scope, token):
-            return partner.UNAUTHORIZED
+            return _encode(partner.UNAUTHORIZED)
         request = await self._request(call, query)
-        body: bytes = await self.method.handler(self._services, request)
-        return body
+        return _encode(await self.method.handler(self._services, request))
+
+
+def _encoded(answer: Any) -> bytes:
+    """A handler's answer as a body; hot reads answer bytes, which are one already."""
+    return answer if type(answer) is bytes else _encode(answer)

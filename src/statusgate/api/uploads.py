@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-import msgspec
-
 from statusgate.api.context import Services
 from statusgate.api.edge.body import Body
 from statusgate.api.edge.problems import TOO_LARGE, Refused
@@ -23,7 +21,6 @@ _NO_FILE_TYPES = frozenset(
     {"application/x-www-form-urlencoded", "application/octet-stream", "multipart/form-data"}
 )
 """sent by clients that do not know what they send"""
-_encode = msgspec.json.Encoder().encode
 
 
 class Upload:
@@ -48,13 +45,16 @@ class Upload:
         await staged.flush()
 
 
-async def upload_file(services: Services, instance: Instance, request: Upload) -> bytes:
-    """Answer only after the file is durably stored and recorded."""
+async def upload_file(services: Services, instance: Instance, upload: Upload) -> UploadAnswer:
+    """Stores a file of at most 100 MB for 15 days: the body, or the part `file`.
+
+    The answer comes once it is durably stored and recorded.
+    """
     async with services.uploads.stage(instance.id) as staged:
-        await request.save(staged)
+        await upload.save(staged)
         part = await asyncio.to_thread(find_file, staged.path)
         if part is None:
-            part = Part(0, staged.size, request.name, request.mimetype)
+            part = Part(0, staged.size, upload.name, upload.mimetype)
         if part.size > MAX_FILE_BYTES:
             raise Refused(413, TOO_LARGE)
         if part.size == 0:
@@ -64,9 +64,9 @@ async def upload_file(services: Services, instance: Instance, request: Upload) -
             instance.id,
             staged,
             mimetype="" if _plain(part.mimetype) in _NO_FILE_TYPES else _plain(part.mimetype),
-            name=part.name or request.name,
+            name=part.name or upload.name,
         )
-    return _encode(UploadAnswer(url_file=url))
+    return UploadAnswer(url_file=url)
 
 
 def _plain(content_type: str) -> str:

@@ -36,7 +36,6 @@ FontName = Literal["SERIF", "SANS_SERIF", "NORICAN_REGULAR", "BRYNDAN_WRITE", "O
 _NAMES = {font.value: cast("FontName", font.name) for font in Font}
 SYSTEM_FONTS = frozenset({0, 6})
 WHITE = 0xFFFFFF
-BLACK = 0x000000
 
 
 def font_name(number: int | None) -> FontName:

@@ -14,7 +14,7 @@ from statusgate.accounts.downloads import Downloads
 from statusgate.accounts.instances import Instances
 from statusgate.accounts.linking import Linking
 from statusgate.accounts.manager import AccountManager
-from statusgate.api.app import build_app
+from statusgate.api.app import Api
 from statusgate.api.context import ApiOptions, Services
 from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.clock import Clock, SystemClock
@@ -269,7 +269,7 @@ def _build(
         thumbnailer=thumbnailer,
         converter=converter,
         client=client,
-        app=build_app(services, options),
+        app=Api(services, options),
         services=services,
         roles=[
             Role("refresh", instances.run),

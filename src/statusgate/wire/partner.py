@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from statusgate.domain.ids import InstanceId
-from statusgate.domain.instance import EngineName, Instance, InstanceSettings
+from statusgate.domain.instance import EngineName, Instance
 from statusgate.wire import fields
 from statusgate.wire.errors import iso_time
 from statusgate.wire.requests import MAX_NAME, Request
-from statusgate.wire.settings import SettingsChange, read_settings
+from statusgate.wire.settings import SettingsChange
 
 EXPIRATION = "2099-12-31T00:00:00.000Z"
 _ID_FAULT = "must be a number of 1 to 18 digits"
@@ -42,18 +42,6 @@ CreateInstanceRequest: Any = msgspec.defstruct(
     kw_only=True,
 )
 """A new instance: any writable setting, and what it shall be."""
-
-_read_create = fields.reader(CreateInstanceRequest)
-
-
-class NewInstanceRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """``createInstance`` as read."""
-
-    name: str
-    settings: InstanceSettings
-    engine: EngineName
-    id: InstanceId | None
-    token: str | None
 
 
 class DeleteInstanceRequest(Request, frozen=True, kw_only=True):
@@ -96,18 +84,6 @@ class InstanceItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_partner: bool = True
     expiration_date: str = EXPIRATION
     is_expired: bool = False
-
-
-def read_new_instance(given: fields.Given) -> NewInstanceRequest:
-    """Read ``createInstance``; InvalidRequest names the first bad field."""
-    asked = _read_create(given)
-    return NewInstanceRequest(
-        name=asked.name,
-        settings=InstanceSettings(**read_settings(given)),
-        engine=asked.engine,
-        id=asked.idInstance,
-        token=asked.apiTokenInstance,
-    )
 
 
 def instance_item(instance: Instance) -> InstanceItem:

@@ -8,7 +8,7 @@ import msgspec
 
 from statusgate.domain.media_types import extensions, of_name
 from statusgate.domain.outbox import Draft, Method
-from statusgate.domain.status import BLACK, Font, FontName, Kind
+from statusgate.domain.status import Font, FontName, Kind
 from statusgate.wire import fields
 from statusgate.wire.reports import Interval
 from statusgate.wire.requests import Request, StatusId
@@ -65,13 +65,6 @@ def _participants(name: str, value: object) -> tuple[str, ...]:
     return tuple(fields.chat_id(f"{name}[{no}]", one) for no, one in enumerate(value))
 
 
-def _send_at(name: str, value: object) -> int:
-    number = fields.whole_number(value)
-    if number is None:
-        fields.fail(name, "must be a number")
-    return number
-
-
 def _extension(file_name: str) -> str:
     """What follows the last dot, lower case; ``""`` if there is none, or nothing before it."""
     stem, dot, extension = file_name.rpartition(".")
@@ -97,7 +90,7 @@ Participants = Annotated[
     ),
 ]
 SendAt = Annotated[
-    int, _read(_send_at, description="unix seconds, at most 365 days ahead; past: at once")
+    int, msgspec.Meta(description="unix seconds, at most 365 days ahead; past: at once")
 ]
 UrlFile = Annotated[
     str, _read(_url, max_length=LONGEST, description="http(s) URL of the file itself")
@@ -119,14 +112,13 @@ class SendTextRequest(Request, frozen=True, kw_only=True):
     @property
     def draft(self) -> Draft:
         """What is to be published."""
-        return Draft(
+        return _draft(
+            self,
             method=Method.TEXT,
             kind=Kind.TEXT,
             text=self.message,
-            background=_rgb(self.background_color),
+            background=int(self.background_color[1:], 16),
             font=Font[self.font].value,
-            participants=self.participants,
-            send_at_ms=_milliseconds(self.send_at),
         )
 
 
@@ -145,14 +137,13 @@ class SendVoiceRequest(Request, frozen=True, kw_only=True):
     @property
     def draft(self) -> Draft:
         """What is to be published."""
-        return Draft(
+        return _draft(
+            self,
             method=Method.VOICE,
             kind=Kind.AUDIO,
-            background=_rgb(self.background_color),
+            background=int(self.background_color[1:], 16),
             url=self.url_file,
             file_name=self.file_name,
-            participants=self.participants,
-            send_at_ms=_milliseconds(self.send_at),
         )
 
 
@@ -176,14 +167,13 @@ class SendMediaRequest(Request, frozen=True, kw_only=True):
     def draft(self) -> Draft:
         """What is to be published."""
         is_image = of_name(self.file_name).kind == "image"
-        return Draft(
+        return _draft(
+            self,
             method=Method.MEDIA,
             kind=Kind.IMAGE if is_image else Kind.VIDEO,
             text=self.caption,
             url=self.url_file,
             file_name=self.file_name,
-            participants=self.participants,
-            send_at_ms=_milliseconds(self.send_at),
         )
 
 
@@ -207,9 +197,12 @@ class ReportRequest(Request, frozen=True, kw_only=True):
     interval: Steps = "hour"
 
 
-def _rgb(colour: str) -> int:
-    return int(colour[1:], 16) if colour else BLACK
-
-
-def _milliseconds(seconds: int | None) -> int | None:
-    return None if seconds is None else max(0, min(seconds, _LARGEST_TIME)) * 1000
+def _draft(
+    request: SendTextRequest | SendVoiceRequest | SendMediaRequest, **content: Any
+) -> Draft:
+    at = request.send_at
+    return Draft(
+        **content,
+        participants=request.participants,
+        send_at_ms=None if at is None else max(0, min(at, _LARGEST_TIME)) * 1000,
+    )

@@ -167,17 +167,10 @@ async def test_a_script_may_have_64_mib(tenant: Tenant) -> None:
 async def test_a_body_that_does_not_come_is_not_awaited_for_ever(tmp_path: Path) -> None:
     async with running_gateway(tmp_path) as running:
         tenant = await running.create()
-        body_idle(running.built.app, 0.2)
+        running.built.app.body_idle_seconds = 0.2
         head = f"POST {tenant.path('addContact')} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
         raw = await running.raw(head.encode() + b"Content-Length: 9\r\n\r\n{")
         assert (parse(raw).code, parse(raw).message) == (400, BAD)
-
-
-def body_idle(app: Any, seconds: float) -> None:
-    """Make an application impatient."""
-    import msgspec
-
-    app._options = msgspec.structs.replace(app._options, body_idle_seconds=seconds)
 
 
 async def test_a_client_that_asks_first_is_spared_the_body(tenant: Tenant) -> None:

@@ -83,8 +83,7 @@ async def test_guesses_from_elsewhere_do_not_shut_out_the_operator(tmp_path: Pat
 
 
 async def test_without_an_admin_token_it_is_closed(tmp_path: Path) -> None:
-    async with running_gateway(tmp_path) as running:
-        running.built.app._gate._admin_token = ""
+    async with running_gateway(tmp_path, admin_token="") as running:
         for target in (
             "/partner/getInstances",
             "/partner/getInstances/",

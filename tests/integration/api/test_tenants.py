@@ -7,14 +7,14 @@ here, and one without a valid request in ``REQUESTS`` fails.
 import json
 import statistics
 import time
+from itertools import count
 from typing import Any
 
 import aiohttp
 import pytest
 
 from statusgate.api.method import Method
-from statusgate.api.methods import METHODS
-from statusgate.api.partner_methods import PARTNER_METHODS
+from statusgate.api.methods import METHODS, PARTNER_METHODS
 from tests.integration.api.running import ADMIN, Running, Tenant
 
 CHAT = {"chatId": "70000000002@c.us"}
@@ -178,7 +178,7 @@ async def test_wrong_token_and_unknown_instance_take_the_same_time(
     """Loose here: the application alone, no network; the long run is stricter."""
     tenant = await running.create()
     app = running.built.app
-    app._gate._count_failure = lambda _scope, _whom: None
+    strangers = (f"10.0.{number >> 8}.{number % 256}" for number in count())
     seen: dict[int, list[float]] = {401: [], 403: []}
 
     async def receive() -> dict[str, Any]:
@@ -192,7 +192,8 @@ async def test_wrong_token_and_unknown_instance_take_the_same_time(
 
         scope: dict[str, Any] = {
             "type": "http", "method": "GET", "headers": [], "query_string": b"",
-            "raw_path": f"/waInstance{id}/getSettings/{'0' * 50}".encode(), "client": None,
+            "raw_path": f"/waInstance{id}/getSettings/{'0' * 50}".encode(),
+            "client": (next(strangers), 1),
         }  # fmt: skip
         began = time.perf_counter()
         await app(scope, receive, send)

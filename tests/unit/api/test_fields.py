@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from statusgate.api.partner import read_new_instance
 from statusgate.domain.errors import BadRequestData, InvalidRequest
 from statusgate.domain.instance import InstanceSettings
 from statusgate.wire import requests
 from statusgate.wire.fields import reader
-from statusgate.wire.partner import read_new_instance
 from statusgate.wire.settings import read_settings_change
 
 CHAT = "must be one of the next formats: 'phone_number@c.us' or 'chat_id@lid'"

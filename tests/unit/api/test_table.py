@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from statusgate.api.methods import METHODS
+from statusgate.api.methods import METHODS, PARTNER_METHODS
 from statusgate.api.openapi import openapi_document
-from statusgate.api.partner_methods import PARTNER_METHODS
 from statusgate.api.reference import reference
 
 STATUS_METHODS = {
