@@ -8,8 +8,9 @@ import time
 
 import structlog
 
+from statusgate import __version__
 from statusgate.api.answers import Answers, Call, Send, send_answer
-from statusgate.api.context import ApiOptions, Services
+from statusgate.api.context import Services
 from statusgate.api.edge.body import Body, Receive, declared_length
 from statusgate.api.edge.paths import INSTANCE, Scope, segments_of
 from statusgate.api.edge.problems import (
@@ -31,6 +32,7 @@ from statusgate.api.out_of_scope import OUT_OF_SCOPE
 from statusgate.api.routes import Gate, InstanceRoute, PartnerRoute, Route, WaitingRoute
 from statusgate.api.sockets import Sockets
 from statusgate.api.streams import StreamRoute
+from statusgate.settings import Settings
 from statusgate.telemetry import meter
 
 log = structlog.get_logger()
@@ -48,11 +50,11 @@ class Api:
     body_idle_seconds = 30.0
     """longest silence within a request body"""
 
-    def __init__(self, services: Services, options: ApiOptions) -> None:
+    def __init__(self, services: Services, settings: Settings) -> None:
         self.ready = False
-        self._access_log = options.access_log
-        self._answers = answers = Answers(services.clock, options.cors_allow_origin)
-        self._gate = gate = Gate(services, options)
+        self._access_log = settings.access_log
+        self._answers = answers = Answers(services.clock, settings.cors_allow_origin)
+        self._gate = gate = Gate(services, settings)
         self._unknown = meter("unknown")
         self._preflights = meter("preflight")
         self._sockets = Sockets(services, gate, answers)
@@ -73,10 +75,8 @@ class Api:
         self._fixed: dict[str, Route] = {
             "health/live": Document("health/live", answers, UP),
             "health/ready": Ready(answers, services.journal),
-            "metrics": Metrics(answers, gate, public=options.metrics_public),
-            "openapi.json": Document(
-                "openapi.json", answers, openapi_document(options.version)
-            ),
+            "metrics": Metrics(answers, gate, public=settings.metrics_public),
+            "openapi.json": Document("openapi.json", answers, openapi_document(__version__)),
         }
 
     def trusts(self, address: str) -> bool:

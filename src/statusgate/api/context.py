@@ -1,6 +1,4 @@
-"""What the API is built from: the services it calls, the options an operator chose."""
-
-from typing import Literal
+"""What the API is built from: the services it calls."""
 
 import msgspec
 
@@ -39,22 +37,3 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     max_participants: int
     """that one call may name"""
-
-
-class ApiOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The server settings that concern HTTP."""
-
-    version: str = ""
-    admin_token: str = ""
-    """opens the partner API and the metrics; empty: closed"""
-    metrics_public: bool = False
-    """metrics need no token"""
-    cors_allow_origin: str = "*"
-    rate_profile: Literal["off", "green-api"] = "off"
-    trusted_proxies: str = ""
-    """addresses (comma-separated, CIDR) whose X-Forwarded-For counts"""
-    access_log: bool = False
-    max_open_polls: int = 16
-    max_open_streams: int = 16
-    max_open_qr_sockets: int = 8
-    """of each instance"""

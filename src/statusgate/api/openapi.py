@@ -54,7 +54,7 @@ def openapi_document(version: str) -> bytes:
     by_kind = dict(zip(map(repr, kinds), schemas, strict=True))
     document = {
         "openapi": "3.1.0",
-        "info": {"title": "statusgate", "version": version or "0", "description": _INFO},
+        "info": {"title": "statusgate", "version": version, "description": _INFO},
         "paths": {
             **{
                 f"/waInstance{{idInstance}}/{method.name}/{{apiTokenInstance}}": _operation(

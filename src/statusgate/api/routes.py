@@ -19,7 +19,7 @@ from statusgate.api.answers import (
     while_there,
 )
 from statusgate.api.auth import ClientAddress, FailureBudget, bearer_token, is_prefetch
-from statusgate.api.context import ApiOptions, Services
+from statusgate.api.context import Services
 from statusgate.api.edge.decode import json_from, parameters, query_pairs
 from statusgate.api.edge.limits import OpenCalls, RateLimits
 from statusgate.api.edge.paths import INSTANCE, token_of
@@ -37,6 +37,7 @@ from statusgate.domain.errors import BadRequestData
 from statusgate.domain.ids import parse_instance_id
 from statusgate.domain.instance import Instance
 from statusgate.engines.registry import kind_of
+from statusgate.settings import Settings
 from statusgate.telemetry import meter, operator_calls_total
 from statusgate.wire.fields import Given, names_of
 
@@ -58,20 +59,20 @@ class Gate:
     that guessing is slow whatever the token is.
     """
 
-    def __init__(self, services: Services, options: ApiOptions) -> None:
+    def __init__(self, services: Services, settings: Settings) -> None:
         self._instances = services.instances
-        self._admin_token = options.admin_token
+        self._admin_token = settings.admin_token
         self._failures = FailureBudget()
         self._operator_failures = FailureBudget()
-        self.addresses = ClientAddress(options.trusted_proxies)
+        self.addresses = ClientAddress(settings.trusted_proxies)
         self.open_calls = OpenCalls(
             {
-                "receiveNotification": options.max_open_polls,
-                "events": options.max_open_streams,
-                "scanqrcode": options.max_open_qr_sockets,
+                "receiveNotification": settings.max_open_polls,
+                "events": settings.max_open_streams,
+                "scanqrcode": settings.max_open_qr_sockets,
             }
         )
-        self._limits = RateLimits() if options.rate_profile == "green-api" else None
+        self._limits = RateLimits() if settings.rate_profile == "green-api" else None
         services.instances.listen(self._instance_changed)
 
     def admit(self, call: Call, method: Method) -> tuple[Instance, bytes]:

@@ -8,14 +8,13 @@ from typing import Any
 
 import msgspec
 
-from statusgate import __version__
 from statusgate.accounts.contacts import Contacts
 from statusgate.accounts.downloads import Downloads
 from statusgate.accounts.instances import Instances
 from statusgate.accounts.linking import Linking
 from statusgate.accounts.manager import AccountManager
 from statusgate.api.app import Api
-from statusgate.api.context import ApiOptions, Services
+from statusgate.api.context import Services
 from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.clock import Clock, SystemClock
 from statusgate.domain.errors import JournalUnavailable
@@ -255,8 +254,6 @@ def _build(
         clock=clock,
         max_participants=settings.max_participants,
     )
-    of_http = msgspec.convert(settings, ApiOptions, from_attributes=True)
-    options = msgspec.structs.replace(of_http, version=__version__)
     return Gateway(
         settings=settings,
         journal=journal,
@@ -269,7 +266,7 @@ def _build(
         thumbnailer=thumbnailer,
         converter=converter,
         client=client,
-        app=Api(services, options),
+        app=Api(services, settings),
         services=services,
         roles=[
             Role("refresh", instances.run),

@@ -154,15 +154,21 @@ def digits(fewest: int, most: int, fault: str) -> Read:
     return read
 
 
-def text(longest: int | None = None) -> Read:
+def string(name: str, value: object) -> str:
+    """A string of any length."""
+    if not isinstance(value, str):
+        fail(name, "must be a string")
+    return value
+
+
+def text(longest: int | None) -> Read:
     """A string of at most *longest* code points."""
 
     def read(name: str, value: object) -> str:
-        if not isinstance(value, str):
-            fail(name, "must be a string")
-        if longest is not None and len(value) > longest:
+        given = string(name, value)
+        if longest is not None and len(given) > longest:
             fail(name, f"length must be less than or equal to {longest} characters long")
-        return value
+        return given
 
     return read
 
@@ -183,36 +189,32 @@ def choice(values: Sequence[str]) -> Read:
     """One of *values*, exact spelling."""
 
     def read(name: str, value: object) -> str:
-        if not isinstance(value, str):
-            fail(name, "must be a string")
-        if value not in values:
+        given = string(name, value)
+        if given not in values:
             fail(name, f"must be one of [{', '.join(values)}]")
-        return value
+        return given
 
     return read
 
 
-def yes_no(name: str, value: object) -> bool:
-    """A switch that is emitted as ``yes`` or ``no``; every spelling is read (D25)."""
-    return _switch(name, value, "[yes, no]")
+def _switch(shown: str) -> Read:
+    def read(name: str, value: object) -> bool:
+        if not isinstance(value, bool | str) or value not in _YES_NO:
+            fail(name, f"must be one of {shown}")
+        return _YES_NO[value]
+
+    return read
 
 
-def boolean(name: str, value: object) -> bool:
-    """A switch that is emitted as ``true`` or ``false``; every spelling is read (D25)."""
-    return _switch(name, value, "[true, false]")
-
-
-def _switch(name: str, value: object, shown: str) -> bool:
-    if not isinstance(value, bool | str) or value not in _YES_NO:
-        fail(name, f"must be one of {shown}")
-    return _YES_NO[value]
+yes_no = _switch("[yes, no]")
+"""A switch that is emitted as ``yes`` or ``no``; every spelling is read (D25)."""
+boolean = _switch("[true, false]")
+"""A switch that is emitted as ``true`` or ``false``; every spelling is read (D25)."""
 
 
 def address(name: str, value: object) -> Address:
     """The person that ``…@c.us`` or ``…@lid`` means."""
-    if not isinstance(value, str):
-        fail(name, "must be a string")
-    found = parse_chat_id(value)
+    found = parse_chat_id(string(name, value))
     if found is None:
         fail(name, CHAT_ID_FAULT)
     return found
@@ -226,13 +228,12 @@ def chat_id(name: str, value: object) -> str:
 
 def url(name: str, value: object) -> str:
     """An http(s) URL without fragment, or ``""``."""
-    if not isinstance(value, str):
-        fail(name, "must be a string")
-    if value and (fault := url_fault(value)):
+    given = string(name, value)
+    if given and (fault := url_fault(given)):
         fail(name, fault)
-    if "#" in value:
+    if "#" in given:
         fail(name, "must not contain a fragment")
-    return value
+    return given
 
 
 def printable(longest: int) -> Read:

@@ -52,11 +52,10 @@ def _media_name(name: str, value: object) -> str:
 
 def colour(name: str, value: object) -> str:
     """``#RRGGBB``, any case."""
-    if not isinstance(value, str):
-        fields.fail(name, "must be a string")
-    if _COLOUR.fullmatch(value) is None:
+    given = fields.string(name, value)
+    if _COLOUR.fullmatch(given) is None:
         fields.fail(name, "must be in the format '#RRGGBB'")
-    return value
+    return given
 
 
 def _participants(name: str, value: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import msgspec
 
 from statusgate.domain.audience import Choice
 from statusgate.domain.outbox import LeftOut, Method, Outgoing, Publication
-from statusgate.domain.receipt import PROGRESS_NAMES, Progress, ProgressName, Recipient
+from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName, Recipient
 from statusgate.domain.status import Kind, Status, colour, font_name
 from statusgate.wire.statuses import (
     FailureAnswer,
@@ -262,14 +262,8 @@ def audience_answer(choice: Choice, *, named: bool, max_audience: int | None) ->
 def counts(recipients: Iterable[Recipient]) -> Counts:
     """Rows by their present status."""
     found = Counter(one.progress for one in recipients)
-    return Counts(
-        pending=found[Progress.PENDING],
-        sent=found[Progress.SENT],
-        delivered=found[Progress.DELIVERED],
-        read=found[Progress.READ],
-        failed=found[Progress.FAILED],
-        total=found.total(),
-    )
+    by_name = {name: found[progress] for progress, name in PROGRESS_NAMES.items()}
+    return Counts(**by_name, total=found.total())
 
 
 def _times(status: Status, publication: Publication | None) -> dict[str, Any]:
