@@ -85,7 +85,14 @@ class Answers:
 
         *request_id* goes into a header, so that a caller's report finds our log line.
         """
-        body = self.error_body(refused, segments)
+        body = _encode(
+            ErrorBody(
+                status_code=refused.code,
+                timestamp=iso_time(self._clock.now_ms()),
+                path=shown_path(segments),
+                message=refused.message,
+            )
+        )
         headers = [
             *self.json,
             (b"content-length", b"%d" % len(body)),
@@ -96,17 +103,6 @@ class Answers:
         if refused.code == 413:
             headers.append(_CLOSE)
         return headers, body
-
-    def error_body(self, refused: Refused, segments: Sequence[str]) -> bytes:
-        """The body that every error has (contract 8)."""
-        return _encode(
-            ErrorBody(
-                status_code=refused.code,
-                timestamp=iso_time(self._clock.now_ms()),
-                path=shown_path(segments),
-                message=refused.message,
-            )
-        )
 
 
 def encoded(headers: list[Header]) -> bytes:
@@ -132,11 +128,10 @@ async def send_answer(
     await send({"type": "http.response.body", "body": body})
 
 
-async def until_gone(call: Call) -> None:
+async def until_gone(receive: Receive) -> None:
     """Return once the client has left; what it sends meanwhile is dropped."""
-    message: dict[str, Any] = {}
-    while message.get("type") != "http.disconnect":
-        message = await call.receive()
+    while (await receive())["type"] not in ("http.disconnect", "websocket.disconnect"):
+        pass
 
 
 @asynccontextmanager
@@ -151,7 +146,7 @@ async def while_there(call: Call) -> AsyncIterator[None]:
         async with asyncio.timeout(None) as deadline:
 
             async def watch() -> None:
-                await until_gone(call)
+                await until_gone(call.receive)
                 deadline.reschedule(loop.time())
 
             start = loop.call_later(1.0, lambda: watching.append(loop.create_task(watch())))

@@ -112,7 +112,7 @@ async def _stream(
     call.started = True
     await send({"type": "http.response.start", "status": code, "headers": headers})
     await send({"type": "http.response.body", "body": first, "more_body": True})
-    leaving = asyncio.create_task(until_gone(call))
+    leaving = asyncio.create_task(until_gone(call.receive))
     try:
         async for chunk in chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})

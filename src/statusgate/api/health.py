@@ -45,10 +45,11 @@ class Ready(BodyRoute):
 class Metrics(BodyRoute):
     """``/metrics``: for Prometheus, with the operator's token unless they are public (D39)."""
 
+    content_type = CONTENT_TYPE_LATEST.encode()
     needs_start = False
 
     def __init__(self, answers: Answers, gate: Gate, *, public: bool) -> None:
-        super().__init__("metrics", "GET", answers, content_type=CONTENT_TYPE_LATEST.encode())
+        super().__init__("metrics", "GET", answers)
         self._gate = gate
         self._public = public
         self._text = b""

@@ -6,7 +6,7 @@ from contextlib import aclosing
 import msgspec
 
 from statusgate.accounts.linking import STARTING, AccountData, Frame
-from statusgate.api.answers import Send
+from statusgate.api.answers import Send, until_gone
 from statusgate.api.context import Services
 from statusgate.api.edge.body import Receive
 from statusgate.domain.errors import EngineUnavailable, InstanceUnknown
@@ -24,7 +24,7 @@ async def scan_qr_code(
     Ends earlier with a frame that says why, or when the client has gone.
     """
     sending = asyncio.create_task(_send_codes(services, instance, send))
-    leaving = asyncio.create_task(_until_gone(receive))
+    leaving = asyncio.create_task(until_gone(receive))
     try:
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if sending.done():
@@ -51,9 +51,3 @@ async def _send_codes(services: Services, instance: Instance, send: Send) -> Non
 
 async def _send_frame(send: Send, frame: Frame | AccountData) -> None:
     await send({"type": "websocket.send", "text": _encode(frame).decode()})
-
-
-async def _until_gone(receive: Receive) -> None:
-    """What a client says is ignored; that it leaves is heard."""
-    while (await receive())["type"] != "websocket.disconnect":
-        pass

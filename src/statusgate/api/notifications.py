@@ -5,7 +5,8 @@ import msgspec
 from statusgate.api.context import Services
 from statusgate.domain.instance import Instance
 from statusgate.notifications.live import Stream
-from statusgate.wire.notifications import ClearedAnswer, CountAnswer, DeletedAnswer, Received
+from statusgate.wire.notifications import DeletedAnswer, Received, WebhooksClearedAnswer
+from statusgate.wire.reports import CountAnswer
 from statusgate.wire.requests import EventsRequest, ReceiptRequest, ReceiveRequest
 
 
@@ -38,17 +39,19 @@ async def get_webhooks_count(
     services: Services, instance: Instance, _request: None
 ) -> CountAnswer:
     """How many notifications wait."""
-    return CountAnswer(await services.notifications.count(instance.id))
+    return CountAnswer(count=await services.notifications.count(instance.id))
 
 
 async def clear_webhooks_queue(
     services: Services, instance: Instance, _request: None
-) -> ClearedAnswer:
+) -> WebhooksClearedAnswer:
     """Empties the notification queue."""
     left = await services.notifications.clear(instance.id)
     if left:
-        return ClearedAnswer(is_cleared=False, reason="Too many requests", left_time=left)
-    return ClearedAnswer(is_cleared=True)
+        return WebhooksClearedAnswer(
+            is_cleared=False, reason="Too many requests", left_time=left
+        )
+    return WebhooksClearedAnswer(is_cleared=True)
 
 
 async def events(services: Services, instance: Instance, request: EventsRequest) -> Stream:

@@ -1,7 +1,5 @@
 """The operator's API: creating and deleting instances (contract 10)."""
 
-import hmac
-
 from statusgate.accounts.instances import NewInstance
 from statusgate.api.context import Services
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest
@@ -20,12 +18,6 @@ from statusgate.wire.settings import read_settings
 
 _DELETED_SHOWN_MS = 30 * 24 * 3600 * 1000
 UNAUTHORIZED = PartnerProblem(401, "Unauthorized")
-
-
-def is_admin(admin_token: str, token: str) -> bool:
-    """Whether *token* is the operator's; without one set the partner API is closed."""
-    same = hmac.compare_digest(admin_token.encode(), token.encode())
-    return same and bool(admin_token)
 
 
 _read_create = fields.reader(CreateInstanceRequest)

@@ -5,36 +5,29 @@ from contextlib import aclosing
 
 import msgspec
 
-from statusgate.api.answers import Answers, Call, Send, send_answer, until_gone
-from statusgate.api.context import Services
-from statusgate.api.method import Method
-from statusgate.api.routes import Gate, InstanceRoute
+from statusgate.api.answers import Call, Send, send_answer, until_gone
+from statusgate.api.routes import InstanceRoute
 from statusgate.notifications.live import Stream
 from statusgate.wire.fields import whole_number
 
 _UNKNOWN = -1
 """An id that was never given: the stream begins with ``resync``."""
+_UNBUFFERED = (b"x-accel-buffering", b"no")
+"""Proxies hand on what comes, as it comes."""
 
 
 class StreamRoute(InstanceRoute):
     """A method of the table whose answer does not end by itself."""
 
-    def __init__(
-        self, method: Method, label: str, services: Services, gate: Gate, answers: Answers
-    ) -> None:
-        super().__init__(method, label, services, gate, answers)
-        # no-transform and no buffering: proxies hand on what comes, as it comes
-        self._stream_head = [
-            *answers.typed(b"text/event-stream; charset=utf-8"),
-            (b"x-accel-buffering", b"no"),
-        ]
+    content_type = b"text/event-stream; charset=utf-8"
 
     async def respond(self, call: Call, send: Send) -> int:
         """Stream until the reader goes, falls behind or may not read any more."""
         instance, query = self._admit(call)
         request = await self._request(call, query)
+        headers = [*self.headers, _UNBUFFERED]
         if call.scope["method"] == "HEAD":
-            await send_answer(call, send, 200, self._stream_head, b"")
+            await send_answer(call, send, 200, headers, b"")
             return 200
         resumed = _last_event_id(call.scope["headers"])
         if resumed is not None:
@@ -43,16 +36,14 @@ class StreamRoute(InstanceRoute):
             stream: Stream = await self.method.handler(self._services, instance, request)
             try:
                 call.started = True
-                await send(
-                    {"type": "http.response.start", "status": 200, "headers": self._stream_head}
-                )
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await self._stream(call, send, stream)
             finally:
                 self._services.live.leave(stream)
         return 200
 
     async def _stream(self, call: Call, send: Send, stream: Stream) -> None:
-        leaving = asyncio.create_task(until_gone(call))
+        leaving = asyncio.create_task(until_gone(call.receive))
         leaving.add_done_callback(lambda _: stream.end())
         try:
             async with aclosing(stream.chunks()) as chunks:

@@ -30,13 +30,7 @@ class DeletedAnswer(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-class CountAnswer(msgspec.Struct, frozen=True):
-    """How many notifications wait."""
-
-    count: int
-
-
-class ClearedAnswer(msgspec.Struct, frozen=True, rename="camel"):
+class WebhooksClearedAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """*leftTime*: seconds until it may be cleared again; only if it was not."""
 
     is_cleared: bool

@@ -35,6 +35,8 @@ class QueueItem(_Shape, frozen=True, kw_only=True):
 
 
 class CountAnswer(_Shape, frozen=True, kw_only=True):
+    """How many wait."""
+
     count: int
 
 

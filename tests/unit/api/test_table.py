@@ -38,3 +38,8 @@ def test_the_openapi_document_names_every_method() -> None:
     }
     tables = {method.name for method in (*METHODS, *PARTNER_METHODS)}
     assert named == (tables | {"media"}) - {"scanqrcode"}
+
+
+def test_the_openapi_document_names_no_module_of_ours() -> None:
+    names = json.loads(openapi_document("1"))["components"]["schemas"]
+    assert not [name for name in names if "." in name]
