@@ -155,7 +155,7 @@ def main(
             click.echo(error, err=True)
             sys.exit(EXIT_NO_WRK)
     plan = full_plan(seconds or 7, runs or 3) if full else short_plan(seconds or 1, runs or 3)
-    root = Path(tempfile.mkdtemp(prefix="statusgate-bench-", dir=folder))
+    root = Path(tempfile.mkdtemp(prefix="statusgate-bench-", dir=folder)).absolute()
     begun = time.monotonic()
     try:
         figures, postgresql = _measure(root, plan, parts, full=full)

@@ -35,13 +35,14 @@ def figure(root: Path) -> Figure:
 
 
 async def _measured(root: Path) -> Figure:
+    from statusgate.engines.neonize.config import Setup
     from statusgate.engines.neonize.engine import NeonizeEngine
+    from statusgate.engines.neonize.ipc import VERSION
     from tests.whatsapp.client import FakeWhatsApp, people
 
     with await asyncio.to_thread(FakeWhatsApp, root / "whatsapp") as fake:
         engine = NeonizeEngine(
-            root / "account",
-            proxy=fake.proxy,
+            Setup(version=VERSION, directory=str(root / "account"), proxy=fake.proxy),
             worker_module="tests.whatsapp.worker",
             environment=fake.environment(),
         )

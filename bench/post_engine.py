@@ -116,14 +116,15 @@ async def _measured(root: Path, tell: Callable[[str], None], *, full: bool) -> l
 
 @contextlib.asynccontextmanager
 async def _pair(root: Path, fake: Any, persons: Sequence[Any]) -> AsyncIterator[Pair]:
+    from statusgate.engines.neonize.config import Setup
     from statusgate.engines.neonize.engine import NeonizeEngine
+    from statusgate.engines.neonize.ipc import VERSION
     from tests.whatsapp.engines import RawEngine
 
     contacts = root / "posting-contacts.json"
     contacts.write_text("[]")
     engine = NeonizeEngine(
-        root / "posting-account",
-        proxy=fake.proxy,
+        Setup(version=VERSION, directory=str(root / "posting-account"), proxy=fake.proxy),
         worker_module="tests.whatsapp.worker",
         environment=fake.environment(contacts),
     )

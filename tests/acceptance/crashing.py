@@ -17,7 +17,9 @@ import msgspec
 from statusgate.cli.main import main
 from statusgate.domain.events import QrCode, Sequenced
 from statusgate.domain.instance import Instance
+from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.port import EngineContext
 from statusgate.engines.registry import ENGINES
 from statusgate.engines.simulated import SimulatedEngine
@@ -78,11 +80,14 @@ class ShownEngine(NeonizeEngine):
 def use_fake(told: dict[str, Any]) -> None:
     def make(_instance: Instance, folder: Path, _context: EngineContext) -> NeonizeEngine:
         engine = ShownEngine(
-            folder.absolute(),
-            proxy=told["proxy"],
+            Setup(
+                version=VERSION,
+                directory=str(folder.absolute()),
+                proxy=told["proxy"],
+                min_free_bytes=1 << 20,
+            ),
             worker_module="tests.whatsapp.worker",
             environment=told["environment"],
-            min_free_bytes=1 << 20,
         )
         engine.shown = Path(told["codes"])
         return engine

@@ -19,7 +19,9 @@ from whatsapp_api_client_python.API import GreenAPI
 
 from statusgate.domain.events import QrCode, Sequenced
 from statusgate.domain.instance import Instance
+from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.port import Engine, EngineContext
 from statusgate.engines.registry import ENGINES
 from statusgate.server import run
@@ -84,11 +86,14 @@ class Running:
         if not contacts.exists():
             contacts.write_text("[]")
         engine = WatchedEngine(
-            folder,
-            proxy=self._fake.proxy,
+            Setup(
+                version=VERSION,
+                directory=str(folder.absolute()),
+                proxy=self._fake.proxy,
+                min_free_bytes=1 << 20,
+            ),
             worker_module="tests.whatsapp.worker",
             environment=self._fake.environment(contacts),
-            min_free_bytes=1 << 20,
         )
         engine.codes = []
         self.engines[folder.name] = engine

@@ -204,7 +204,7 @@ async def test_a_slow_server_is_waited_for(fake: FakeWhatsApp, mine: Account) ->
 async def test_a_refusal_is_told_and_not_repeated(
     fake: FakeWhatsApp, tmp_path: Path, code: int
 ) -> None:
-    async with account(fake, tmp_path, strangers(1)[0], recipient_addressing="pn") as mine:
+    async with account(fake, tmp_path, strangers(1)[0], addressing="pn") as mine:
         fake.fault("refuse_post", mine.device, times=1, code=code)
         post = text("refused")
         for _ in range(2):

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from statusgate.domain.address import Address
 from statusgate.domain.events import (
     EngineEvent,
@@ -20,8 +22,9 @@ from statusgate.domain.events import (
 from statusgate.domain.post import StatusPost
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind
-from statusgate.engines.neonize.config import Timing
+from statusgate.engines.neonize.config import Setup, Timing
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.port import Engine
 from tests.waiting import eventually
 from tests.whatsapp.client import FakeWhatsApp, Person, people
@@ -81,17 +84,21 @@ class Account:
         self.acknowledging = True
         self._contacts = folder.with_suffix(".contacts")
         self.know()
-        self._options = {
-            "proxy": fake.proxy,
-            "worker_module": "tests.whatsapp.worker",
-            "environment": fake.environment(self._contacts),
-            "timing": FAST,
-            "min_free_bytes": 1024 * 1024,
-            **options,
-        }
-        self.engine = NeonizeEngine(folder, **self._options)
+        self._setup = Setup(
+            version=VERSION,
+            directory=str(folder),
+            **{"proxy": fake.proxy, "timing": FAST, "min_free_bytes": 1024 * 1024, **options},
+        )
+        self.engine = self._new_engine()
         _: Engine = self.engine  # it is one
         self._reading: asyncio.Task[None] | None = None
+
+    def _new_engine(self) -> NeonizeEngine:
+        return NeonizeEngine(
+            self._setup,
+            worker_module="tests.whatsapp.worker",
+            environment=self.fake.environment(self._contacts),
+        )
 
     def know(self, *contacts: Person, by: str = "phone") -> None:
         """Have these people, and only these, in the address book."""
@@ -113,8 +120,8 @@ class Account:
     async def restart(self, **options: Any) -> None:
         """Stop, and go on as a new process of the gateway would."""
         await self.stop()
-        self._options |= options
-        self.engine = NeonizeEngine(self.folder, **self._options)
+        self._setup = msgspec.structs.replace(self._setup, **options)
+        self.engine = self._new_engine()
         self.heard.clear()
         await self.start()
 

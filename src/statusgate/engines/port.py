@@ -21,31 +21,24 @@ class Engine(Protocol):
 
     async def start(self) -> None:
         """Return once the engine runs, not once it is connected."""
-        ...
 
     async def stop(self, deadline_seconds: float = 10.0) -> None:
         """Drain and end; idempotent, bounded."""
-        ...
 
     def events(self, after: int) -> AsyncIterator[Sequenced]:
         """Events with ``seq > after``, in order, and volatile ones as they come."""
-        ...
 
     async def ack(self, seq: int) -> None:
         """Everything up to *seq* is committed."""
-        ...
 
     async def begin_linking(self) -> None:
         """Make codes come as QrCode events; idempotent while one is shown."""
-        ...
 
     async def request_pairing_code(self, phone: str) -> str:
         """Return 8 characters to type on the phone. EngineUnavailable if not obtainable."""
-        ...
 
     async def logout(self) -> None:
         """Unlink the device; also when it is not linked."""
-        ...
 
     async def post_status(
         self, post: StatusPost, audience: Sequence[Address] | None
@@ -54,7 +47,6 @@ class Engine(Protocol):
 
         Raises EngineRejected, EngineUnavailable or EngineUncertain.
         """
-        ...
 
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None: ...
 
@@ -62,15 +54,12 @@ class Engine(Protocol):
 
     async def download(self, ref: MediaRef, to: Path, limit: int) -> None:
         """Write the file to *to*. MediaUnavailable if it cannot be had or is over *limit*."""
-        ...
 
     async def privacy(self) -> AudiencePrivacy:
         """Ask WhatsApp who may see the account's statuses; a live query."""
-        ...
 
     async def look_up(self, address: Address) -> ContactInfo:
         """Ask WhatsApp about a number; a live query."""
-        ...
 
 
 class Sandbox(Protocol):
@@ -78,7 +67,6 @@ class Sandbox(Protocol):
 
     async def simulate(self, events: Sequence[ScriptEvent]) -> None:
         """Take validated script events, all or none; returns once they are committed."""
-        ...
 
 
 class EngineContext(msgspec.Struct, frozen=True, kw_only=True):

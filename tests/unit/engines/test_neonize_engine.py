@@ -25,8 +25,9 @@ from statusgate.domain.events import EngineDied, EngineEvent, LinkingEnded, QrCo
 from statusgate.domain.media import MediaRef
 from statusgate.domain.post import SentStatus, StatusPost
 from statusgate.domain.status import Kind
-from statusgate.engines.neonize.config import Exit, Timing
+from statusgate.engines.neonize.config import Exit, Setup, Timing
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.port import Engine
 from tests.waiting import eventually, stays
 
@@ -63,10 +64,9 @@ class Listener:
         (directory / "script.json").write_text(json.dumps(runs))
         (directory / "linked").write_text('{"phone":"1"}')  # gives the engine a reason to start
         self.engine = NeonizeEngine(
-            directory,
+            Setup(version=VERSION, directory=str(directory), timing=timing),
             worker_module="tests.unit.engines.scripted_worker",
             environment={"PYTHONPATH": str(REPOSITORY)},
-            timing=timing,
         )
         _: Engine = self.engine
         self.acknowledging = True

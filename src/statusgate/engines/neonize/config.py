@@ -67,35 +67,32 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup", tag_field="t
 
     version: int
     directory: str
+    """absolute"""
     proxy: str = ""
     display_name: str = "statusgate"
+    """shown on the phone"""
     addressing: Addressing = "auto"
     legacy_fonts: LegacyFonts = "raw"
     forget: bool = False
     """only put the session aside, because the operator gives up a lost one"""
     min_free_bytes: int = 128 * 1024 * 1024
+    """of disk space; below it the account goes offline"""
     memory_bytes: int = 1024 * 1024 * 1024
     """above this the worker ends itself; 0: never"""
     timing: Timing = Timing()
 
 
 class Exit(IntEnum):
-    """Why a worker ended, as its exit code; other codes and signals are crashes."""
+    """Why a worker ended, as its exit code; any other code, and a signal, is a crash."""
 
     DRAINED = 0
     UNREACHABLE = 69
-    """WhatsApp could not be reached"""
     LOCKED = 73
-    """another worker holds the account's folder"""
     RESTART = 74
-    """the connection is of no use any more"""
     NO_ROOM = 75
-    """the spool cannot be written"""
     PROTOCOL = 76
     MEMORY = 77
-    """it took more memory than it may"""
     STORE_LOST = 78
-    """linked, but the session store is missing, unreadable or another one"""
     REPLACED = 80
     LOGGED_OUT = 81
     LINKING_ENDED = 82

@@ -29,17 +29,9 @@ from statusgate.domain.events import (
 from statusgate.domain.media import MediaRef
 from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
 from statusgate.engines.account_store import may_hold_events
-from statusgate.engines.neonize.config import (
-    Addressing,
-    Exit,
-    LegacyFonts,
-    Setup,
-    Timing,
-    meaning,
-)
+from statusgate.engines.neonize.config import Exit, Setup, meaning
 from statusgate.engines.neonize.ipc import (
     NOT_BEGUN,
-    VERSION,
     Ack,
     Began,
     From,
@@ -68,40 +60,20 @@ class NeonizeEngine:
 
     def __init__(
         self,
-        directory: Path,
+        setup: Setup,
         *,
-        proxy: str = "",
-        display_name: str = "statusgate",
-        recipient_addressing: Addressing = "auto",
-        legacy_fonts: LegacyFonts = "raw",
-        min_free_bytes: int = 128 * 1024 * 1024,
-        memory_bytes: int = 1024 * 1024 * 1024,
-        timing: Timing | None = None,
         worker_module: str = "statusgate.engines.neonize.worker",
         environment: Mapping[str, str] | None = None,
         launching: asyncio.Semaphore | None = None,
     ) -> None:
-        """*directory* is the account's own folder, created if missing.
+        """The folder that *setup* names is the account's own, created if missing.
 
-        *display_name* is shown on the phone. Below *min_free_bytes* of disk space the account
-        goes offline; above *memory_bytes* of memory its worker is replaced (0: never).
         *environment* is added to the worker's small one. *launching* limits how many workers
         of a gateway start at the same time.
         """
-        self._directory = directory.absolute()
-        self._timing = timing or Timing()
+        self._directory = Path(setup.directory)
+        self._timing = setup.timing
         self._store = SessionStore(self._directory)
-        setup = Setup(
-            version=VERSION,
-            directory=str(self._directory),
-            proxy=proxy,
-            display_name=display_name,
-            addressing=recipient_addressing,
-            legacy_fonts=legacy_fonts,
-            min_free_bytes=min_free_bytes,
-            memory_bytes=memory_bytes,
-            timing=self._timing,
-        )
         self._supervisor = Supervisor(
             setup,
             self,

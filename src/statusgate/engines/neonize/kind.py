@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 
 from statusgate.domain.instance import Instance
-from statusgate.engines.neonize.config import Addressing, LegacyFonts
+from statusgate.engines.neonize.config import Addressing, LegacyFonts, Setup
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.options import read_options
 from statusgate.engines.port import Engine, EngineContext, EngineKind
 
@@ -22,15 +23,16 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 def _make(instance: Instance, folder: Path, context: EngineContext) -> Engine:
     options = read_options(Options, instance.engine_options)
-    return NeonizeEngine(
-        folder.absolute(),
+    setup = Setup(
+        version=VERSION,
+        directory=str(folder.absolute()),
         proxy=context.proxy,
-        recipient_addressing=options.recipient_addressing,
+        addressing=options.recipient_addressing,
         legacy_fonts=options.legacy_fonts,
         min_free_bytes=context.min_free_bytes,
         memory_bytes=context.memory_bytes,
-        launching=context.launching,
     )
+    return NeonizeEngine(setup, launching=context.launching)
 
 
 NEONIZE = EngineKind(about="WhatsApp", make=_make, options=Options)

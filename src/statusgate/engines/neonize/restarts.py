@@ -8,13 +8,7 @@ import msgspec
 from statusgate.engines.neonize.config import Exit, Timing
 
 _RESTING = frozenset(
-    {
-        Exit.DRAINED,
-        Exit.LOGGED_OUT,
-        Exit.BLOCKED,
-        Exit.LINKING_ENDED,
-        Exit.STORE_LOST,
-    }
+    {Exit.DRAINED, Exit.LOGGED_OUT, Exit.BLOCKED, Exit.LINKING_ENDED, Exit.STORE_LOST}
 )
 """a new worker could do nothing before somebody asks for something"""
 
@@ -51,15 +45,17 @@ class Restarts:
 
     def after(self, code: int, *, lived: float, now: float, banned_for: float = 0) -> Verdict:
         """Judge an end with *code* after *lived* seconds; *now* and *lived* are monotonic."""
-        reported = code not in _REPORTED_BY_STATE
+        reported, alarm = code not in _REPORTED_BY_STATE, code in _OPERATOR_NEEDED
+        holds: dict[int, float] = {
+            Exit.REPLACED: self._timing.replaced_hold,
+            Exit.OUTDATED: self._timing.outdated_hold,
+            Exit.BANNED: max(banned_for, 0.0) + _AFTER_BAN,
+        }
         if code in _RESTING:
             self._tries = 0
-            return Verdict(delay=None, reported=reported, alarm=code in _OPERATOR_NEEDED)
-        if code in (Exit.REPLACED, Exit.OUTDATED, Exit.BANNED):
-            delay = self._hold(Exit(code), banned_for)
-            return Verdict(
-                delay=delay, reported=reported, alarm=code in _OPERATOR_NEEDED, held=True
-            )
+            return Verdict(delay=None, reported=reported, alarm=alarm)
+        if code in holds:
+            return Verdict(delay=holds[code], reported=reported, alarm=alarm, held=True)
         if lived >= self._timing.settled_after:
             self._tries = 0
             self._deaths.clear()
@@ -69,13 +65,6 @@ class Restarts:
         if code == Exit.RESTART and self._tries == 1:
             delay = 0.0
         return Verdict(delay=delay, reported=reported)
-
-    def _hold(self, code: Exit, banned_for: float) -> float:
-        if code is Exit.BANNED:
-            return max(banned_for, 0.0) + _AFTER_BAN
-        if code is Exit.OUTDATED:
-            return self._timing.outdated_hold
-        return self._timing.replaced_hold
 
     def _too_many_deaths(self, now: float) -> bool:
         self._deaths.append(now)

@@ -59,23 +59,18 @@ class Outlet(Protocol):
 
     def record(self, events: list[EngineEvent]) -> None:
         """Keep events that stand or fall together; on disk on return. Raises OSError."""
-        ...
 
     def tell(self, event: EngineEvent) -> None:
         """Pass a volatile event on."""
-        ...
 
     def poison(self, raw: bytes, error: BaseException) -> None:
         """Keep input that could not be handled."""
-        ...
 
     def spool_failed(self, error: OSError) -> None:
         """End the process at once: nothing more can be kept."""
-        ...
 
     def end(self, code: Exit) -> None:
         """Have the process end in order, soon."""
-        ...
 
 
 class Session:

@@ -52,19 +52,15 @@ class Listener(Protocol):
 
     def greeted(self) -> None:
         """A worker is ready to serve."""
-        ...
 
     def heard(self, frame: Began | Record | Now) -> None:
         """It sent an event, or began to stream anew. Raises ProtocolError."""
-        ...
 
     def ended(self, code: int, verdict: Verdict) -> None:
         """It is gone, *verdict* tells what follows."""
-        ...
 
     def banned_for(self) -> float:
         """Seconds for which WhatsApp still bans the account."""
-        ...
 
 
 class Supervisor:

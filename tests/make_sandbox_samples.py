@@ -1,7 +1,6 @@
 """Makes the sandbox's built-in files anew; run it with ``python -m``.
 
-Everything is drawn and played here, so the files belong to the project. They are checked in;
-nothing imports this module.
+Everything is drawn and played here, so the files belong to the project. They are checked in.
 """
 
 import math
@@ -11,7 +10,9 @@ from pathlib import Path
 import av
 from PIL import Image, ImageDraw
 
-_HERE = Path(__file__).parent
+from statusgate.engines import simulated
+
+_SAMPLES = Path(simulated.__file__).parent / "samples"
 _SECONDS = 2
 _FRAMES_PER_SECOND = 15
 _SAMPLES_PER_SECOND = 48_000
@@ -41,18 +42,18 @@ def picture(width: int, height: int, phase: float) -> Image.Image:
 def save_thumbnail(image: Image.Image, name: str) -> None:
     small = image.copy()
     small.thumbnail((_THUMBNAIL_EDGE, _THUMBNAIL_EDGE))
-    small.save(_HERE / name, "JPEG", quality=50, optimize=True)
+    small.save(_SAMPLES / name, "JPEG", quality=50, optimize=True)
 
 
 def make_image() -> None:
     image = picture(360, 640, 0.7)
-    image.save(_HERE / "image.jpg", "JPEG", quality=70, optimize=True, progressive=True)
+    image.save(_SAMPLES / "image.jpg", "JPEG", quality=70, optimize=True, progressive=True)
     save_thumbnail(image, "image.thumbnail.jpg")
 
 
 def make_video() -> None:
     options = {"crf": "34", "preset": "veryslow", "movflags": "+faststart"}
-    with av.open(_HERE / "video.mp4", "w", options={"movflags": "+faststart"}) as container:
+    with av.open(_SAMPLES / "video.mp4", "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=_FRAMES_PER_SECOND, options=options)
         stream.width, stream.height, stream.pix_fmt = 180, 320, "yuv420p"
         frames = _SECONDS * _FRAMES_PER_SECOND
@@ -65,7 +66,7 @@ def make_video() -> None:
 
 
 def make_audio() -> None:
-    with av.open(_HERE / "audio.ogg", "w", format="ogg") as container:
+    with av.open(_SAMPLES / "audio.ogg", "w", format="ogg") as container:
         stream = container.add_stream("libopus", rate=_SAMPLES_PER_SECOND, layout="mono")
         stream.bit_rate = 12_000
         size = 960
