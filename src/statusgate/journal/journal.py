@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TypeVar
 
 from statusgate.domain.errors import JournalUnavailable
@@ -186,36 +187,28 @@ def _open_sqlite(
         migrate(memory, "sqlite")
         return Journal([memory], [], health=health, admit=admit)
     lock = FileLock(path) if exclusive else None
-    sessions: list[SqliteSession] = []
-    try:
-        if exclusive or create:
-            create_private(path)
-        else:
-            _require_file(path)
-        writer = SqliteSession(path, health, checkpoints=exclusive, vfs=vfs)
-        sessions.append(writer)
-        _prepare(writer, "sqlite", exclusive=exclusive, create=create)
-        for _ in range(READERS):
-            sessions.append(SqliteSession(path, health, read_only=True, vfs=vfs))
-    except JournalUnavailable as error:
-        _give_up(sessions, lock)
-        raise JournalRefused(f"{path}: {error}") from error
-    except BaseException:
-        _give_up(sessions, lock)
-        raise
-    return Journal([writer], [*sessions[1:]], health=health, lock=lock, admit=admit)
-
-
-def _require_file(path: str) -> None:
-    if not os.path.exists(path):
-        raise JournalRefused("there is no database: the first 'statusgate serve' makes it")
-
-
-def _give_up(sessions: list[SqliteSession], lock: FileLock | ServerLock | None) -> None:
-    for session in sessions:
-        session.close()
-    if lock is not None:
-        lock.release()
+    with ExitStack() as undo:
+        if lock is not None:
+            undo.callback(lock.release)
+        try:
+            if exclusive or create:
+                create_private(path)
+            elif not os.path.exists(path):
+                raise JournalRefused(
+                    "there is no database: the first 'statusgate serve' makes it"
+                )
+            writer = SqliteSession(path, health, checkpoints=exclusive, vfs=vfs)
+            undo.callback(writer.close)
+            _prepare(writer, "sqlite", exclusive=exclusive, create=create)
+            readers: list[Session] = []
+            for _ in range(READERS):
+                reader = SqliteSession(path, health, read_only=True, vfs=vfs)
+                undo.callback(reader.close)
+                readers.append(reader)
+        except JournalUnavailable as error:
+            raise JournalRefused(f"{path}: {error}") from error
+        undo.pop_all()
+    return Journal([writer], readers, health=health, lock=lock, admit=admit)
 
 
 def _open_postgres(
@@ -228,7 +221,8 @@ def _open_postgres(
         check_server(first)
         _prepare(first, "postgres", exclusive=exclusive, create=create)
     except BaseException:
-        _give_up([], lock)
+        if lock is not None:
+            lock.release()
         raise
     finally:
         first.close()

@@ -64,13 +64,7 @@ class Statuses(Receipts):
         None if (author, id) is known already or was deleted: a repeat changes nothing.
         """
         author_no = self._author_no(instance_id, new.author)
-        if self._db.run(
-            "known_or_deleted",
-            instance_id=instance_id,
-            status_id=new.status_id,
-            wire_id=new.wire_id,
-            author_no=author_no,
-        ):
+        if self._is_known(instance_id, author_no, new.status_id, new.wire_id):
             return None
         status_no = self._take_numbers(instance_id, "status_no")
         self._add_status(instance_id, status_no, author_no, new)
@@ -87,7 +81,8 @@ class Statuses(Receipts):
         status = self.status_by_no(instance_id, status_no)
         if status is None or not status.outgoing or status.sent_ms is not None:
             return status
-        if self._is_deleted(instance_id, wire_id):
+        own = {"instance_id": instance_id, "author_no": ACCOUNT}
+        if self._db.run("is_deleted", **own, wire_id=wire_id):
             self._remove_status(instance_id, status_no)
             return None
         self._absorb_echo(instance_id, status_no, wire_id)
@@ -150,13 +145,7 @@ class Statuses(Receipts):
     ) -> bool:
         """Record a status that could not be decrypted; False if it is known already."""
         author_no = self._author_no(instance_id, author)
-        if self._db.run(
-            "known_or_deleted",
-            instance_id=instance_id,
-            status_id=wire_id,
-            wire_id=wire_id,
-            author_no=author_no,
-        ):
+        if self._is_known(instance_id, author_no, wire_id, wire_id):
             return False
         added = self._db.run(
             "add_gap",
@@ -219,10 +208,17 @@ class Statuses(Receipts):
             instance_id, {(status_no, row.person_no): times_of(row) for row in rows}
         )
 
-    def _is_deleted(self, instance_id: InstanceId, wire_id: str) -> bool:
+    def _is_known(
+        self, instance_id: InstanceId, author_no: int, status_id: str, wire_id: str | None
+    ) -> bool:
+        """Whether there is such a status, or was."""
         return bool(
             self._db.run(
-                "is_deleted", instance_id=instance_id, author_no=ACCOUNT, wire_id=wire_id
+                "known_or_deleted",
+                instance_id=instance_id,
+                author_no=author_no,
+                status_id=status_id,
+                wire_id=wire_id,
             )
         )
 
@@ -257,20 +253,16 @@ def _status_of(row: Any) -> Status:
         thumbnail=row.thumbnail,
         viewed_ms=row.viewed_ms,
         by_lid=row.by_lid == 1,
-        author=_sender_of(row) if outgoing else _author_of(row),
+        author=(
+            # The present account if it was sent before any was linked.
+            Address(row.sender_phone or row.account_phone or "", row.account_lid or "")
+            if outgoing
+            else Address(row.author_phone or "", row.author_lid or "")
+        ),
         author_name=(row.push_name if outgoing else row.author_name) or "",
         author_contact_name="" if outgoing else row.author_contact_name or "",
         file=file_of(row),
     )
-
-
-def _sender_of(row: Any) -> Address:
-    """The account that sent it; the present one if it was sent before any was linked."""
-    return Address(row.sender_phone or row.account_phone or "", row.account_lid or "")
-
-
-def _author_of(row: Any) -> Address:
-    return Address(row.author_phone or "", row.author_lid or "")
 
 
 def _failure_of(row: Any) -> Failure | None:

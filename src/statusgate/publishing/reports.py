@@ -14,7 +14,7 @@ from statusgate.domain.outbox import Draft, Outgoing, Phase, Publication
 from statusgate.domain.receipt import Progress, Recipient
 from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction
-from statusgate.publishing.accepting import choose_audience
+from statusgate.publishing.accepting import choose_audience, publication_of
 from statusgate.publishing.sending import excluded, not_on_whatsapp
 from statusgate.wire.reports import (
     AudienceAnswer,
@@ -106,7 +106,9 @@ class Reports:
         """Mark an incoming status as viewed, for its author to see (12.8); a live query."""
         author = None if chat_id is None else parse_chat_id(chat_id)
         engine = self._accounts.live_engine(instance)
-        status = await self._journal.read(lambda tx: _incoming(tx, instance, status_id, author))
+        status = await self._journal.read(lambda tx: tx.status(instance.id, status_id, author))
+        if status is None or status.outgoing:
+            raise MessageNotFound(status_id)
         author_named = status.author
         if status.by_lid and author_named.lid:
             author_named = Address(lid=author_named.lid)
@@ -190,20 +192,5 @@ def scheduled_view(outgoing: Outgoing, instance: Instance) -> View:
         thumbnail=prepared.thumbnail if prepared else b"",
         viewed_ms=None,
     )
-    publication = Publication(
-        accepted_ms=outgoing.accepted_ms,
-        send_at_ms=draft.send_at_ms,
-        file_name=draft.file_name,
-        requested=len(draft.participants) or None,
-    )
+    publication = publication_of(outgoing, Choice((), ()))
     return View(status=status, publication=publication, recipients=[], scheduled=True)
-
-
-def _incoming(
-    tx: Transaction, instance: Instance, status_id: str, author: Address | None
-) -> Status:
-    """An incoming status; MessageNotFound for any other id."""
-    status = tx.status(instance.id, status_id, author)
-    if status is None or status.outgoing:
-        raise MessageNotFound(status_id)
-    return status
