@@ -1,7 +1,5 @@
 """Contacts: WhatsApp's own and the instance's own book (contract 7.4)."""
 
-import msgspec
-
 from statusgate.accounts.manager import AccountManager
 from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
@@ -10,13 +8,6 @@ from statusgate.domain.contact import KnownContact
 from statusgate.domain.instance import Instance
 from statusgate.domain.post import ContactInfo
 from statusgate.journal import Journal, Transaction
-
-
-class ContactView(msgspec.Struct, frozen=True, kw_only=True):
-    """A contact and what WhatsApp answered about it just now."""
-
-    known: KnownContact | None
-    info: ContactInfo
 
 
 class Contacts:
@@ -42,9 +33,12 @@ class Contacts:
 
         await self._publisher.record(instance.id, work)
 
-    async def look_up(self, instance: Instance, address: Address) -> ContactView:
-        """Ask WhatsApp about a number: a live query, NotAuthorized unless it is open."""
-        engine = self._accounts.live_engine(instance)
-        info = await engine.look_up(address)
-        known = await self._journal.read(lambda tx: tx.contact(instance.id, address))
-        return ContactView(known=known, info=info)
+    async def look_up(
+        self, instance: Instance, address: Address
+    ) -> tuple[ContactInfo, KnownContact | None]:
+        """Ask WhatsApp about a number: a live query, NotAuthorized unless it is open.
+
+        Returns what it answered, and the contact if it is known.
+        """
+        info = await self._accounts.live_engine(instance).look_up(address)
+        return info, await self._journal.read(lambda tx: tx.contact(instance.id, address))

@@ -49,21 +49,21 @@ async def get_contact_info(
     services: Services, instance: Instance, request: ContactRequest
 ) -> wire.ContactInfoAnswer:
     """A contact, and what WhatsApp says about it."""
-    view = await services.contacts.look_up(instance, request.address)
-    return wire.contact_info(view.known, view.info)
+    info, known = await services.contacts.look_up(instance, request.address)
+    return wire.contact_info(known, info)
 
 
 async def get_avatar(
     services: Services, instance: Instance, request: ContactRequest
 ) -> wire.AvatarAnswer:
     """Where the picture of a person is."""
-    view = await services.contacts.look_up(instance, request.address)
-    return wire.avatar(view.info)
+    info, _ = await services.contacts.look_up(instance, request.address)
+    return wire.avatar(info)
 
 
 async def check_whatsapp(
     services: Services, instance: Instance, request: CheckWhatsappRequest
 ) -> wire.CheckWhatsappAnswer:
     """Whether a number is on WhatsApp."""
-    view = await services.contacts.look_up(instance, request.address)
-    return wire.whatsapp_check(view.known, view.info)
+    info, known = await services.contacts.look_up(instance, request.address)
+    return wire.whatsapp_check(known, info)

@@ -115,20 +115,15 @@ class Demo:
         yield self._post(None, at, status_id)
         self._own.append(status_id)
         for number in range(len(PEOPLE)):
-            if self._chance.random() < 0.8:
-                yield Viewed(
-                    status_id=status_id,
-                    viewer=_person(number),
-                    kind=Progress.DELIVERED,
-                    timestamp=at + 5 + number,
-                )
-            if self._chance.random() < 0.5:
-                yield Viewed(
-                    status_id=status_id,
-                    viewer=_person(number),
-                    kind=Progress.READ,
-                    timestamp=at + 60 + 40 * number,
-                )
+            for kind, chance, after in (
+                (Progress.DELIVERED, 0.8, 5 + number),
+                (Progress.READ, 0.5, 60 + 40 * number),
+            ):
+                if self._chance.random() < chance:
+                    viewer = _person(number)
+                    yield Viewed(
+                        status_id=status_id, viewer=viewer, kind=kind, timestamp=at + after
+                    )
 
     async def _moment(self, instance: Instance) -> None:
         """One thing happens: a contact posts, we post, or somebody looks."""

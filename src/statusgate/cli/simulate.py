@@ -11,12 +11,9 @@ from statusgate.cli.client import GatewayClient, target_options
 from statusgate.cli.options import together
 
 
-def _send(target: GatewayClient, *events: dict[str, Any]) -> None:
-    answer = target.post(
-        "simulate",
-        [{key: value for key, value in event.items() if value is not None} for event in events],
-    )
-    click.echo(json.dumps(answer))
+def _send(target: GatewayClient, event: dict[str, Any]) -> None:
+    given = {key: value for key, value in event.items() if value is not None}
+    click.echo(json.dumps(target.post("simulate", [given])))
 
 
 @click.group()

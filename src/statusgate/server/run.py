@@ -49,7 +49,7 @@ def _admin_token_fault(token: str, host: str) -> str:
     advice = "for example the output of: openssl rand -hex 32"
     if not _PLAIN.fullmatch(token):
         return f"admin_token has characters that need escaping in a path: use hex, {advice}"
-    if _is_loopback(host):
+    if host in ("localhost", "::1") or host.startswith("127."):
         return ""
     if not token:
         return (
@@ -62,10 +62,6 @@ def _admin_token_fault(token: str, host: str) -> str:
             f"it needs 16 to 128, {advice}"
         )
     return ""
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def raise_descriptor_limit() -> None:

@@ -72,10 +72,6 @@ class Gateway(msgspec.Struct, kw_only=True):
     accounts: AccountManager
     publishing: Publishing
     retention: Retention
-    thumbnailer: Thumbnailer
-    converter: Converter
-    client: GuardedClient
-    """the one client that calls out; open as long as the gateway is"""
     app: Any
     services: Services
     roles: list[Role]
@@ -99,11 +95,9 @@ async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]
         key = await server_key(data, journal)
         try:
             client = guarded_client(settings.outbound_allow, clock.now_ms)
-            built = _build(settings, public_url, journal, clock, key, client)
+            built = _build(settings, public_url, journal, clock, key, client, stack)
         except ValueError as error:
             raise StartError(f"wrong setting: {error}") from None
-        stack.push_async_callback(built.converter.close)
-        stack.push_async_callback(built.thumbnailer.close)
         await stack.enter_async_context(client)
         await built.instances.refresh()
         yield built
@@ -116,6 +110,7 @@ def _build(
     clock: Clock,
     key: bytes,
     client: GuardedClient,
+    stack: contextlib.AsyncExitStack,
 ) -> Gateway:
     data = settings.data_folder
     everyone = settings.incoming_from == "everyone"
@@ -140,6 +135,8 @@ def _build(
     )
     thumbnailer = Thumbnailer()
     converter = Converter()
+    for children in (converter, thumbnailer):
+        stack.push_async_callback(children.close)
     instances = Instances(journal, clock, key)
     announcing = Announcing(clock, public_url=public_url, shown=shown)
     publisher = ChangePublisher(journal, announcing.announce)
@@ -263,9 +260,6 @@ def _build(
         accounts=accounts,
         publishing=publishing,
         retention=retention,
-        thumbnailer=thumbnailer,
-        converter=converter,
-        client=client,
         app=Api(services, settings),
         services=services,
         roles=[

@@ -66,7 +66,9 @@ class Retention:
         self._tidy_memory()
         stuck, self._stuck = self._stuck, []
         await self._remove_files(stuck)
-        removed = await self._expire()
+        now_ms = self._clock.now_ms()
+        removed = await self._in_steps(lambda tx: tx.expire(now_ms, self._keep_ms, _STEP))
+        telemetry.expired_total.inc(removed)
         for instance in self._instances.all(deleted=True):
             if self._is_long_gone(instance) and await self._is_forgotten(instance.id):
                 removed += await self._purge(instance.id)
@@ -85,12 +87,6 @@ class Retention:
         """Deleted, and its engine has had time to stop."""
         deleted_ms = instance.deleted_ms
         return deleted_ms is not None and self._clock.now_ms() - deleted_ms > _STOP_MS
-
-    async def _expire(self) -> int:
-        now_ms = self._clock.now_ms()
-        removed = await self._in_steps(lambda tx: tx.expire(now_ms, self._keep_ms, _STEP))
-        telemetry.expired_total.inc(removed)
-        return removed
 
     async def _purge(self, owner: InstanceId) -> int:
         return await self._in_steps(lambda tx: tx.purge_instance(owner, _STEP))
