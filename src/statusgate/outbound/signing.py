@@ -49,30 +49,21 @@ def sign(secrets: Sequence[Secret], webhook_id: str, timestamp: int, body: bytes
     *timestamp* is in unix seconds. ValueError if *webhook_id* is not printable ASCII
     without dot and space: a dot would let two notifications share a signature.
     """
-    if not _is_id(webhook_id):
+    if not webhook_id or not all("!" <= char <= "~" and char != "." for char in webhook_id):
         raise ValueError("webhook_id must be printable ASCII without dot and space")
     signed = f"{webhook_id}.{timestamp}.".encode() + body
     return " ".join(secret.signature(signed) for secret in secrets)
 
 
-def _is_id(text: str) -> bool:
-    return text != "" and all("!" <= char <= "~" and char != "." for char in text)
-
-
 def signing_secrets(texts: Mapping[str, str]) -> dict[InstanceId, list[Secret]]:
     """The secrets of each instance, from texts by idInstance; an error shows no secret."""
-    return {_instance_id(name): _secrets(name, text) for name, text in texts.items()}
-
-
-def _instance_id(name: str) -> InstanceId:
-    instance_id = parse_instance_id(name)
-    if instance_id is None:
-        raise ValueError(f"signing_secrets: {name[:20]!r} is not an idInstance")
-    return instance_id
-
-
-def _secrets(name: str, text: str) -> list[Secret]:
-    try:
-        return [parse_secret(one) for one in text.split()]
-    except ValueError as error:
-        raise ValueError(f"signing_secrets of {name}: {error}") from None
+    found: dict[InstanceId, list[Secret]] = {}
+    for name, text in texts.items():
+        instance_id = parse_instance_id(name)
+        if instance_id is None:
+            raise ValueError(f"signing_secrets: {name[:20]!r} is not an idInstance")
+        try:
+            found[instance_id] = [parse_secret(one) for one in text.split()]
+        except ValueError as error:
+            raise ValueError(f"signing_secrets of {name}: {error}") from None
+    return found

@@ -155,8 +155,8 @@ class Queues:
                 self._clock,
                 self._outcomes,
                 self._sending,
+                published_ms=self._clock.now_ms() if spaced else None,
             )
-            queue.space_first(spaced=spaced)
             self._queues[instance_id] = queue
             self._group.create_task(self._live(instance_id, queue), name=f"queue-{instance_id}")
 
@@ -182,7 +182,10 @@ class Queue:
         clock: Clock,
         outcomes: Outcomes,
         sending: Sending,
+        *,
+        published_ms: int | None,
     ) -> None:
+        """*published_ms*: the last publication, after which the usual time has to pass."""
         self.changed = asyncio.Event()
         self._id = instance_id
         self._journal = journal
@@ -191,13 +194,9 @@ class Queue:
         self._clock = clock
         self._outcomes = outcomes
         self._sending = sending
-        self._published_ms: int | None = None
+        self._published_ms = published_ms
         self._pause = _FIRST_PAUSE_SECONDS
         self._silences = 0
-
-    def space_first(self, *, spaced: bool) -> None:
-        """With *spaced*, also wait the usual time before the first publication."""
-        self._published_ms = self._clock.now_ms() if spaced else None
 
     async def run(self) -> None:
         """Publish until the instance is deleted; after a fault, try again."""

@@ -41,12 +41,8 @@ class Sending:
         """
 
         def rows(tx: Transaction) -> tuple[list[Address], list[Address]]:
-            status = (
-                None
-                if head.status_no is None
-                else tx.status_by_no(head.instance_id, head.status_no)
-            )
-            if status is None:
+            status = head.status_no and tx.status_by_no(head.instance_id, head.status_no)
+            if not status:
                 return [], []
             people = [row.address for row in tx.recipients(status)]
             if not _is_checked(head):
