@@ -1,6 +1,7 @@
 """One worker process, seen from the gateway."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -84,22 +85,23 @@ class WorkerProcess:
 
     async def end(self, grace: float) -> None:
         """SIGTERM, after *grace* seconds SIGKILL; returns when the process is gone."""
-        if self._process.returncode is not None:
-            return
-        try:
-            self._process.terminate()
-            async with asyncio.timeout(grace):
-                await self._process.wait()
-        except ProcessLookupError:
-            return
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            try:
+                self._process.terminate()
+                async with asyncio.timeout(grace):
+                    await self._process.wait()
+            except TimeoutError:
+                self._process.kill()
+        await self.wait()
 
     async def wait(self) -> int:
-        """Return the exit code, negative for a signal; closes the socket."""
+        """Close the socket; return the exit code, negative for a signal."""
         self._writer.close()
-        return await self._process.wait()
+        code = await self._process.wait()
+        self._writer.transport.abort()  # nobody reads what is still unsent
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+        return code
 
 
 def _environment(extra: Mapping[str, str]) -> dict[str, str]:
