@@ -94,11 +94,11 @@ async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]
         stack.push_async_callback(journal.close)
         key = await server_key(data, journal)
         try:
-            client = guarded_client(settings.outbound_allow, clock.now_ms)
+            outbound = guarded_client(settings.outbound_allow, clock.now_ms)
+            client = await stack.enter_async_context(outbound)
             built = _build(settings, public_url, journal, clock, key, client, stack)
         except ValueError as error:
             raise StartError(f"wrong setting: {error}") from None
-        await stack.enter_async_context(client)
         await built.instances.refresh()
         yield built
 
