@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from statusgate.api.edge.decode import object_from
 from statusgate.wire.fields import Given, reader
 
 Verb = Literal["GET", "POST", "DELETE", "WEBSOCKET"]
@@ -29,7 +28,7 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     request: Any = None
     """the struct that describes the parameters; None: there are none"""
     read: Callable[[Given], Any] | None = None
-    """makes the request of what was given; None: by the struct's own annotations"""
+    """makes the request of what was given; None: there are no parameters"""
     kind: Literal["contract", "extension"] = "contract"
     rate: int | None = None
     """requests a second in the profile ``green-api``; None: unlimited"""
@@ -41,6 +40,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """needs the open WhatsApp connection (contract 8)"""
     sandbox: bool = False
     """exists only for instances of a sandbox engine; 404 for others"""
+    takes_array: bool = False
+    """the body is an array, which *read* takes as it is"""
     takes_file: bool = False
     """the body is a file, which the handler takes as it comes"""
     body_limit: int = MIB
@@ -53,27 +54,22 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """answers HEAD in the handler's place (contract 2.6)"""
     stream: bool = False
     """the handler returns chunks of an event stream"""
-    parse: Callable[[bytes], Any] = object_from
-    """reads the body"""
-
-    def reader(self) -> Callable[[Given], Any] | None:
-        """What makes a request of given parameters; None if there are none."""
-        if self.request is None:
-            return None
-        return self.read or reader(self.request)
 
 
 def row(name: str, verb: Verb, section: str, handler: Handler, **more: Any) -> Method:
     """A method, of which the handler says what is not in *more*.
 
     *request* and *answer* are its annotations (bytes are an answer already made, which has no
-    type), *about* is the first paragraph of its docstring.
+    type), *about* is the first paragraph of its docstring, and the request is read by its own
+    annotations.
     """
     kinds = inspect.get_annotations(handler)
-    answer = kinds["return"]
+    request, answer = kinds.get("request"), kinds["return"]
     said: dict[str, Any] = {
-        "request": kinds.get("request"),
+        "request": request,
         "answer": None if answer is bytes else answer,
         "about": (inspect.getdoc(handler) or "").partition("\n\n")[0],
     }
+    if request is not None and "read" not in more:
+        said["read"] = reader(request)
     return Method(name=name, verb=verb, section=section, handler=handler, **(said | more))

@@ -16,7 +16,6 @@ from statusgate.api import (
     statuses,
     uploads,
 )
-from statusgate.api.edge.decode import json_from
 from statusgate.api.method import MIB, Method, row
 from statusgate.wire.account import QrAnswer
 from statusgate.wire.partner import (
@@ -126,7 +125,6 @@ METHODS: tuple[Method, ...] = (
         rate=100,
         tail="receiptId",
         bare_integer="receiptId",
-        parse=json_from,
     ),
     row("getWebhooksCount", "GET", "6.3", notifications.get_webhooks_count),
     row("clearWebhooksQueue", "DELETE", "6.3", notifications.clear_webhooks_queue),
@@ -151,9 +149,9 @@ METHODS: tuple[Method, ...] = (
         statuses.simulate,
         request=list[dict[str, Any]],
         read=script_from_json,
+        takes_array=True,
         sandbox=True,
         body_limit=64 * MIB,
-        parse=json_from,
         kind="extension",
     ),
 )

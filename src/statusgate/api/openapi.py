@@ -77,7 +77,7 @@ def openapi_document(version: str) -> bytes:
 
 def parameter_schemas(method: Method) -> list[tuple[str, bool, dict[str, Any]]]:
     """Name, whether required, and schema of each parameter, in the order of the table."""
-    if method.request is None or method.name == "simulate":
+    if method.request is None or method.takes_array:
         return []
     (schema,), components = msgspec.json.schema_components([method.request], ref_template=_REF)
     described = components[schema["$ref"].rpartition("/")[2]]

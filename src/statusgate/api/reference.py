@@ -73,7 +73,7 @@ def _verb(method: Method) -> str:
 
 
 def _parameters(method: Method) -> str:
-    if method.name == "simulate":
+    if method.takes_array:
         return "array of events"
     if method.takes_file:
         return "the file"

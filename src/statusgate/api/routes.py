@@ -198,7 +198,7 @@ class MethodRoute(BodyRoute):
         self.takes_tail = method.tail != ""
         self._services = services
         self._gate = gate
-        self._read = method.reader()
+        self._read = method.read
         self._names = names_of(method.request) if method.verb == "GET" and self._read else None
         self._seen: dict[bytes, Any] = {}
         """requests by the queries they were read from: pollers ask the same again and again"""
@@ -231,26 +231,19 @@ class MethodRoute(BodyRoute):
         if len(call.segments) > _PLAIN_SEGMENTS:
             return {self.method.tail: call.segments[-1]}
         if self._names is None:
-            given: Given = self._whole(self.method.parse(await self._body(call)))
-            return given
-        asked = parameters(query_pairs(query))
-        if self._names <= asked.keys():
-            return asked
-        body = self._whole(json_from(await self._body(call)))
-        if not isinstance(body, dict):
-            raise BadRequestData("not an object")
-        return {**body, **asked}
-
-    def _whole(self, body: Any) -> Any:
-        """A body; a bare integer stands for the parameter that it may mean."""
-        if not self.method.bare_integer or isinstance(body, dict):
+            body: Given = await self._body(call)
             return body
-        if isinstance(body, int) and not isinstance(body, bool):
+        asked = parameters(query_pairs(query))
+        return asked if self._names <= asked.keys() else {**await self._body(call), **asked}
+
+    async def _body(self, call: Call) -> Any:
+        """The body as parameters; a bare integer stands for the parameter that it may mean."""
+        body = json_from(b"" if call.body is None else await call.body.read(self.body_limit))
+        if isinstance(body, dict) or self.method.takes_array:
+            return body
+        if self.method.bare_integer and type(body) is int:
             return {self.method.bare_integer: body}
         raise BadRequestData("not an object")
-
-    async def _body(self, call: Call) -> bytes:
-        return b"" if call.body is None else await call.body.read(self.body_limit)
 
 
 class InstanceRoute(MethodRoute):

@@ -5,11 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 LONGEST = 2048
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
-
-
 INVALID = "must be a valid uri"
-CREDENTIALS = "must not contain a user name or password"
-PORT = "must have one of the ports 80, 443 and 1024 to 65535"
 
 
 def url_fault(text: str) -> str:
@@ -28,8 +24,10 @@ def url_fault(text: str) -> str:
     if parts.scheme not in ("http", "https") or not host:
         return INVALID
     if "@" in parts.netloc:
-        return CREDENTIALS
-    return "" if _has_open_port(parts) else PORT
+        return "must not contain a user name or password"
+    if not _has_open_port(parts):
+        return "must have one of the ports 80, 443 and 1024 to 65535"
+    return ""
 
 
 def _has_open_port(parts: SplitResult) -> bool:

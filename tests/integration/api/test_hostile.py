@@ -47,6 +47,7 @@ HOSTILE: list[tuple[bytes, str | None]] = [
     (b"null", BAD),
     (b'"text"', BAD),
     (b"1", BAD),
+    (b"true", BAD),
     (b'{"a":NaN}', "Unexpected token N in JSON at position 5"),
     (b'{"a":"\x00"}', "Unexpected token \x00 in JSON at position 6"),
     (b"\x00", "Unexpected token \x00 in JSON at position 0"),

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from statusgate.api.edge.decode import (
     MAX_DEPTH,
     json_from,
-    object_from,
     parameters,
     query_pairs,
 )
@@ -108,12 +107,6 @@ def test_what_is_small_as_text_and_huge_in_memory_is_refused() -> None:
 )
 def test_what_is_fine_is_read(body: bytes, value: Any) -> None:
     assert json_from(body) == value
-
-
-@pytest.mark.parametrize("body", [b"[]", b"1", b'"x"', b"null", b"true"])
-def test_a_body_must_be_an_object(body: bytes) -> None:
-    with pytest.raises(BadRequestData):
-        object_from(body)
 
 
 values = st.recursive(

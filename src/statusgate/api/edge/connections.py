@@ -12,12 +12,7 @@ from typing import ClassVar
 
 from statusgate.api.auth import subscriber
 
-HEAD_SECONDS = 15.0
-WRITE_SECONDS = 30.0
 _LEAST_PROGRESS = 16 << 10
-PER_ADDRESS = 512
-PER_TRUSTED_ADDRESS = 4096
-MOST_UNSENT = 128 << 20
 _SHARE_OF_DESCRIPTORS = 0.75
 _MOST_DESCRIPTORS = 1 << 16
 _LOOPBACK = ("127.", "::1")
@@ -26,10 +21,10 @@ _LOOPBACK = ("127.", "::1")
 class OpenConnections:
     """All connections of one server."""
 
-    per_address = PER_ADDRESS
-    per_trusted_address = PER_TRUSTED_ADDRESS
+    per_address = 512
+    per_trusted_address = 4096
     """for loopback and the operator's proxies, behind which there are many clients"""
-    most_unsent = MOST_UNSENT
+    most_unsent = 128 << 20
     """bytes of answers that may wait for their readers, all connections together"""
 
     def __init__(self, is_proxy: Callable[[str], bool]) -> None:
@@ -107,9 +102,9 @@ class OpenConnections:
 class Guarded(asyncio.Protocol):
     """Mixed into uvicorn's protocols: a connection that is counted, and must move."""
 
-    head_seconds = HEAD_SECONDS
+    head_seconds = 15.0
     """longest time until something that is due has come"""
-    write_seconds = WRITE_SECONDS
+    write_seconds = 30.0
     """longest time in which a reader takes less than 16 KiB of what waits for it"""
     everyone: ClassVar[OpenConnections]
     """each server has its own"""

@@ -39,18 +39,11 @@ def json_from(body: bytes) -> Any:
         text = body.removeprefix(_BOM).decode()
     except UnicodeDecodeError:
         raise BadRequestData("not UTF-8") from None
-    _check_amount(text)
+    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
+        raise BadRequestData("too many values")  # small as text and huge in memory
     value = _parse(text)
     if _ESCAPED.search(text) or text.count("[") + text.count("{") > MAX_DEPTH:
         _inspect(value, 1)
-    return value
-
-
-def object_from(body: bytes) -> dict[str, Any]:
-    """As ``json_from``, and it must be an object."""
-    value = json_from(body)
-    if not isinstance(value, dict):
-        raise BadRequestData("not an object")
     return value
 
 
@@ -82,12 +75,6 @@ def _decoded(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise BadRequestData("not UTF-8") from None
-
-
-def _check_amount(text: str) -> None:
-    """Refuse what would be small as text and huge in memory."""
-    if text.count(",") + text.count("[") + text.count("{") > MAX_VALUES:
-        raise BadRequestData("too many values")
 
 
 def _parse(text: str) -> Any:
