@@ -13,7 +13,6 @@ from statusgate.domain.ids import InstanceId, parse_instance_id
 from statusgate.domain.media import StoredFile
 from statusgate.domain.media_types import UNKNOWN, of_mimetype
 
-UNSATISFIABLE = "Range Not Satisfiable"
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([a-z0-9]{1,10})")
 _RANGE = re.compile(rb"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _NOT_FOR_FILES = frozenset(
@@ -97,7 +96,7 @@ def requested_range(headers: list[Header], size: int) -> tuple[int, int] | None:
         if found[2] and int(found[2]) < start:
             return None
     if start >= size or start >= end:
-        raise Refused(416, UNSATISFIABLE)
+        raise Refused(416, "Range Not Satisfiable")
     return start, end
 
 

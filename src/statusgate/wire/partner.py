@@ -11,7 +11,6 @@ from statusgate.wire.errors import iso_time
 from statusgate.wire.requests import MAX_NAME, Request
 from statusgate.wire.settings import SettingsChange
 
-EXPIRATION = "2099-12-31T00:00:00.000Z"
 _ID_FAULT = "must be a number of 1 to 18 digits"
 _TOKEN_FAULT = "must be 32 to 128 letters, digits, '_' or '-'"  # noqa: S105 - a text
 
@@ -82,7 +81,7 @@ class InstanceItem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tariff: Literal["SELF_HOSTED"] = "SELF_HOSTED"
     is_free: bool = False
     is_partner: bool = True
-    expiration_date: str = EXPIRATION
+    expiration_date: str = "2099-12-31T00:00:00.000Z"
     is_expired: bool = False
 
 

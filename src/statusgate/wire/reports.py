@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from statusgate.domain.audience import Choice
-from statusgate.domain.outbox import LeftOut, Method, Outgoing, Publication
+from statusgate.domain.outbox import Method, Outgoing, Publication
 from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName, Recipient
 from statusgate.domain.status import Kind, Status, colour, font_name
 from statusgate.wire.statuses import (
@@ -238,7 +238,10 @@ def status_report(
         interval=interval,  # type: ignore[arg-type]
         timeline=_timeline(delivered, read, _SECONDS[interval]),
         fan_out=FanOut(
-            skipped=[_omitted(one) for one in publication.skipped] if publication else [],
+            skipped=[
+                Omitted(reason=one.reason, count=one.count, participants=one.participants)
+                for one in (publication.skipped if publication else ())
+            ],
             refused=_refused(recipients),
             failure=failure_answer(status.failure),
         ),
@@ -302,10 +305,6 @@ def _refused(recipients: Iterable[Recipient]) -> list[Omitted]:
         Omitted(reason=str(code), count=len(ids), participants=sorted(ids)[:100])
         for code, ids in sorted(by_code.items())
     ]
-
-
-def _omitted(one: LeftOut) -> Omitted:
-    return Omitted(reason=one.reason, count=one.count, participants=one.participants)
 
 
 def _seconds(at_ms: int | None) -> int | None:

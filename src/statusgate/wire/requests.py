@@ -11,8 +11,6 @@ from statusgate.domain.address import Address
 from statusgate.domain.ids import MAX_STATUS_ID_LENGTH
 from statusgate.wire import fields
 
-DEFAULT_MINUTES = 1440
-MAX_HISTORY = 1000
 MAX_NAME = 255
 
 StatusId = Annotated[
@@ -57,7 +55,7 @@ class WindowRequest(Request, frozen=True, kw_only=True):
     minutes: Annotated[
         int,
         msgspec.Meta(ge=1, description="minutes back from now; at most the retention counts"),
-    ] = DEFAULT_MINUTES
+    ] = 1440
 
 
 class StatusRequest(Request, frozen=True, kw_only=True):
@@ -76,9 +74,7 @@ class MessageRequest(Request, frozen=True, kw_only=True):
 class StateHistoryRequest(Request, frozen=True, kw_only=True):
     """How many states, newest first."""
 
-    count: Annotated[
-        int, msgspec.Meta(ge=1, extra={"read": fields.clamped(1, MAX_HISTORY)})
-    ] = 100
+    count: Annotated[int, msgspec.Meta(ge=1, extra={"read": fields.clamped(1, 1000)})] = 100
 
 
 class ReceiveRequest(Request, frozen=True, kw_only=True):

@@ -100,15 +100,17 @@ def encode_item(status: Status, public_url: str) -> bytes:
 def item(status: Status, public_url: str) -> IncomingItem | OutgoingItem:
     """Return the item of *status*: exactly the keys that belong to its type and direction."""
     is_text = status.kind is Kind.TEXT
-    content = {"text_message": status.text} if is_text else _file(status, public_url)
     author = status.author.chat_id
+    shared = {
+        "id_message": status.status_id,
+        "type_message": TYPE_MESSAGE[status.kind],
+        "chat_id": author,
+        **({"text_message": status.text} if is_text else _file(status, public_url)),
+    }
     if not status.outgoing:
         return IncomingItem(
-            id_message=status.status_id,
+            **shared,
             timestamp=status.posted_ms // 1000,
-            type_message=TYPE_MESSAGE[status.kind],
-            chat_id=author,
-            **content,
             extended_text_message=IncomingText(**_text(status)) if is_text else UNSET,
             sender_id=author,
             sender_name=status.author_name,
@@ -116,11 +118,8 @@ def item(status: Status, public_url: str) -> IncomingItem | OutgoingItem:
         )
     participants = status.participants
     return OutgoingItem(
-        id_message=status.status_id,
+        **shared,
         timestamp=status.last_action_ms // 1000,
-        type_message=TYPE_MESSAGE[status.kind],
-        chat_id=author,
-        **content,
         extended_text_message=OutgoingText(**_text(status), participants=participants)
         if is_text
         else UNSET,
