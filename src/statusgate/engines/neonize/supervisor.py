@@ -274,6 +274,7 @@ class Supervisor:
             finally:
                 await cancel(heart)
                 await worker.end(0)
+                await worker.wait()  # closes the socket, also when this task was cancelled
         finally:
             if not self._greeted:
                 self._launching.release()
