@@ -352,10 +352,13 @@ async def socks_proxy(fake: FakeWhatsApp, login: str) -> AsyncIterator[str]:
         port = int.from_bytes(await reader.readexactly(2), "big")
         inner = URL(fake.proxy)
         there, away = await asyncio.open_connection(inner.host, inner.port)
-        away.write(f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode())
-        await there.readuntil(b"\r\n\r\n")
-        writer.write(b"\x05\x00\x00\x01" + bytes(6))
-        await asyncio.gather(pipe(reader, away), pipe(there, writer))
+        try:
+            away.write(f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode())
+            await there.readuntil(b"\r\n\r\n")
+            writer.write(b"\x05\x00\x00\x01" + bytes(6))
+            await asyncio.gather(pipe(reader, away), pipe(there, writer))
+        finally:
+            away.close()
 
     async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while data := await source.read(65536):

@@ -1,11 +1,19 @@
 """A running gateway for the tests of this folder."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.api.running import Running, Tenant, running_gateway
+
+
+@pytest.fixture(autouse=True)
+async def a_moment_to_close() -> AsyncIterator[None]:
+    """Connections that a test closed at its end are closed before the loop is."""
+    yield
+    await asyncio.sleep(0.01)
 
 
 @pytest.fixture
