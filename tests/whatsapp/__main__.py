@@ -13,7 +13,8 @@ from tests.whatsapp.client import FakeWhatsApp
 def main() -> None:
     """Start the server, say how to reach it, and wait."""
     folder = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp(prefix="fake-whatsapp-")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job ignores SIGINT
+        signal.signal(number, signal.default_int_handler)
     with FakeWhatsApp(Path(folder)) as fake:
         print(f"proxy         {fake.proxy}")
         print(f"authority     {fake.ca}")
