@@ -1,15 +1,16 @@
 """Starting wrongly says so in one line; stopping answers what is in flight."""
 
+import http.client
+import json
 import signal
 import socket
 import sqlite3
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.acceptance.processes import ServerProcess, run
+from tests.acceptance.processes import InstanceClient, ServerProcess, run
 
 
 def serve(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -112,23 +113,34 @@ def test_a_signal_ends_with_zero_within_ten_seconds(tmp_path: Path, number: int)
 def test_requests_in_flight_are_answered(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         account = server.create_instance()
-        outcomes: list[int] = []
+        requests = [_begin_simulating(account, number) for number in range(5)]
+        server.signal(signal.SIGTERM)
+        for connection, body in requests:
+            connection.send(body)
+        answers = [connection.getresponse().status for connection, _ in requests]
+        for connection, _ in requests:
+            connection.close()
+        assert server.wait() == 0
+    assert answers == [200] * 5
 
-        def post_slowly(number: int) -> None:
-            answer = account.simulate(
-                *({"event": "incomingStatus", "from": f"7900{number:07d}@c.us", "type": "text",
-                   "text": "x", "idMessage": f"A{number}-{n}"} for n in range(2_000))
-            )  # fmt: skip
-            outcomes.append(answer.status)
 
-        posting = [threading.Thread(target=post_slowly, args=(n,)) for n in range(5)]
-        for thread in posting:
-            thread.start()
-        time.sleep(0.15)
-        assert server.stop() == 0
-        for thread in posting:
-            thread.join()
-        assert outcomes == [200] * 5
+def _begin_simulating(
+    account: InstanceClient, number: int
+) -> tuple[http.client.HTTPConnection, bytes]:
+    """A request that the server has begun to read, and the part of its body still to send."""
+    events = [
+        {"event": "incomingStatus", "from": f"7900{number:07d}@c.us", "type": "text",
+         "text": "x", "idMessage": f"A{number}-{n}"}
+        for n in range(500)
+    ]  # fmt: skip
+    body = json.dumps(events).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", account.server.port, timeout=20)
+    connection.putrequest("POST", f"/waInstance{account.id}/simulate/{account.token}")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.putheader("Expect", "100-continue")
+    connection.endheaders()
+    assert connection.sock.recv(1, socket.MSG_PEEK), "no 100 Continue"
+    return connection, body
 
 
 def test_linking_without_a_way_to_whatsapp_says_so_and_where_the_log_is(tmp_path: Path) -> None:

@@ -339,7 +339,8 @@ async def test_a_worker_whose_gateway_dies_drains_and_ends(
     assert isinstance(await anext(worker.frames()), Hello)
     worker.send(From(seq=mine.cursor, acked=mine.cursor))
     await eventually(lambda: fake.connected(mine.device))
-    async with asyncio.timeout(8):
+    longest = FAST.send_drain + FAST.ack_drain + 5  # the worker's own deadline
+    async with asyncio.timeout(longest + 10):
         assert await worker.wait() == Exit.DRAINED  # closes the socket
 
 
