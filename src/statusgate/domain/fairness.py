@@ -42,8 +42,9 @@ class FairShares(Generic[K]):
 
     def _deal(self) -> None:
         """Give free places to those whose turn it is."""
-        while self._free and (key := self._next()) is not None:
-            turns = self._waiting.pop(key)
+        while self._free and (found := self._next()):
+            key, turns = found
+            del self._waiting[key]  # goes to the end if others of it wait
             turn = turns.popleft()
             if turns:
                 self._waiting[key] = turns
@@ -52,8 +53,9 @@ class FairShares(Generic[K]):
                 self._used[key] += 1
                 self._free -= 1
 
-    def _next(self) -> K | None:
-        return next((key for key in self._waiting if self._used[key] < self._each), None)
+    def _next(self) -> tuple[K, deque[asyncio.Future[None]]] | None:
+        waiting = self._waiting.items()
+        return next((one for one in waiting if self._used[one[0]] < self._each), None)
 
     def _release(self, key: K) -> None:
         self._free += 1

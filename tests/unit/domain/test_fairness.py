@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Hashable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +65,13 @@ async def test_free_places_go_round_the_keys() -> None:
     assert work.begun == ["first", "a", "b", "c", "a", "b", "a"]
 
 
+@pytest.mark.parametrize("key", [None, "", 0])
+async def test_any_key_gets_a_place(key: Hashable) -> None:
+    shares = FairShares[Hashable](total=1, each=1)
+    async with asyncio.timeout(30), shares.place(key):
+        pass
+
+
 async def test_who_gives_up_waiting_leaves_the_place_to_others() -> None:
     work = Work(total=1, each=1)
     work.add("a")
@@ -98,7 +107,7 @@ async def test_a_turn_that_is_cancelled_as_it_is_dealt_is_not_lost() -> None:
         last = asyncio.create_task(hold("last"))
         await asyncio.sleep(0)
     unlucky.cancel()
-    await asyncio.wait_for(last, 5)
+    await asyncio.wait_for(last, 30)
     assert order == ["last"]
 
 
