@@ -14,7 +14,7 @@ from typing import Any, Self
 ADMIN_TOKEN = "the-operators-own-token-0123456789abcdef"
 OPERATOR = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 ROOT = Path(__file__).parents[2]
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 
 
 class Answer:
@@ -35,7 +35,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(
-    *arguments: str, timeout: float = 30.0, environment: dict[str, str] | None = None
+    *arguments: str, timeout: float = 60.0, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
@@ -134,7 +134,7 @@ class ServerProcess:
         self.signal(signal.SIGKILL)
         self.wait()
 
-    def stop(self, timeout: float = 15.0) -> int:
+    def stop(self, timeout: float = 60.0) -> int:
         """SIGTERM; returns the exit code."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout)
@@ -143,7 +143,7 @@ class ServerProcess:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         assert self._process is not None
         return self._process.wait(timeout)
 
@@ -153,7 +153,7 @@ class ServerProcess:
         path: str,
         body: Any = None,
         headers: dict[str, str] | None = None,
-        timeout: float = 20.0,
+        timeout: float = 60.0,
     ) -> Answer:
         """One request on a connection of its own; *body* is bytes or a JSON value."""
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()

@@ -21,7 +21,7 @@ class RecordingReceiver:
 
     def __init__(self, behave: Callable[[Push], int] | None = None) -> None:
         self.got: list[Push] = []
-        self._behave = behave or (lambda _push: 200)
+        self.behave = behave or (lambda _push: 200)
         recorder = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,7 +35,7 @@ class RecordingReceiver:
                     self.rfile.read(length),
                 )
                 recorder.got.append(push)
-                self.send_response(recorder._behave(push))
+                self.send_response(recorder.behave(push))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

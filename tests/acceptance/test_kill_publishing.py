@@ -43,7 +43,7 @@ class Victim:
         except (OSError, http.client.HTTPException):
             status_id = None
         until(lambda: not self._crash.exists(), f"crash {moment}")
-        self.server.wait(10)
+        self.server.wait()
         self.server.start()
         return status_id
 

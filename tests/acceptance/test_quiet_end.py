@@ -3,13 +3,13 @@
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.processes import ServerProcess
+from tests.waiting import until
 
 _COMPLAINTS = (
     "Task was destroyed", "never retrieved", "never awaited", "Traceback", "Unclosed",
@@ -70,13 +70,10 @@ def test_a_stop_in_the_midst_of_everything_is_quiet(tmp_path: Path, host: Silent
         ]
         for thread in waiting:
             thread.start()
-        deadline = time.monotonic() + 20
-        while len(host.connections) < 3:  # two files and a notification
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: len(host.connections) >= 3, "two files and a notification")
         assert server.stop() == 0
         for thread in waiting:
-            thread.join(10)
+            thread.join(30)
         log = server.log.read_text()
     assert not [line for line in log.splitlines() if any(word in line for word in _COMPLAINTS)]
 

@@ -134,7 +134,7 @@ def _begin_simulating(
         for n in range(500)
     ]  # fmt: skip
     body = json.dumps(events).encode()
-    connection = http.client.HTTPConnection("127.0.0.1", account.server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", account.server.port, timeout=60)
     connection.putrequest("POST", f"/waInstance{account.id}/simulate/{account.token}")
     connection.putheader("Content-Length", str(len(body)))
     connection.putheader("Expect", "100-continue")

@@ -65,12 +65,12 @@ class Running:
         self._real = ENGINES["neonize"]
         ENGINES["neonize"] = msgspec.structs.replace(self._real, make=self._engine)
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(20)
+        self._thread.join(60)
         ENGINES["neonize"] = self._real
         assert not self._thread.is_alive()
 

@@ -93,10 +93,12 @@ class Gateway:
 
     async def until_it_has_all(self) -> None:
         """Wait until nothing is scheduled back and everything is acknowledged."""
-        run = self.engine._account
-        await self.until(
-            lambda: not run.account.scheduled and self.cursor == run._acked == run._log.last
-        )
+        await self.until(lambda: self.engine.is_settled)
+
+    async def ended(self) -> None:
+        """Wait until the engine has ended the events."""
+        async with asyncio.timeout(30):
+            await self._task
 
     async def end(self) -> None:
         self._task.cancel()
@@ -326,8 +328,7 @@ async def test_the_events_end_with_the_engine(house: House) -> None:
     engine, gateway = await house.start()
     await gateway.until_told()
     await engine.stop()
-    async with asyncio.timeout(1):
-        await gateway._task
+    await gateway.ended()
 
 
 async def test_a_stop_is_bounded_when_nobody_acknowledges(house: House) -> None:
@@ -335,7 +336,7 @@ async def test_a_stop_is_bounded_when_nobody_acknowledges(house: House) -> None:
     gateway.acking = False
     stopping = asyncio.create_task(engine.stop())
     await house.clock.advance(2)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await stopping
 
 
@@ -458,7 +459,7 @@ async def test_a_stop_ends_a_waiting_script_which_then_happens_later(house: Hous
     await gateway.until_told()
     await gateway.end()
     waiting = asyncio.create_task(engine.simulate([Met(address=ANNA)]))
-    await asyncio.sleep(0.05)
+    await anext(engine.events(gateway.cursor))  # stored, and not acknowledged
     await engine.stop()
     with pytest.raises(EngineUnavailable):
         await waiting
@@ -536,7 +537,7 @@ async def test_held_events_survive_a_crash_and_happen_once(house: House) -> None
 
 async def test_a_script_of_held_events_alone_is_acknowledged_too(house: House) -> None:
     engine, gateway = await house.start()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await engine.simulate(
             [Posted(author=ANNA, kind=Kind.TEXT, text="x", timestamp=NOW_SECONDS + 9)]
         )
@@ -859,12 +860,12 @@ async def test_a_change_that_fails_after_its_caller_has_gone_leaves_nothing_behi
 
     def slowly_full(*_: object) -> int:
         entered.set()
-        leave.wait(5)
+        leave.wait(30)
         raise StoreFull("no room")
 
     monkeypatch.setattr(AccountStore, "append", slowly_full)
     caller = asyncio.create_task(engine.simulate([Met(address=ANNA)]))
-    await asyncio.to_thread(entered.wait, 5)
+    await asyncio.to_thread(entered.wait, 30)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
     leave.set()

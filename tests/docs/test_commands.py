@@ -53,7 +53,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         yield clean | {"PATH": path, "CURL_HOME": str(folder), "PASTED": pasted}
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=15)
+        process.communicate(timeout=60)
 
 
 def _blocks(page: str) -> str:

@@ -27,7 +27,7 @@ def test_the_server_runs_alone_and_answers_on_its_control_channel(tmp_path: Path
         root_of_control = process.stdout.readline().split()[-1]
         assert told["proxy"].startswith("http://127.0.0.1:")
         assert Path(told["authority"].strip()).exists()
-        with urllib.request.urlopen(f"{root_of_control}/state", b"{}", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{root_of_control}/state", b"{}", timeout=60) as answer:  # noqa: S310
             assert json.loads(answer.read())["result"]["accounts"] == []
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

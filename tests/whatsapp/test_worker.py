@@ -26,7 +26,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -76,7 +76,7 @@ def test_the_production_worker_runs_with_its_own_arguments(tmp_path: Path) -> No
         env={**os.environ, ROOT_KEY: "11" * 32, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 7

@@ -39,7 +39,7 @@ def prepare() -> None:
 def note_media(file: Path) -> None:
     """Write down what each decrypted media message says and the gateway does not keep."""
     convert: Any = importlib.import_module("statusgate.engines.neonize.convert")
-    reference = convert._reference
+    reference = convert.reference_to
 
     def noting(kind: Any, media: Any) -> Any:
         told = {"kind": kind.name, "size": media.fileLength, "mimetype": media.mimetype}
@@ -50,7 +50,7 @@ def note_media(file: Path) -> None:
             notes.write(json.dumps(told) + "\n")
         return reference(kind, media)
 
-    convert._reference = noting
+    convert.reference_to = noting
 
 
 def main() -> None:

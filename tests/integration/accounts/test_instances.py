@@ -12,6 +12,7 @@ from statusgate.accounts.instances import Denied, Instances, NewInstance
 from statusgate.domain.clock import SystemClock
 from statusgate.domain.ids import InstanceId
 from statusgate.journal import open_journal
+from tests.waiting import eventually
 
 KEY = bytes(32)
 
@@ -61,9 +62,7 @@ async def test_an_instance_deleted_beside_a_save_of_our_own_answers_no_more(two:
 async def test_the_server_keeps_up_by_itself(two: Two) -> None:
     running = asyncio.create_task(two.server.run())
     made, _ = await two.command.create(NewInstance(engine="simulated"))
-    async with asyncio.timeout(10):
-        while two.server.find(made.id) is None:
-            await asyncio.sleep(0.02)
+    await eventually(lambda: two.server.find(made.id))
     running.cancel()
     await asyncio.wait([running])
 

@@ -55,7 +55,7 @@ class Running:
         found: OpenConnections = protocol.everyone
         return found
 
-    async def raw(self, request: bytes, *, seconds: float = 8.0) -> bytes:
+    async def raw(self, request: bytes, *, seconds: float = 30.0) -> bytes:
         """Send bytes on a connection of their own; everything that comes back."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:

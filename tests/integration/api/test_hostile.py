@@ -134,7 +134,7 @@ async def upload(
         if chunked:
             writer.write(b"0\r\n\r\n")
             await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return parse(await reader.read())
     finally:
         writer.close()

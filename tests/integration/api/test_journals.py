@@ -24,7 +24,7 @@ READ = {
 
 async def items_with_files(tenant: Tenant, method: str) -> list[dict[str, Any]]:
     """The items once their files are stored."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             items: list[dict[str, Any]] = (await tenant.get(method)).json()
             if all(item.get("downloadUrl") != "" for item in items):

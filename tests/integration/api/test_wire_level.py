@@ -13,6 +13,7 @@ import pytest
 from statusgate.api.edge import body
 from statusgate.api.edge.connections import Guarded, OpenConnections
 from tests.integration.api.running import Reply, Running, Tenant, parse
+from tests.waiting import eventually
 
 POST = b"POST /waInstance1/x HTTP/1.1\r\nHost: x\r\n"
 GET = b"GET /waInstance1/x HTTP/1.1\r\nHost: x\r\n"
@@ -106,7 +107,7 @@ async def exchange(running: Running, request: bytes, answers: int) -> list[Reply
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     replies = []
     writer.write(request)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         for _ in range(answers):
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(parse(head).headers["content-length"])
@@ -155,7 +156,7 @@ async def test_a_head_must_come_in_time(
         writer.write(first)
         hearing = asyncio.create_task(reader.read())
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not hearing.done():
                     await asyncio.sleep(0.05)
                     writer.write(then)
@@ -182,11 +183,11 @@ async def test_connections_by_address_are_limited(
 ) -> None:
     monkeypatch.setattr(OpenConnections, "per_trusted_address", 3)
     kept = [await asyncio.open_connection("127.0.0.1", running.port) for _ in range(3)]
-    await asyncio.sleep(0.05)
+    await eventually(lambda: running.connections.count == 3)
     with contextlib.suppress(OSError):
         assert await running.raw(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n") == b""
     for _, writer in kept:
         writer.close()
         await writer.wait_closed()
-    await asyncio.sleep(0.05)
+    await eventually(lambda: not running.connections.count)
     assert (await running.request("GET", "/health/live")).code == 200

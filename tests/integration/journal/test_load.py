@@ -70,15 +70,12 @@ def test_a_million_rows_cost_less_than_a_hundred_bytes_each(tmp_path: Path) -> N
     assert file_size(tmp_path, 1000, 1000) / 1_000_000 < 100
 
 
-async def test_a_burst_of_receipts_is_committed_quickly(account: Account) -> None:
-    """A floor against accidents (a lost index costs a factor of a hundred), no benchmark."""
+async def test_a_burst_of_receipts_is_recorded_whole(account: Account) -> None:
     await account.write(lambda tx: post(tx, range(20), 250))
     told = receipts(20, 250)
-    started = time.monotonic()
     changes = await asyncio.gather(
         *(account.receive(*told[at : at + 1000]) for at in range(0, len(told), 1000))
     )
-    assert len(told) / (time.monotonic() - started) > 4_000
     rows = await account.recipients(new_status(0).status_id)
     assert len(rows) == 250
     assert {row.progress for row in rows} == {Progress.READ}
@@ -96,18 +93,15 @@ def early_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_writers_and_readers_do_not_get_in_each_others_way(tmp_path: Path) -> None:
     journal = open_journal(f"sqlite:///{tmp_path}/journal.db")
     await journal.write(None, lambda tx: tx.create_instance(new_instance()))
-    waits: list[float] = []
     numbers = iter(range(2000))
     finished = False
 
     async def writer() -> None:
         for number in numbers:
-            started = time.monotonic()
             await journal.write(
                 INSTANCE,
                 lambda tx, no=number: post(tx, range(no, no + 1), 3),  # type: ignore[misc]
             )
-            waits.append(time.monotonic() - started)
 
     def ask(record: Transaction) -> int:
         return len(record.statuses(INSTANCE, outgoing=True, since_ms=0, before_ms=NOON_MS + 20))
@@ -127,18 +121,16 @@ async def test_writers_and_readers_do_not_get_in_each_others_way(tmp_path: Path)
     await journal.close()
     assert len(kept) == 2000
     assert wal < 64 * 2**20
-    assert sorted(waits)[int(len(waits) * 0.5)] < 0.25
 
 
 async def test_retention_does_not_hold_up_writes(tmp_path: Path) -> None:
     journal = open_journal(f"sqlite:///{tmp_path}/journal.db")
     await journal.write(None, lambda tx: tx.create_instance(new_instance()))
     await journal.write(INSTANCE, lambda tx: post(tx, range(200), 100))
-    gone = 0
-    slowest = 0.0
+    gone = steps = most_steps = 0
 
     async def retain() -> None:
-        nonlocal gone
+        nonlocal gone, steps
         while True:
             count, _ = await journal.write(
                 None, lambda tx: tx.expire(NOON_MS + DAY_MS * 2, DAY_MS, 500)
@@ -146,14 +138,15 @@ async def test_retention_does_not_hold_up_writes(tmp_path: Path) -> None:
             if count == 0:
                 break
             gone += count
+            steps += 1
             await asyncio.sleep(0)
 
     retaining = asyncio.create_task(retain())
     number = 1000
     while not retaining.done():
-        started = time.monotonic()
+        before = steps
         await journal.write(INSTANCE, lambda tx, no=number: keep(tx, no))  # type: ignore[misc]
-        slowest = max(slowest, time.monotonic() - started)
+        most_steps = max(most_steps, steps - before)
         number += 1
     kept = await journal.read(
         lambda record: record.statuses(INSTANCE, outgoing=True, since_ms=0)
@@ -161,7 +154,8 @@ async def test_retention_does_not_hold_up_writes(tmp_path: Path) -> None:
     await journal.close()
     assert gone == 200 + 200 * 100
     assert len(kept) == number - 1000
-    assert slowest < 1.0  # 250 ms on a machine that does nothing else
+    assert steps > 10
+    assert most_steps <= 2  # a write waits for the step under way, and shares the next one
 
 
 def keep(tx: Transaction, number: int) -> None:

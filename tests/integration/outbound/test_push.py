@@ -161,7 +161,7 @@ async def test_a_receiver_that_does_not_read_the_body_is_left_in_time(
     over = asyncio.Event()
     server = await asyncio.start_server(deaf, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         url = f"http://127.0.0.1:{port}/"
         found = await client.push(url, bytes(30_000_000), {}, 0.5)
     assert (found.fault if isinstance(found, PushFailed) else found) == outcome
@@ -170,14 +170,24 @@ async def test_a_receiver_that_does_not_read_the_body_is_left_in_time(
     await server.wait_closed()
 
 
-async def test_a_cancelled_push_leaves_nothing_behind(client: GuardedClient) -> None:
-    async with receiver(reply()) as server:
-        task = asyncio.create_task(client.push(server.url, b"{}", {}, 180))
+async def test_a_cancelled_push_leaves_its_place_to_others(
+    client: GuardedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "KEPT_PER_HOST", 1)
+
+    async def silent_on_request(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.body != b"hang":
+            writer.write(answer("200 OK"))
+
+    async with receiver(silent_on_request) as server:
+        task = asyncio.create_task(client.push(server.url, b"hang", {}, 180))
         await eventually(lambda: server.requests)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert not client._pushing
+        for _ in range(3):
+            assert await client.push(server.url, b"{}", {}, 30) == PushAnswer(200)
+        assert server.connections == 2  # its own, and one that is kept
 
 
 async def test_a_closed_client_ends_what_is_under_way() -> None:

@@ -267,7 +267,7 @@ async def test_a_role_that_was_cancelled_from_within_is_started_again() -> None:
     await clock.advance(1)
     assert runs == [0, 1]
     supervised.cancel()
-    await asyncio.wait([supervised], timeout=5)
+    await asyncio.wait([supervised], timeout=30)
     assert supervised.cancelled()
 
 
@@ -285,7 +285,7 @@ async def test_pauses_grow_while_a_role_keeps_failing_and_shrink_once_it_ran() -
     await clock.advance(120)
     assert starts == [0, 1, 3, 7, 15, 116, 118]
     supervised.cancel()
-    await asyncio.wait([supervised], timeout=5)
+    await asyncio.wait([supervised], timeout=30)
 
 
 async def test_only_the_health_of_the_journal_ends_the_server(

@@ -2,8 +2,10 @@
 
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+import pytest_asyncio
 
 from bench import workload
 from statusgate.domain.receipt import Progress
@@ -16,8 +18,25 @@ ID = workload.INSTANCE
 MINUTE_MS = 60_000
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def journal() -> AsyncIterator[Journal]:
+    async with fresh_journal() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def seeded() -> AsyncIterator[Journal]:
+    """Only read by its tests."""
+    async with fresh_journal() as opened:
+        await workload.seed(opened, ID, START_MS)
+        yield opened
+
+
+@asynccontextmanager
+async def fresh_journal() -> AsyncIterator[Journal]:
     opened = open_journal("sqlite:///:memory:")
     instance = workload.instance(ID, bytes(32), START_MS)
     await opened.write(ID, lambda tx: tx.create_instance(instance))
@@ -45,12 +64,10 @@ async def rows_of(journal: Journal, i: int) -> list[Progress]:
     return await journal.read(work)
 
 
-async def test_the_workload_holds_exactly_its_statuses_and_rows(journal: Journal) -> None:
-    await workload.seed(journal, ID, START_MS)
-
-    outgoing = await window(journal, 1_440, outgoing=True)
-    incoming = await window(journal, 1_440, outgoing=False)
-    rows = [len(await rows_of(journal, i)) for i in range(1, 5_001) if workload.is_outgoing(i)]
+async def test_the_workload_holds_exactly_its_statuses_and_rows(seeded: Journal) -> None:
+    outgoing = await window(seeded, 1_440, outgoing=True)
+    incoming = await window(seeded, 1_440, outgoing=False)
+    rows = [len(await rows_of(seeded, i)) for i in range(1, 5_001) if workload.is_outgoing(i)]
 
     assert (len(outgoing), len(incoming)) == (2_000, 3_000)
     assert sum(one.kind is Kind.IMAGE for one in outgoing) == 666
@@ -60,22 +77,18 @@ async def test_the_workload_holds_exactly_its_statuses_and_rows(journal: Journal
 
 
 @pytest.mark.parametrize("later_ms", [0, 1_000 * workload.WINDOW_SECONDS])
-async def test_the_windows_hold_for_thirteen_minutes(journal: Journal, later_ms: int) -> None:
-    await workload.seed(journal, ID, START_MS)
-
-    short = await window(journal, 30, outgoing=True, later_ms=later_ms)
-    outgoing = await window(journal, 110, outgoing=True, later_ms=later_ms)
-    incoming = await window(journal, 110, outgoing=False, later_ms=later_ms)
+async def test_the_windows_hold_for_thirteen_minutes(seeded: Journal, later_ms: int) -> None:
+    short = await window(seeded, 30, outgoing=True, later_ms=later_ms)
+    outgoing = await window(seeded, 110, outgoing=True, later_ms=later_ms)
+    incoming = await window(seeded, 110, outgoing=False, later_ms=later_ms)
     since_ms = START_MS + later_ms - 110 * MINUTE_MS
 
     assert (len(short), len(outgoing), len(incoming)) == (10, 100, 150)
     assert all(one.last_action_ms >= since_ms for one in outgoing)
 
 
-async def test_status_1_has_97_rows_read_and_3_delivered(journal: Journal) -> None:
-    await workload.seed(journal, ID, START_MS)
-
-    rows = await rows_of(journal, 1)
+async def test_status_1_has_97_rows_read_and_3_delivered(seeded: Journal) -> None:
+    rows = await rows_of(seeded, 1)
 
     assert (rows.count(Progress.READ), rows.count(Progress.DELIVERED)) == (97, 3)
 
@@ -114,7 +127,7 @@ async def test_the_filler_is_older_than_a_day_and_younger_than_retention(
     assert (len(recent), len(kept)) == (0, 400)
 
 
-def test_arriving_receipts_are_all_new() -> None:
+async def test_arriving_receipts_are_all_new() -> None:
     told = [workload.moving_receipts(serial) for serial in range(5_000)]
 
     assert len(set(told)) == len(told)

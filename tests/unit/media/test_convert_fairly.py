@@ -27,14 +27,12 @@ Outcome = Converted | ConversionFailed
 class House:
     """A converter whose children can be counted, and files to give it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, slow_film: Path) -> None:
         self.films, self.quick = ([MediaChild(CONVERSIONS) for _ in range(2)] for _ in range(2))
         self.converter = Converter(self.quick, self.films)
         self._folder = folder
         self._number = 0
-        self.slow_film = corpus.write_film(
-            folder / "slow.mkv", size=(1920, 1080), seconds=3, film_options={"crf": "40"}
-        )
+        self.slow_film = slow_film
 
     def start(
         self, instance_id: InstanceId, source: Path, wanted: Wanted
@@ -50,9 +48,15 @@ class House:
         await eventually(lambda: self.films_at_work() > 0)
 
 
+@pytest.fixture(scope="module")
+def slow_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("films") / "slow.mkv"
+    return corpus.write_film(path, size=(1920, 1080), seconds=3, film_options={"crf": "40"})
+
+
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    house = House(tmp_path)
+async def house(tmp_path: Path, slow_film: Path) -> AsyncIterator[House]:
+    house = House(tmp_path, slow_film)
     yield house
     await house.converter.close()
 

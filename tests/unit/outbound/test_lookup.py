@@ -35,7 +35,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
 
 
 async def until_asked(names: NameServer, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(names.asked) < count:
             await asyncio.sleep(0.005)
 

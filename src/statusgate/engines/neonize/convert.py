@@ -270,7 +270,7 @@ def _media(kind: Kind, media: Any, common: dict[str, Any]) -> StatusReceived:
         kind=kind,
         text="" if kind is Kind.AUDIO else clean(media.caption),
         background=_colour(media) if kind is Kind.AUDIO else None,
-        media=_reference(kind, media),
+        media=reference_to(kind, media),
         thumbnail=thumbnail if _is_preview(thumbnail) else b"",
         **common,
     )
@@ -281,7 +281,7 @@ def _is_preview(thumbnail: bytes) -> bool:
     return thumbnail.startswith(_JPEG) and len(thumbnail) <= MAX_THUMBNAIL
 
 
-def _reference(kind: Kind, media: Any) -> MediaRef | None:
+def reference_to(kind: Kind, media: Any) -> MediaRef | None:
     """Keep of a media message what fetching needs; None if it cannot be fetched at all."""
     keys = (media.mediaKey, media.fileSHA256, media.fileEncSHA256)
     if any(len(key) != 32 for key in keys) or not 0 < len(media.directPath) <= 2048:

@@ -115,6 +115,11 @@ class SimulatedEngine:
         if self._running is not None:
             await self._running.ack(seq)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more happens by itself: see ``RunningAccount``."""
+        return self._account.is_settled
+
     # -- linking
 
     async def begin_linking(self) -> None:

@@ -50,6 +50,11 @@ class RunningAccount:
         self._shown: EngineEvent | None = None
         self._ended = False
 
+    @property
+    def is_settled(self) -> bool:
+        """Nothing is scheduled, and the gateway has committed everything."""
+        return not self.account.scheduled and self._acked == self._log.last
+
     # -- changes
 
     async def commit(self, make: Callable[[int], Record | None]) -> int:
