@@ -19,13 +19,16 @@ from statusgate.domain.events import (
     Sequenced,
     StateChanged,
     StatusDeleted,
+    StatusReaction,
     StatusReceipt,
     StatusReceived,
+    StatusReply,
     StatusUndecryptable,
 )
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance, State
-from statusgate.domain.receipt import Receipt
+from statusgate.domain.receipt import Progress, Receipt
+from statusgate.domain.reply import Reply
 from statusgate.domain.status import NewStatus
 from statusgate.journal import Transaction
 
@@ -62,7 +65,7 @@ def record_batch(
     recording = _Recording(tx, instance, changes, now_ms)
     for sequenced in fresh:
         for event in sequenced.events:
-            if not isinstance(event, StatusReceipt):
+            if not isinstance(event, StatusReceipt | StatusReaction):
                 recording.settle_receipts()
             recording.take(event)
     recording.settle_receipts()
@@ -86,8 +89,10 @@ class _Recording:
         match event:
             case StatusReceived():
                 self._status(event)
-            case StatusReceipt():
+            case StatusReceipt() | StatusReaction():
                 self._collect(event)
+            case StatusReply():
+                self._reply(event.reply)
             case StatusDeleted():
                 self._deletion(event)
             case StatusUndecryptable() | GapClosed():
@@ -97,10 +102,8 @@ class _Recording:
             case IdentityLearned():
                 learned = self._tx.learn_identity(self._instance.id, event.address)
                 self._changes.people_changed |= learned
-            case StateChanged():
-                self._state(event)
-            case Paired():
-                self._paired(event)
+            case Paired() | StateChanged():
+                self._account(event)
             case QrCode() | LinkingEnded() | EngineDied():
                 pass  # volatile: the account manager follows them, the journal does not
             case _:
@@ -118,13 +121,20 @@ class _Recording:
             if status is not None:
                 self._changes.statuses[status_no] = status
 
-    def _collect(self, event: StatusReceipt) -> None:
+    def _collect(self, event: StatusReceipt | StatusReaction) -> None:
         own = event.viewer.meets(self._instance.me)
         if self._instance.settings.outgoing_webhook and not own:
-            self._receipts += (
-                Receipt(wire_id, event.viewer, event.kind, event.at_ms)
-                for wire_id in event.wire_ids
-            )
+            self._receipts += _receipts_of(event)
+
+    def _reply(self, reply: Reply) -> None:
+        if not self._instance.settings.status_replies or reply.viewer.meets(self._instance.me):
+            return
+        status_no = self._tx.record_reply(self._instance.id, reply, self._now_ms)
+        if status_no is None:
+            return
+        status = self._tx.status_by_no(self._instance.id, status_no)
+        if status is not None:
+            self._changes.reply_recorded(status, reply)
 
     def _status(self, event: StatusReceived) -> None:
         own = event.from_me or event.author.meets(self._instance.me)
@@ -180,6 +190,12 @@ class _Recording:
         self._changes.contacts.extend(changed)
         self._changes.people_changed |= bool(changed)
 
+    def _account(self, event: Paired | StateChanged) -> None:
+        if isinstance(event, Paired):
+            self._paired(event)
+        else:
+            self._state(event)
+
     def _paired(self, event: Paired) -> None:
         self._save(
             phone=event.me.phone,
@@ -211,3 +227,14 @@ class _Recording:
             self._instance = self._tx.save_instance(changed)
             self._changes.instance = self._instance
             self._changes.people_changed = True
+
+
+def _receipts_of(event: StatusReceipt | StatusReaction) -> list[Receipt]:
+    """A reaction proves that the status was seen, whether or not its viewer says so."""
+    if isinstance(event, StatusReaction):
+        return [
+            Receipt(event.wire_id, event.viewer, Progress.READ, event.at_ms, event.reaction)
+        ]
+    return [
+        Receipt(wire_id, event.viewer, event.kind, event.at_ms) for wire_id in event.wire_ids
+    ]

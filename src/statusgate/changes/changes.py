@@ -8,6 +8,7 @@ import msgspec
 from statusgate.domain.contact import KnownContact
 from statusgate.domain.instance import Instance
 from statusgate.domain.receipt import ReceiptChange
+from statusgate.domain.reply import Reply
 from statusgate.domain.status import Status
 
 
@@ -37,6 +38,13 @@ class ReceiptsRecorded(msgspec.Struct, frozen=True):
     receipts: tuple[ReceiptChange, ...]
 
 
+class ReplyRecorded(msgspec.Struct, frozen=True):
+    """Somebody answered an outgoing status."""
+
+    status_no: int
+    reply: Reply
+
+
 class InstanceStateChanged(msgspec.Struct, frozen=True):
     """The instance changed to another state."""
 
@@ -44,7 +52,14 @@ class InstanceStateChanged(msgspec.Struct, frozen=True):
     at_ms: int
 
 
-Fact = StatusAdded | FileSettled | OutcomeRecorded | ReceiptsRecorded | InstanceStateChanged
+Fact = (
+    StatusAdded
+    | FileSettled
+    | OutcomeRecorded
+    | ReceiptsRecorded
+    | ReplyRecorded
+    | InstanceStateChanged
+)
 
 
 OutboxChange = Literal["files", "schedule", "queue"]
@@ -112,6 +127,11 @@ class Changes(msgspec.Struct, kw_only=True):
         self.receipts.extend(receipts)
         if receipts:
             self.facts.append(ReceiptsRecorded(tuple(receipts)))
+
+    def reply_recorded(self, status: Status, reply: Reply) -> None:
+        """Note a reply to a status of ours."""
+        self.statuses[status.no] = status
+        self.facts.append(ReplyRecorded(status.no, reply))
 
     def state_changed(self, instance: Instance, at_ms: int) -> None:
         """Note that the instance changed to another state."""

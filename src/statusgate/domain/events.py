@@ -12,6 +12,7 @@ from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact
 from statusgate.domain.media import MediaRef
 from statusgate.domain.receipt import Progress
+from statusgate.domain.reply import Reply
 from statusgate.domain.status import Kind
 
 
@@ -110,6 +111,22 @@ class StatusReceipt(Event, frozen=True, kw_only=True):
     at_ms: int
 
 
+class StatusReaction(Event, frozen=True, kw_only=True):
+    """*viewer* reacted to a status of the account."""
+
+    wire_id: str
+    viewer: Address
+    reaction: str
+    """an emoji; ``""``: the reaction is taken back"""
+    at_ms: int
+
+
+class StatusReply(Event, frozen=True, kw_only=True):
+    """Somebody answered a status of the account in a private message."""
+
+    reply: Reply
+
+
 class StatusUndecryptable(StatusEvent, frozen=True, kw_only=True):
     """A status came that cannot be read: a gap, recorded, never silent."""
 
@@ -150,6 +167,8 @@ EngineEvent = (
     | StatusReceived
     | StatusDeleted
     | StatusReceipt
+    | StatusReaction
+    | StatusReply
     | StatusUndecryptable
     | GapClosed
     | ContactsChanged

@@ -32,6 +32,11 @@ class InstanceSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     keep_online_status: bool = False
     status_webhook: bool = False
     status_receipt_webhook: bool = False
+    status_reaction_webhook: bool = False
+    status_reply_webhook: bool = False
+    status_deleted_webhook: bool = False
+    status_replies: bool = True
+    """whether replies to statuses are kept at all"""
     # Kept: accepted, stored and returned without effect, because clients crash on missing keys.
     outgoing_message_webhook: bool = False
     outgoing_api_message_webhook: bool = msgspec.field(

@@ -1,7 +1,8 @@
 """The receipt lattice: pending < failed < sent < delivered < read.
 
-A recipient's row is two times, each the earliest reported of its kind. Everything else follows,
-so receipts may come in any order, repeated, or before their status (contract 3.1).
+A recipient's row is two times, each the earliest reported of its kind, and the latest reaction.
+Everything else follows, so receipts may come in any order, repeated, or before their status
+(contract 3.1).
 """
 
 from enum import IntEnum
@@ -29,11 +30,28 @@ PROGRESS_NAMES = {
 """How the contract spells them."""
 
 
+class Reaction(msgspec.Struct, frozen=True):
+    """The emoji with which somebody reacted to a status; ``""``: it was taken back."""
+
+    at_ms: int
+    emoji: str
+
+    def is_later_than(self, other: "Reaction") -> bool:
+        """Of two at the same time, the one that takes back is the later."""
+        return self._order > other._order
+
+    @property
+    def _order(self) -> tuple[int, bool, str]:
+        return self.at_ms, not self.emoji, self.emoji
+
+
 class Row(msgspec.Struct, frozen=True):
-    """One recipient's receipts: the earliest time of each kind, milliseconds UTC."""
+    """One recipient's receipts: the earliest time of each kind, milliseconds UTC, and the
+    latest reaction."""
 
     delivered_ms: int | None = None
     read_ms: int | None = None
+    reaction: Reaction | None = None
 
     @property
     def progress(self) -> Progress:
@@ -50,6 +68,7 @@ class Row(msgspec.Struct, frozen=True):
         return Row(
             _earliest(self.delivered_ms, other.delivered_ms),
             _earliest(self.read_ms, other.read_ms),
+            _latest(self.reaction, other.reaction),
         )
 
     def stages(self, above: Progress, to: Progress) -> list[tuple[Progress, int]]:
@@ -64,8 +83,10 @@ class Row(msgspec.Struct, frozen=True):
         return max(self.delivered_ms, self.read_ms)
 
 
-def row_of(kind: Progress, at_ms: int) -> Row:
+def row_of(kind: Progress, at_ms: int, reaction: str | None = None) -> Row:
     """Return the row that a single receipt of *kind* (DELIVERED or READ) makes."""
+    if reaction is not None:
+        return Row(read_ms=at_ms, reaction=Reaction(at_ms, reaction))
     return Row(read_ms=at_ms) if kind is Progress.READ else Row(delivered_ms=at_ms)
 
 
@@ -76,6 +97,8 @@ class Receipt(msgspec.Struct, frozen=True):
     viewer: Address
     kind: Progress
     at_ms: int
+    reaction: str | None = None
+    """the emoji of a reaction, which proves that the status was seen: *kind* is READ"""
 
 
 class ReceiptChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +115,8 @@ class ReceiptChange(msgspec.Struct, frozen=True, kw_only=True):
     row: Row
     raised_to: Progress | None
     raised_from: Progress = Progress.PENDING
+    reacted: bool = False
+    """the reaction of *row* is new"""
     raised_status: bool = False
     """the batch carried the status itself further, to this row's progress at least"""
 
@@ -107,6 +132,12 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     row: Row
     refused: int | None = None
     """the code with which WhatsApp refused this recipient"""
+
+
+def _latest(one: Reaction | None, other: Reaction | None) -> Reaction | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return other if other.is_later_than(one) else one
 
 
 def _earliest(one: int | None, other: int | None) -> int | None:

@@ -96,6 +96,17 @@ class NewStatus(msgspec.Struct, frozen=True, kw_only=True):
     """WhatsApp named the author by LID; receipts must do the same"""
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """How many people a status has among its recipients, and how many of them did what."""
+
+    recipients: int = 0
+    delivered: int = 0
+    """viewers included"""
+    read: int = 0
+    reactions: int = 0
+    replies: int = 0
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """A journaled status as readers need it."""
 
@@ -129,6 +140,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     viewed_ms: int | None
     by_lid: bool = False
     """as in ``NewStatus``"""
+    counts: Counts = Counts()
+    """of an outgoing status"""
 
     @property
     def base(self) -> Progress:

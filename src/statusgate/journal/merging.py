@@ -1,11 +1,13 @@
 """Merging two people that turn out to be one, first seen by phone and by LID."""
 
+from operator import neg
+
 import msgspec
 
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.receipt import Row
 
-from .receipts import times_of
+from .receipts import counted, times_of
 from .statuses import Statuses
 
 
@@ -14,6 +16,7 @@ class Merging(Statuses):
         self._join_names(instance_id, into_no, from_no)
         self._join_receipts(instance_id, into_no, from_no)
         self._join_early(instance_id, into_no, from_no)
+        self._join_replies(instance_id, into_no, from_no)
         self._join_statuses(instance_id, into_no, from_no)
 
     def _join_names(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:
@@ -31,12 +34,22 @@ class Merging(Statuses):
         self._db.run("forget_person", instance_id=instance_id, person_no=from_no)
 
     def _join_receipts(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:
-        self._db.run("adopt_rows", instance_id=instance_id, into_no=into_no, from_no=from_no)
+        adopted = self._db.run(
+            "adopt_rows", instance_id=instance_id, into_no=into_no, from_no=from_no
+        )
         rows = self._db.run("take_rows_of_person", instance_id=instance_id, person_no=from_no)
+        fewer = {row.status_no: [-1, *map(neg, counted(times_of(row)))] for row in rows}
+        for row in adopted:
+            fewer[row.status_no][0] = 0
+        self._db.run(
+            "adjust_counts",
+            instance_id=instance_id,
+            rows=[(status_no, *counts) for status_no, counts in fewer.items()],
+        )
         moved = {row.status_no: times_of(row) for row in rows if times_of(row) != Row()}
         self._raise_rows(instance_id, {(no, into_no): row for no, row in moved.items()})
-        for status_no, (_, last_ms) in self._tallies(instance_id, moved).items():
-            if last_ms == moved[status_no].newest_ms():
+        for status_no, tally in self._tallies(instance_id, moved).items():
+            if tally.last_receipt_ms == moved[status_no].newest_ms():
                 self._recount(instance_id, status_no)
 
     def _join_early(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:

@@ -192,6 +192,8 @@ class Outbox(Media):
         strangers = [person.address for person in people if not person.no]
         if strangers:
             self.add_recipients(instance_id, status_no, strangers)
+        elif known:
+            self._recount(instance_id, status_no)
 
     def leave_out(
         self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
@@ -206,6 +208,7 @@ class Outbox(Media):
                 status_no=status_no,
                 numbers=[[number] for number in sorted(found)],
             )
+            self._recount(instance_id, status_no)
 
     def refuse(
         self, instance_id: InstanceId, status_no: int, codes: Sequence[tuple[Address, int]]
@@ -220,6 +223,7 @@ class Outbox(Media):
                 status_no=status_no,
                 refusals=[[number, code] for number, code in sorted(rows.items())],
             )
+            self._recount(instance_id, status_no)
 
     def mark_viewed(self, instance_id: InstanceId, status_no: int, at_ms: int) -> Status | None:
         """The account viewed a status; the first time counts."""

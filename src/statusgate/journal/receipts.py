@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from operator import add, sub
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.receipt import (
     Progress,
+    Reaction,
     Receipt,
     ReceiptChange,
     Recipient,
@@ -19,6 +21,7 @@ from statusgate.domain.receipt import (
 from statusgate.domain.status import Status
 
 from .people import People, Person
+from .rows import struct_of
 from .session import clean, in_range
 
 K = TypeVar("K")
@@ -31,6 +34,8 @@ class Change(msgspec.Struct, frozen=True):
 
     old: Row
     new: Row
+    is_first: bool
+    """there was no row before"""
 
     @property
     def raised_to(self) -> Progress | None:
@@ -42,6 +47,31 @@ class Change(msgspec.Struct, frozen=True):
         return at_ms is not None and (
             (old.delivered_ms == at_ms != new.delivered_ms)
             or (old.read_ms == at_ms != new.read_ms)
+        )
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """What a status keeps of its rows."""
+
+    reached: int
+    last_receipt_ms: int | None
+    """the newest receipt"""
+    recipients: int
+    delivered: int
+    read: int
+    reactions: int
+
+    def after(self, changes: Sequence[Change]) -> "Tally":
+        newest = [change.new.newest_ms() for change in changes]
+        counts = self.recipients, self.delivered, self.read, self.reactions
+        for change in changes:
+            now, before = counted(change.new), counted(change.old)
+            more = change.is_first, *map(sub, now, before)
+            counts = tuple(map(add, counts, more))
+        return Tally(
+            max(self.reached, *(int(change.new.progress) for change in changes)),
+            max((at for at in (self.last_receipt_ms, *newest) if at is not None), default=None),
+            *counts,
         )
 
 
@@ -72,6 +102,7 @@ class Receipts(People):
             status_no=status_no,
             person_nos=[[number] for number in sorted(set(numbers.values()))],
         )
+        self._recount(instance_id, status_no)
 
     def record_receipts(
         self, instance_id: InstanceId, receipts: Sequence[Receipt], now_ms: int
@@ -90,7 +121,7 @@ class Receipts(People):
             viewer = persons.get(receipt.viewer)
             if viewer is None:
                 continue
-            row = row_of(receipt.kind, in_range(receipt.at_ms))
+            row = _row_of(receipt)
             wire_id = clean(receipt.wire_id)
             status = sent.get(wire_id)
             if status is None:
@@ -110,6 +141,7 @@ class Receipts(People):
                 row=change.new,
                 raised_to=change.raised_to,
                 raised_from=change.old.progress,
+                reacted=change.new.reaction != change.old.reaction,
                 raised_status=(change.raised_to or Progress.PENDING) > by_no[status_no].reached,
             )
             for (status_no, number), change in self._raise_rows(instance_id, raised).items()
@@ -137,7 +169,7 @@ class Receipts(People):
             old = known.get(pair)
             new = row if old is None else old.joined(row)
             if old is None or new != old:
-                changes[pair] = Change(old or Row(), new)
+                changes[pair] = Change(old or Row(), new, old is None)
         self._write_rows(instance_id, changes)
         return changes
 
@@ -147,54 +179,34 @@ class Receipts(People):
         self._db.run(
             "write_rows",
             instance_id=instance_id,
-            rows=[
-                (*pair, one.new.delivered_ms, one.new.read_ms) for pair, one in changes.items()
-            ],
+            rows=[(*pair, *_columns(one.new)) for pair, one in changes.items()],
         )
         by_status: dict[int, list[Change]] = defaultdict(list)
         for (status_no, _), change in changes.items():
             by_status[status_no].append(change)
         tallies = self._tallies(instance_id, by_status)
         for status_no, ones in by_status.items():
-            reached, last_ms = tallies[status_no]
-            raised = max(reached, *(one.new.progress for one in ones))
-            if any(one.lowers(last_ms) for one in ones):
-                newest_ms = self._newest_receipt(instance_id, status_no)
-            else:
-                newest_ms = _newest([last_ms, *(one.new.newest_ms() for one in ones)])
-            if (raised, newest_ms) != (reached, last_ms):
-                self._set_tally(instance_id, status_no, raised, newest_ms)
+            tally = tallies[status_no]
+            after = tally.after(ones)
+            if after != tally:
+                self._db.run(
+                    "set_tally",
+                    instance_id=instance_id,
+                    status_no=status_no,
+                    **msgspec.structs.asdict(after),
+                )
+            if any(one.lowers(tally.last_receipt_ms) for one in ones):
+                self._recount(instance_id, status_no)
 
     def _recount(self, instance_id: InstanceId, status_no: int) -> None:
-        """Update a status's newest receipt after rows were deleted."""
-        reached, last_ms = self._tallies(instance_id, [status_no])[status_no]
-        newest_ms = self._newest_receipt(instance_id, status_no)
-        if newest_ms != last_ms:
-            self._set_tally(instance_id, status_no, reached, newest_ms)
+        """Update what a status keeps of its rows after some were added or deleted."""
+        self._db.run("recount", instance_id=instance_id, status_no=status_no)
 
-    def _newest_receipt(self, instance_id: InstanceId, status_no: int) -> int | None:
-        rows = self._db.run("newest_receipt", instance_id=instance_id, status_no=status_no)
-        return times_of(rows[0]).newest_ms()
-
-    def _set_tally(
-        self, instance_id: InstanceId, status_no: int, reached: int, last_ms: int | None
-    ) -> None:
-        self._db.run(
-            "set_tally",
-            instance_id=instance_id,
-            status_no=status_no,
-            reached=int(reached),
-            last_receipt_ms=last_ms,
-        )
-
-    def _tallies(
-        self, instance_id: InstanceId, status_nos: Iterable[int]
-    ) -> dict[int, tuple[int, int | None]]:
-        """By status: the greatest progress of its rows and the time of the newest receipt."""
+    def _tallies(self, instance_id: InstanceId, status_nos: Iterable[int]) -> dict[int, Tally]:
         rows = self._db.run(
             "tallies", instance_id=instance_id, status_nos=[[no] for no in status_nos]
         )
-        return {row.status_no: (row.reached, row.last_receipt_ms) for row in rows}
+        return {row.status_no: struct_of(Tally, row) for row in rows}
 
     def _sent(self, instance_id: InstanceId, wire_ids: Iterable[str]) -> dict[str, Any]:
         """The outgoing statuses among *wire_ids*: number, our id, by_api and reached."""
@@ -218,12 +230,34 @@ class Receipts(People):
             "hold_early",
             instance_id=instance_id,
             held_ms=now_ms,
-            rows=[(*key, row.delivered_ms, row.read_ms) for key, row in changed.items()],
+            rows=[(*key, *_columns(row)) for key, row in changed.items()],
         )
 
 
 def times_of(row: Any) -> Row:
-    return Row(row.delivered_ms, row.read_ms)
+    reacted_ms = row.reacted_ms
+    reaction = None if reacted_ms is None else Reaction(reacted_ms, row.reaction)
+    return Row(row.delivered_ms, row.read_ms, reaction)
+
+
+def _columns(row: Row) -> tuple[int | str | None, ...]:
+    reaction = row.reaction
+    reacted = (None, None) if reaction is None else (reaction.at_ms, reaction.emoji)
+    return (row.delivered_ms, row.read_ms, *reacted)
+
+
+def _row_of(receipt: Receipt) -> Row:
+    reaction = None if receipt.reaction is None else clean(receipt.reaction)
+    return row_of(receipt.kind, in_range(receipt.at_ms), reaction)
+
+
+def counted(row: Row) -> tuple[int, int, int]:
+    """What a row adds to its status's delivered, read and reactions."""
+    return (
+        row.progress is not Progress.PENDING,
+        row.read_ms is not None,
+        row.reaction is not None and row.reaction.emoji != "",
+    )
 
 
 def _recipient_of(row: Any, base: Progress, base_ms: int) -> Recipient:
@@ -248,7 +282,3 @@ def _recipient_of(row: Any, base: Progress, base_ms: int) -> Recipient:
 def _join(rows: dict[K, Row], key: K, row: Row) -> None:
     old = rows.get(key)
     rows[key] = row if old is None else old.joined(row)
-
-
-def _newest(times: Iterable[int | None]) -> int | None:
-    return max((at_ms for at_ms in times if at_ms is not None), default=None)

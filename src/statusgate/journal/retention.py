@@ -15,7 +15,13 @@ LOGGED_MS = 24 * 3600 * 1000
 MOST_LOGGED = 10_000
 """As many events stay, whatever their age."""
 _EVER = {"before_ms": 2**62, "held_before_ms": 2**62}
-_KEPT_WITHOUT_STATUS = ("expire_deletions", "expire_gaps", "expire_early", "expire_deliveries")
+_KEPT_WITHOUT_STATUS = (
+    "expire_deletions",
+    "expire_gaps",
+    "expire_early",
+    "expire_early_replies",
+    "expire_deliveries",
+)
 _EXPIRING = ("expire_files", "expire_ended_notifications", "expire_events")
 _PURGED = ("purge_outbox", "purge_people", "purge_notifications", "purge_events", "purge_files")
 _PURGED_AT_LAST = ("purge_state_history", "end_push_streak", "purge_counters", "purge_instance")

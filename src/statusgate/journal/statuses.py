@@ -7,9 +7,10 @@ import msgspec
 from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.receipt import Progress
-from statusgate.domain.status import Failure, FailureReason, Kind, NewStatus, Status
+from statusgate.domain.status import Counts, Failure, FailureReason, Kind, NewStatus, Status
 
-from .receipts import Receipts, times_of
+from .receipts import times_of
+from .replies import Replies
 from .rows import CHAT_IDS, chat_ids_json, file_of
 
 ACCOUNT = 0
@@ -20,7 +21,7 @@ _KINDS = {kind.value: kind for kind in Kind}
 _PROGRESSES = {progress.value: progress for progress in Progress}
 
 
-class Statuses(Receipts):
+class Statuses(Replies):
     def statuses(
         self,
         instance_id: InstanceId,
@@ -72,6 +73,7 @@ class Statuses(Receipts):
             self._forget_gap(instance_id, author_no, new.wire_id)
             if author_no == ACCOUNT:
                 self._apply_early(instance_id, status_no, new.wire_id)
+                self._claim_replies(instance_id, status_no, new.wire_id)
         return self.status_by_no(instance_id, status_no)
 
     def mark_sent(
@@ -95,6 +97,7 @@ class Statuses(Receipts):
             sender_phone=self._account(instance_id).phone,
         )
         self._apply_early(instance_id, status_no, wire_id)
+        self._claim_replies(instance_id, status_no, wire_id)
         return self.status_by_no(instance_id, status_no)
 
     def mark_failed(
@@ -132,6 +135,7 @@ class Statuses(Receipts):
         self._db.run("forget_gap", **key)
         if author_no == ACCOUNT:
             self._db.run("take_early", instance_id=instance_id, wire_id=wire_id)
+            self._db.run("forget_replies_by_wire_id", instance_id=instance_id, wire_id=wire_id)
         found = self._db.run("status_to_delete", **key)
         if not found:
             return None
@@ -166,6 +170,7 @@ class Statuses(Receipts):
         """Delete a status with its rows and its download; its file expires."""
         key = {"instance_id": instance_id, "status_no": status_no}
         self._db.run("forget_rows_of_status", **key)
+        self._db.run("forget_replies_of_status", **key)
         self._db.run("drop_download", **key)
         self._db.run("forget_outgoing_of_status", **key)
         self._db.run("forget_publication", **key)
@@ -203,6 +208,7 @@ class Statuses(Receipts):
         rows = self._db.run(
             "take_rows_of_status", instance_id=instance_id, status_no=echo.status_no
         )
+        self._claim_replies(instance_id, status_no, wire_id)
         self._remove_status(instance_id, echo.status_no)
         self._raise_rows(
             instance_id, {(status_no, row.person_no): times_of(row) for row in rows}
@@ -253,6 +259,7 @@ def _status_of(row: Any) -> Status:
         thumbnail=row.thumbnail,
         viewed_ms=row.viewed_ms,
         by_lid=row.by_lid == 1,
+        counts=Counts(row.recipients, row.delivered, row.read, row.reactions, row.replies),
         author=(
             # The present account if it was sent before any was linked.
             Address(row.sender_phone or row.account_phone or "", row.account_lid or "")

@@ -14,6 +14,7 @@ from statusgate.changes.changes import (
     InstanceStateChanged,
     OutcomeRecorded,
     ReceiptsRecorded,
+    ReplyRecorded,
     StatusAdded,
 )
 from statusgate.domain.clock import Clock
@@ -96,6 +97,8 @@ class _Announcement:
                 self._outcome_recorded(fact)
             case ReceiptsRecorded():
                 self._receipts_recorded(fact)
+            case ReplyRecorded():
+                self._reply_recorded(fact)
             case InstanceStateChanged():
                 self._state_changed(fact)
             case _:
@@ -154,22 +157,31 @@ class _Announcement:
         if status.reached is Progress.PENDING:
             return
         before: dict[tuple[int, str], Progress] = {}
+        reacted: set[tuple[int, str]] = set()
         for change in self._changes.receipts:
-            before.setdefault((change.status_no, change.viewer.chat_id), change.raised_from)
+            key = (change.status_no, change.viewer.chat_id)
+            before.setdefault(key, change.raised_from)
+            if change.reacted:
+                reacted.add(key)
         for one in reversed(self._tx.recipients(status)):
+            key = (status.no, one.address.chat_id)
             receipt = ReceiptChange(
                 status_no=status.no,
                 status_id=status.status_id,
                 by_api=status.by_api,
                 viewer=one.address,
                 row=one.row,
-                raised_to=before.get((status.no, one.address.chat_id), Progress.READ),
+                raised_to=before.get(key, Progress.READ),
+                reacted=bool(one.row.reaction and one.row.reaction.emoji)
+                and key not in reacted,
             )
             self._receipt(receipt, logged=logged)
+            self._reaction(receipt, logged=logged)
 
     def _receipts_recorded(self, fact: ReceiptsRecorded) -> None:
         for one in fact.receipts:
             self._receipt(one)
+            self._reaction(one)
         for number in dict.fromkeys(
             one.status_no for one in fact.receipts if one.raised_status
         ):
@@ -201,6 +213,17 @@ class _Announcement:
                         by_api=change.by_api,
                     )
                 )
+
+    def _reaction(self, change: ReceiptChange, *, logged: bool = True) -> None:
+        reaction = change.row.reaction
+        if change.reacted and reaction is not None and logged:
+            viewer = change.viewer.chat_id
+            self.lines.append(events.reaction_line(change.status_id, viewer, reaction))
+
+    def _reply_recorded(self, fact: ReplyRecorded) -> None:
+        status = self._changes.statuses.get(fact.status_no)
+        if status is not None:
+            self.lines.append(events.reply_line(status.status_id, fact.reply))
 
     def _awaits_file(self, change: ReceiptChange) -> bool:
         """Whether the status was posted on the phone and its file is still to be fetched."""

@@ -9,8 +9,10 @@ import msgspec
 
 from statusgate.domain.contact import KnownContact
 from statusgate.domain.instance import Instance
-from statusgate.domain.receipt import PROGRESS_NAMES, Progress
+from statusgate.domain.receipt import PROGRESS_NAMES, Progress, Reaction
+from statusgate.domain.reply import Reply
 from statusgate.domain.status import Status
+from statusgate.wire.engagement import REPLY_TYPE
 from statusgate.wire.statuses import encode_item, failure_answer
 
 RETRY = b"retry: 3000\n\n"
@@ -48,6 +50,32 @@ def receipt_line(
             "participant": participant,
             "status": status,
             "timestamp": at_ms // 1000,
+        }
+    )
+
+
+def reaction_line(status_id: str, participant: str, reaction: Reaction) -> bytes:
+    """``statusReaction``: somebody reacted to a status; ``""``: took the reaction back."""
+    return b"statusReaction " + _encode(
+        {
+            "idMessage": status_id,
+            "participant": participant,
+            "reaction": reaction.emoji,
+            "timestamp": reaction.at_ms // 1000,
+        }
+    )
+
+
+def reply_line(status_id: str, reply: Reply) -> bytes:
+    """``statusReply``: somebody answered a status; ``replyId``: the private message."""
+    return b"statusReply " + _encode(
+        {
+            "idMessage": status_id,
+            "participant": reply.viewer.chat_id,
+            "replyId": reply.reply_id,
+            "typeMessage": REPLY_TYPE[reply.kind],
+            "textMessage": reply.text,
+            "timestamp": reply.at_ms // 1000,
         }
     )
 

@@ -12,9 +12,11 @@ from tests.integration.api.running import Running, Tenant
 EVERY_SETTING = {
     "countryInstance": "", "typeAccount": "", "proxyInstance": "", "typeInstance": "whatsapp",
     "webhookUrl": "", "webhookUrlToken": "", "delaySendMessagesMilliseconds": 1000,
-    "outgoingWebhook": "yes", "autoTyping": 0, "linkPreview": True, "enableLidMode": False,
+    "outgoingWebhook": "yes", "autoTyping": 0, "linkPreview": True,
+    "statusReplies": "yes", "enableLidMode": False,
     **dict.fromkeys(
         ("stateWebhook", "keepOnlineStatus", "statusWebhook", "statusReceiptWebhook",
+         "statusReactionWebhook", "statusReplyWebhook", "statusDeletedWebhook",
          "outgoingMessageWebhook", "outgoingAPIMessageWebhook", "incomingWebhook",
          "markIncomingMessagesReaded", "markIncomingMessagesReadedOnReply", "sharedSession",
          "deviceWebhook", "statusInstanceWebhook", "enableMessagesHistory",

@@ -14,6 +14,7 @@ from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef, StoredFile
 from statusgate.domain.receipt import Progress, Receipt
+from statusgate.domain.reply import Reply, ReplyKind
 from statusgate.domain.status import Failure, FailureReason, Kind
 from statusgate.journal.postgres import PostgresSession
 from statusgate.journal.sqlite import SqliteSession
@@ -94,10 +95,22 @@ class Script:
                 self.address(),
                 self._random.choice([Progress.DELIVERED, Progress.READ]),
                 self._random.choice([1, 2, 3, 2**66, -(2**66)]),
+                self._random.choice([None, "", "💚", self.text()]),
             )
             for _ in range(self._random.randrange(6))
         ]
         return record.record_receipts(self._id, told, NOON_MS + self._random.randrange(9))
+
+    def reply(self, record: Transaction) -> Any:
+        reply = Reply(
+            wire_id=f"W{self._random.randrange(6)}",
+            viewer=self.address(),
+            reply_id=f"R{self._random.randrange(3)}{self.text()}",
+            kind=self._random.choice(list(ReplyKind)),
+            text=self.text(),
+            at_ms=self._random.choice([1, 2, 2**66]),
+        )
+        return record.record_reply(self._id, reply, NOON_MS + self._random.randrange(9))
 
     def delete(self, record: Transaction) -> Any:
         author = self._random.choice([None, self.address()])
@@ -170,6 +183,7 @@ class Script:
             ours,
             theirs,
             [record.recipients(status) for status in ours],
+            [record.replies(status) for status in ours],
             record.contacts(self._id),
             record.contact(self._id, self.address()),
             record.status(self._id, f"S{self._random.randrange(6)}plain", self.address()),

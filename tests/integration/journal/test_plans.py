@@ -6,6 +6,7 @@ import apsw
 import psycopg
 import pytest
 
+from statusgate.domain.reply import Reply, ReplyKind
 from statusgate.journal.session import Value, bound
 from statusgate.journal.sql import statements
 from tests.databases import fresh_schema, new_instance, record_in, transaction
@@ -32,6 +33,7 @@ PARAMETERS: dict[str, Value] = {
     "lids": [["1"]],
     "numbers": [[1]],
     "author_no": 4,
+    "person_no": 4,
     "into_no": 3,
     "from_no": 4,
     "refusals": [[1, 479]],
@@ -50,7 +52,10 @@ HOT = {
     "outgoing_by_wire_id": {"statuses_by_wire_id"},
     "tallies": {"statuses_pkey"},
     "rows_of_pairs": {"receipts_pkey"},
-    "newest_receipt": {"receipts_pkey"},
+    "recount": {"receipts_pkey", "statuses_pkey"},
+    "replies_of_status": {"replies_of_status", "people_pkey"},
+    "claim_replies": {"replies_pkey"},
+    "take_replies_of_person": {"replies_by_person"},
     "people_by_address": {"people_by_phone", "people_by_lid"},
     "people_by_number": {"people_pkey"},
     "file": {"files_pkey"},
@@ -97,7 +102,9 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> apsw.Connection:
 def test_sqlite_looks_by_index(sqlite: apsw.Connection, name: str) -> None:
     plan = sqlite_plan(sqlite, name)
     tables = [
-        line for line in plan if re.match("(SCAN|SEARCH) (?!item|expired|oldest|\\(sub)", line)
+        line
+        for line in plan
+        if re.match("(SCAN|SEARCH) (?!item|expired|oldest|counted|\\(sub)", line)
     ]
     assert tables
     assert all(line.startswith("SEARCH") for line in tables), plan
@@ -118,8 +125,18 @@ def test_retention_looks_by_index_in_every_table(sqlite: apsw.Connection) -> Non
     plan = sqlite_plan(sqlite, "instance_with_expired")
     searched = [line for line in plan if line.startswith("SEARCH")]
     searched = [line for line in searched if " c USING" not in line]  # one counter, by key
-    assert len(searched) == 9, plan
+    assert len(searched) == 10, plan
     assert all("INDEX" in line and "_ms" in line for line in searched), plan
+
+
+def reply(number: int) -> Reply:
+    return Reply(
+        wire_id=f"W{number}",
+        viewer=person(number),
+        reply_id=f"R{number}",
+        kind=ReplyKind.TEXT,
+        at_ms=NOON_MS,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +153,7 @@ def postgres(postgres_server: str) -> str:
             assert made is not None
             if number < 3:
                 record.add_recipients(INSTANCE, made.no, [person(no) for no in range(300)])
+            record.record_reply(INSTANCE, reply(number), NOON_MS)
     session.close()
     return url
 

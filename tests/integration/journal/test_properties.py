@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.receipt import Progress, Receipt, Row, row_of
+from statusgate.domain.reply import Reply, ReplyKind
+from statusgate.domain.status import Counts
 from statusgate.journal.postgres import PostgresSession
 from statusgate.journal.sqlite import SqliteSession
 from statusgate.journal.transaction import Transaction
@@ -25,12 +27,34 @@ _instances = itertools.count(1)
 
 
 class Seen(NamedTuple):
-    """Somebody got or saw one of our statuses."""
+    """Somebody got, saw or reacted to one of our statuses."""
 
     status: int
     viewer: Address
     kind: Progress
     at_ms: int
+    reaction: str | None = None
+
+    def receipt(self) -> Receipt:
+        return Receipt(f"W{self.status}", self.viewer, self.kind, self.at_ms, self.reaction)
+
+
+class Replied(NamedTuple):
+    """Somebody answered one of our statuses."""
+
+    status: int
+    viewer: Address
+    number: int
+
+    def reply(self) -> Reply:
+        return Reply(
+            wire_id=f"W{self.status}",
+            viewer=self.viewer,
+            reply_id=f"R{self.number}",
+            kind=ReplyKind.TEXT,
+            text=f"text {self.number}",
+            at_ms=self.number,
+        )
 
 
 class Posted(NamedTuple):
@@ -49,7 +73,7 @@ class SamePerson(NamedTuple):
     address: Address
 
 
-Fact = Seen | Posted | Deleted | SamePerson
+Fact = Seen | Replied | Posted | Deleted | SamePerson
 
 numbers = st.integers(1, 3)
 both = numbers.map(lambda no: Address(f"7{no}", f"9{no}"))
@@ -66,7 +90,17 @@ facts = st.lists(
             addresses,
             st.sampled_from([Progress.DELIVERED, Progress.READ]),
             st.integers(1, 9),
+            st.none(),
         ),
+        st.builds(
+            Seen,
+            numbers,
+            addresses,
+            st.just(Progress.READ),
+            st.integers(1, 9),
+            st.sampled_from(["", "💚", "👍"]),
+        ),
+        st.builds(Replied, numbers, addresses, numbers),
         st.builds(Posted, numbers, st.none() | addresses),
         st.builds(Deleted, numbers, st.none() | addresses),
         st.builds(SamePerson, both),
@@ -77,10 +111,10 @@ facts = st.lists(
 
 def tell(record: Transaction, instance_id: InstanceId, fact: Fact) -> None:
     match fact:
-        case Seen(status, viewer, kind, at_ms):
-            record.record_receipts(
-                instance_id, [Receipt(f"W{status}", viewer, kind, at_ms)], NOON_MS
-            )
+        case Seen():
+            record.record_receipts(instance_id, [fact.receipt()], NOON_MS)
+        case Replied():
+            record.record_reply(instance_id, fact.reply(), NOON_MS)
         case Posted(status, author):
             record.record_status(
                 instance_id,
@@ -103,6 +137,10 @@ def observed(record: Transaction, instance_id: InstanceId) -> object:
                 one.reached,
                 one.last_receipt_ms,
                 [(row.address, row.row, row.at_ms) for row in record.recipients(one)],
+                sorted(
+                    ((reply.reply_id, reply.viewer) for reply in record.replies(one)), key=str
+                ),
+                one.counts,
             )
             for one in ours
         ],
@@ -122,7 +160,7 @@ def expected(told: Sequence[Fact]) -> object:
             if isinstance(fact, Seen) and fact.status == status:
                 viewer = who(people, fact.viewer)
                 assert viewer is not None
-                row = row_of(fact.kind, fact.at_ms)
+                row = row_of(fact.kind, fact.at_ms, fact.reaction)
                 rows[viewer] = rows.get(viewer, row).joined(row)
         reached = max((row.progress for row in rows.values()), default=Progress.PENDING)
         last_ms = max((row.newest_ms() or 0 for row in rows.values()), default=None)
@@ -133,7 +171,21 @@ def expected(told: Sequence[Fact]) -> object:
             ),
             key=lambda one: (-one[2], one[0].chat_id),
         )
-        ours.append((f"W{status}", reached, last_ms, told_rows))
+        replies = {
+            (f"R{one.number}", who(people, one.viewer))
+            for one in told
+            if isinstance(one, Replied) and one.status == status
+        }
+        counts = Counts(
+            recipients=len(rows),
+            delivered=len(rows),
+            read=sum(row.progress is Progress.READ for row in rows.values()),
+            reactions=sum(bool(row.reaction and row.reaction.emoji) for row in rows.values()),
+            replies=len(replies),
+        )
+        ours.append(
+            (f"W{status}", reached, last_ms, told_rows, sorted(replies, key=str), counts)
+        )
     theirs = [
         (f"W{status}", author.chat_id, author.lid)
         for status, author in posted - gone
@@ -192,7 +244,7 @@ def test_a_batch_is_as_good_as_one_by_one(told: list[Fact]) -> None:
     instance_id = InstanceId(next(_instances))
     seen = [fact for fact in told if isinstance(fact, Seen)]
     rest = [fact for fact in told if not isinstance(fact, Seen)]
-    receipts = [Receipt(f"W{one.status}", one.viewer, one.kind, one.at_ms) for one in seen]
+    receipts = [one.receipt() for one in seen]
     with transaction(memory):
         memory_record.create_instance(new_instance(id=instance_id))
         for fact in rest:

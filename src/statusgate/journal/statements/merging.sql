@@ -8,7 +8,23 @@ CROSS JOIN receipts r ON (
     r.instance_id = s.instance_id AND r.status_no = s.status_no AND r.person_no = :from_no
 )
 WHERE s.instance_id = :instance_id AND s.outgoing = 1
-ON CONFLICT (instance_id, status_no, person_no) DO NOTHING;
+ON CONFLICT (instance_id, status_no, person_no) DO NOTHING
+RETURNING status_no;
+
+-- name: adjust_counts
+UPDATE statuses SET
+    recipients = statuses.recipients + more.recipients,
+    delivered = statuses.delivered + more.delivered, read = statuses.read + more.read,
+    reactions = statuses.reactions + more.reactions
+FROM (
+    SELECT CAST(item.value ->> 0 AS INTEGER) AS status_no,
+           CAST(item.value ->> 1 AS INTEGER) AS recipients,
+           CAST(item.value ->> 2 AS INTEGER) AS delivered,
+           CAST(item.value ->> 3 AS INTEGER) AS read,
+           CAST(item.value ->> 4 AS INTEGER) AS reactions
+    FROM json_each(:rows) AS item
+) AS more
+WHERE statuses.instance_id = :instance_id AND statuses.status_no = more.status_no;
 
 -- name: take_rows_of_person
 -- By way of the statuses: receipts have no index by person, it would cost more than it gives.
@@ -16,12 +32,25 @@ DELETE FROM receipts
 WHERE instance_id = :instance_id AND person_no = :person_no AND status_no IN (
     SELECT status_no FROM statuses WHERE instance_id = :instance_id AND outgoing = 1
 )
-RETURNING status_no, delivered_ms, read_ms;
+RETURNING status_no, delivered_ms, read_ms, reacted_ms, reaction;
 
 -- name: take_early_of_person
 DELETE FROM early_receipts
 WHERE instance_id = :instance_id AND person_no = :person_no
-RETURNING wire_id, delivered_ms, read_ms, held_ms;
+RETURNING wire_id, delivered_ms, read_ms, reacted_ms, reaction, held_ms;
+
+-- name: give_replies
+INSERT INTO replies (
+    instance_id, wire_id, person_no, reply_id, status_no, held_ms, at_ms, kind, text
+)
+SELECT instance_id, wire_id, :into_no, reply_id, status_no, held_ms, at_ms, kind, text
+FROM replies WHERE instance_id = :instance_id AND person_no = :from_no
+ON CONFLICT (instance_id, wire_id, person_no, reply_id) DO NOTHING;
+
+-- name: take_replies_of_person
+DELETE FROM replies
+WHERE instance_id = :instance_id AND person_no = :person_no
+RETURNING status_no;
 
 -- name: statuses_in_two_copies
 -- The later copy of each status that both people seem to have posted.

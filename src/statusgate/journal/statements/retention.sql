@@ -18,6 +18,9 @@ WHERE i.deleted_ms < :before_ms
         SELECT 1 FROM early_receipts e
         WHERE e.instance_id = i.instance_id AND e.held_ms < :held_before_ms)
     OR EXISTS (
+        SELECT 1 FROM replies r
+        WHERE r.instance_id = i.instance_id AND r.held_ms < :held_before_ms)
+    OR EXISTS (
         SELECT 1 FROM files f
         WHERE f.instance_id = i.instance_id AND f.expires_ms <= :now_ms)
     OR EXISTS (
@@ -68,6 +71,14 @@ DELETE FROM early_receipts WHERE instance_id = :instance_id AND (wire_id, person
     SELECT wire_id, person_no FROM early_receipts
     WHERE instance_id = :instance_id AND held_ms < :held_before_ms
     ORDER BY held_ms, wire_id, person_no LIMIT :limit
+)
+RETURNING instance_id;
+
+-- name: expire_early_replies
+DELETE FROM replies WHERE instance_id = :instance_id AND (wire_id, person_no, reply_id) IN (
+    SELECT wire_id, person_no, reply_id FROM replies
+    WHERE instance_id = :instance_id AND held_ms < :held_before_ms
+    ORDER BY held_ms, wire_id, person_no, reply_id LIMIT :limit
 )
 RETURNING instance_id;
 
