@@ -1,5 +1,54 @@
-"""Databases for the tests of this folder."""
+"""Databases for the tests of this folder, and linked accounts on our own WhatsApp server."""
 
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.contract import test_engine_neonize_support as real
+from tests.contract.test_engine_neonize_support import Account, strangers
 from tests.databases import account, database_url, journal, lasting_url, postgres_server
+from tests.whatsapp.client import FakeWhatsApp
 
 __all__ = ["account", "database_url", "journal", "lasting_url", "postgres_server"]
+
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
+    with FakeWhatsApp(tmp_path_factory.mktemp("whatsapp")) as server:
+        server.quick_pairing()
+        yield server
+
+
+@pytest.fixture
+def lawful(fake: FakeWhatsApp) -> Iterator[None]:
+    """Whatever a test does, the engine keeps to the protocol's rules."""
+    yield
+    fake.clear_faults()
+    assert fake.violations(take=True) == []
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def anna(
+    fake: FakeWhatsApp, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Account]:
+    """A linked account for all tests of a file."""
+    async with real.account(fake, tmp_path_factory.mktemp("anna"), strangers(1)[0]) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def boris(
+    fake: FakeWhatsApp, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Account]:
+    """Another one."""
+    async with real.account(fake, tmp_path_factory.mktemp("boris"), strangers(1)[0]) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def mine(fake: FakeWhatsApp, tmp_path: Path) -> AsyncIterator[Account]:
+    """A linked account of one test, which may break it."""
+    async with real.account(fake, tmp_path, strangers(1)[0]) as made:
+        yield made

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,50 +39,28 @@ from tests.whatsapp.engines import RawEngine
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(90),
+    pytest.mark.timeout(120),
+    pytest.mark.usefixtures("lawful"),
 ]
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
-    with FakeWhatsApp(tmp_path_factory.mktemp("whatsapp")) as server:
-        server.quick_pairing()
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def lawful(fake: FakeWhatsApp) -> Iterator[None]:
-    """Whatever a test does, the engine keeps to the protocol's rules."""
-    yield
-    fake.clear_faults()
-    assert fake.violations(take=True) == []
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def mine(
-    fake: FakeWhatsApp, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Account]:
-    async with account(fake, tmp_path_factory.mktemp("mine"), strangers(1)[0]) as made:
-        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def friend(
-    fake: FakeWhatsApp, mine: Account, tmp_path_factory: pytest.TempPathFactory
+    fake: FakeWhatsApp, anna: Account, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RawEngine]:
     """A contact with a bare client, which can send whatever the protocol allows."""
     made = await _client(fake, tmp_path_factory.mktemp("friend"), strangers(1)[0], 1)
-    await asyncio.to_thread(made.know, mine.person)
+    await asyncio.to_thread(made.know, anna.person)
     yield made
     await asyncio.to_thread(made.stop)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def phone(
-    fake: FakeWhatsApp, mine: Account, tmp_path_factory: pytest.TempPathFactory
+    fake: FakeWhatsApp, anna: Account, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RawEngine]:
     """The phone of the account under test."""
-    made = await _client(fake, tmp_path_factory.mktemp("phone"), mine.person, 2)
+    made = await _client(fake, tmp_path_factory.mktemp("phone"), anna.person, 2)
     yield made
     await asyncio.to_thread(made.stop)
 
@@ -103,30 +81,30 @@ async def call(client: RawEngine, operation: str, **params: Any) -> str:
 
 
 async def test_names_from_the_phone_s_address_book_come_and_change_at_once(
-    fake: FakeWhatsApp, mine: Account, phone: RawEngine
+    fake: FakeWhatsApp, anna: Account, phone: RawEngine
 ) -> None:
     saved = strangers(1)[0]
     fake.account(saved)
-    key = fake.app_state_key(mine.person)
-    fake.rename(mine.person, [(saved.address(), saved.address("lid"), "Saved")])
+    key = fake.app_state_key(anna.person)
+    fake.rename(anna.person, [(saved.address(), saved.address("lid"), "Saved")])
     await call(
         phone,
         "share_app_state_key",
-        user=mine.person.phone,
+        user=anna.person.phone,
         key_id=key["id"],
         key=key["key"],
     )
-    await _named(mine, saved.phone, "Saved")
-    await mine.expect(IdentityLearned, address=whole(saved))
-    fake.rename(mine.person, [(saved.address(), saved.address("lid"), "Renamed")])
-    await _named(mine, saved.phone, "Renamed")
+    await _named(anna, saved.phone, "Saved")
+    await anna.expect(IdentityLearned, address=whole(saved))
+    fake.rename(anna.person, [(saved.address(), saved.address("lid"), "Renamed")])
+    await _named(anna, saved.phone, "Renamed")
 
 
-async def _named(mine: Account, phone: str, name: str) -> None:
+async def _named(anna: Account, phone: str, name: str) -> None:
     await eventually(
         lambda: any(
             contact.contact_name == name and contact.address.phone == phone
-            for news in mine.all_of(ContactsChanged)
+            for news in anna.all_of(ContactsChanged)
             for contact in news.contacts
         ),
         f"the contact {name}",
@@ -135,26 +113,26 @@ async def _named(mine: Account, phone: str, name: str) -> None:
 
 
 async def test_a_viewer_named_by_lid_is_known_as_the_recipient_named_by_phone(
-    fake: FakeWhatsApp, mine: Account
+    fake: FakeWhatsApp, anna: Account
 ) -> None:
     (viewer,) = fake.generate_contacts(int(strangers(1)[0].phone) - 79_000_000_000, 1)
-    sent = await mine.engine.post_status(text("seen"), [by_phone(viewer)])
-    await mine.expect(IdentityLearned, address=whole(viewer))
-    fake.receipts(mine.device, sent.wire_id, [viewer], "read", by="lid", both=False)
-    await mine.expect(StatusReceipt)
+    sent = await anna.engine.post_status(text("seen"), [by_phone(viewer)])
+    await anna.expect(IdentityLearned, address=whole(viewer))
+    fake.receipts(anna.device, sent.wire_id, [viewer], "read", by="lid", both=False)
+    await anna.expect(StatusReceipt)
 
 
 async def test_a_view_names_the_author_as_the_status_did(
-    fake: FakeWhatsApp, mine: Account, friend: RawEngine
+    fake: FakeWhatsApp, anna: Account, friend: RawEngine
 ) -> None:
     """The server checks that: see the rule `receipt_in_another_form`."""
-    person = mine.person
+    person = anna.person
     await asyncio.to_thread(friend.know, person, by="lid")
     sent = await call(friend, "post_text", text="by hidden number")
     await asyncio.to_thread(friend.know, person)
-    got = await mine.expect(StatusReceived, wire_id=sent)
+    got = await anna.expect(StatusReceived, wire_id=sent)
     assert got.by_lid
-    await mine.engine.mark_viewed(sent, Address(lid=got.author.lid))
+    await anna.engine.mark_viewed(sent, Address(lid=got.author.lid))
     await asyncio.to_thread(friend.receipt, sent, "READ", person.lid)
 
 
@@ -162,32 +140,32 @@ async def test_a_view_names_the_author_as_the_status_did(
 
 
 async def test_what_a_client_would_hide_is_no_gap(
-    fake: FakeWhatsApp, mine: Account, friend: RawEngine
+    fake: FakeWhatsApp, anna: Account, friend: RawEngine
 ) -> None:
-    mine.heard.clear()
-    fake.undecryptable(mine.device, friend.jid, "3EB0HIDDEN", hide=True)
-    fake.undecryptable(mine.device, friend.jid, "3EB0SHOWN")
-    shown = await mine.expect(StatusUndecryptable)
+    anna.heard.clear()
+    fake.undecryptable(anna.device, friend.jid, "3EB0HIDDEN", hide=True)
+    fake.undecryptable(anna.device, friend.jid, "3EB0SHOWN")
+    shown = await anna.expect(StatusUndecryptable)
     assert shown.wire_id == "3EB0SHOWN"
 
     def log() -> str:
-        return (mine.folder / "worker.log").read_text()
+        return (anna.folder / "worker.log").read_text()
 
     await eventually(lambda: "3EB0SHOWN" in log(), "the library's warning in the log")
     assert friend.person.phone not in log()
 
 
 async def test_a_retry_that_succeeds_closes_its_gap_whatever_it_contains(
-    fake: FakeWhatsApp, mine: Account, friend: RawEngine
+    fake: FakeWhatsApp, anna: Account, friend: RawEngine
 ) -> None:
-    sent = await mine.engine.post_status(text("likeable"), [by_phone(friend.person)])
-    mine.heard.clear()
-    fake.fault("corrupt", mine.device, times=1)
+    sent = await anna.engine.post_status(text("likeable"), [by_phone(friend.person)])
+    anna.heard.clear()
+    fake.fault("corrupt", anna.device, times=1)
     like = await call(
-        friend, "react", user=mine.person.phone, message_id=sent.wire_id, emoji="+"
+        friend, "react", user=anna.person.phone, message_id=sent.wire_id, emoji="+"
     )
-    gap = await mine.expect(StatusUndecryptable, wire_id=like)
-    closed = await mine.expect(GapClosed, wire_id=like)
+    gap = await anna.expect(StatusUndecryptable, wire_id=like)
+    closed = await anna.expect(GapClosed, wire_id=like)
     assert closed.author.meets(gap.author)
 
 
@@ -196,7 +174,7 @@ async def test_a_retry_that_succeeds_closes_its_gap_whatever_it_contains(
 
 @pytest.mark.parametrize("kind", [Kind.TEXT, Kind.IMAGE])
 async def test_our_statuses_carry_what_other_clients_give_theirs(
-    mine: Account, friend: RawEngine, kind: Kind, tmp_path: Path
+    anna: Account, friend: RawEngine, kind: Kind, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_bytes(os.urandom(1000))
     post = StatusPost(
@@ -206,7 +184,7 @@ async def test_our_statuses_carry_what_other_clients_give_theirs(
         media_path=str(tmp_path / "file"),
         mimetype="image/jpeg",
     )
-    sent = await mine.engine.post_status(post, [by_phone(friend.person)])
+    sent = await anna.engine.post_status(post, [by_phone(friend.person)])
     event = await asyncio.to_thread(friend.message, sent.wire_id)
     message = event["Message"]
     secret = base64.b64decode(message["messageContextInfo"]["messageSecret"])
@@ -221,29 +199,29 @@ async def test_our_statuses_carry_what_other_clients_give_theirs(
 
 
 async def test_a_round_video_note_is_a_video(
-    mine: Account, friend: RawEngine, tmp_path: Path
+    anna: Account, friend: RawEngine, tmp_path: Path
 ) -> None:
     content = os.urandom(2000)
     encoded = base64.b64encode(content).decode()
     sent = await call(friend, "post_video_note", data=encoded, seconds=3)
-    got = await mine.expect(StatusReceived, wire_id=sent)
+    got = await anna.expect(StatusReceived, wire_id=sent)
     assert got.kind is Kind.VIDEO
     assert got.media is not None
-    await mine.engine.download(got.media, tmp_path / "note", 2000)
+    await anna.engine.download(got.media, tmp_path / "note", 2000)
     assert (tmp_path / "note").read_bytes() == content
 
 
 async def test_an_image_that_does_not_tell_its_length_is_fetched(
-    mine: Account, friend: RawEngine, tmp_path: Path
+    anna: Account, friend: RawEngine, tmp_path: Path
 ) -> None:
     content = os.urandom(2000)
     encoded = base64.b64encode(content).decode()
     preview = base64.b64encode(b"<svg onload='alert(1)'>").decode()
     sent = await call(friend, "post_bare_image", data=encoded, thumbnail=preview)
-    got = await mine.expect(StatusReceived, wire_id=sent)
+    got = await anna.expect(StatusReceived, wire_id=sent)
     assert got.thumbnail == b""
     assert got.media is not None
-    await mine.engine.download(got.media, tmp_path / "image", 2000)
+    await anna.engine.download(got.media, tmp_path / "image", 2000)
     assert (tmp_path / "image").read_bytes() == content
 
 
@@ -251,19 +229,19 @@ async def test_an_image_that_does_not_tell_its_length_is_fetched(
 
 
 async def test_a_file_that_does_not_end_costs_neither_memory_nor_traffic(
-    fake: FakeWhatsApp, mine: Account, friend: RawEngine, tmp_path: Path
+    fake: FakeWhatsApp, anna: Account, friend: RawEngine, tmp_path: Path
 ) -> None:
     encoded = base64.b64encode(os.urandom(1000)).decode()
     sent = await call(friend, "post_image", data=encoded, caption="large")
-    got = await mine.expect(StatusReceived, wire_id=sent)
+    got = await anna.expect(StatusReceived, wire_id=sent)
     assert got.media is not None
-    await mine.engine.download(got.media, tmp_path / "first", 1000)  # what is loaded once
-    before = _peak_kb(mine)
+    await anna.engine.download(got.media, tmp_path / "first", 1000)  # what is loaded once
+    before = _peak_kb(anna)
     fake.fault("media", times=1, method="GET", grow=400 << 20)
     with pytest.raises(MediaUnavailable, match="longer") as told:
-        await mine.engine.download(got.media, tmp_path / "file", 4 << 20)
+        await anna.engine.download(got.media, tmp_path / "file", 4 << 20)
     assert told.value.final
-    assert _peak_kb(mine) - before < 20 * 1024
+    assert _peak_kb(anna) - before < 20 * 1024
     (record,) = await eventually(lambda: fake.history(event="grown"), "the end of the transfer")
     assert record["taken"] < 100 << 20
     assert not list(tmp_path.glob("file*"))
@@ -289,7 +267,7 @@ def _peak_kb(account: Account) -> int:
 )
 async def test_a_file_that_is_not_the_one_that_was_sent_is_not_kept(
     fake: FakeWhatsApp,
-    mine: Account,
+    anna: Account,
     friend: RawEngine,
     tmp_path: Path,
     fault: dict[str, Any],
@@ -297,14 +275,14 @@ async def test_a_file_that_is_not_the_one_that_was_sent_is_not_kept(
 ) -> None:
     encoded = base64.b64encode(os.urandom(1000)).decode()
     sent = await call(friend, "post_image", data=encoded, caption="spoiled")
-    got = await mine.expect(StatusReceived, wire_id=sent)
+    got = await anna.expect(StatusReceived, wire_id=sent)
     assert got.media is not None
     fake.fault("media", times=1, method="GET", **fault)
     with pytest.raises(MediaUnavailable) as told:
-        await mine.engine.download(got.media, tmp_path / "file", 1000)
+        await anna.engine.download(got.media, tmp_path / "file", 1000)
     assert told.value.final is final
     assert not list(tmp_path.glob("file*"))
-    await mine.engine.download(got.media, tmp_path / "file", 1000)
+    await anna.engine.download(got.media, tmp_path / "file", 1000)
 
 
 @pytest.mark.parametrize("login", ["", "user:p%40ss@"], ids=["open", "with password"])

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -38,12 +38,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(120 + 10 * KILLS),
 ]
-
-
-@pytest.fixture(scope="module")
-def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
-    with FakeWhatsApp(tmp_path_factory.mktemp("whatsapp")) as server:
-        yield server
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -30,7 +30,7 @@ from tests.waiting import eventually
 from tests.whatsapp.client import FakeWhatsApp, Person, people
 
 FAST = Timing(
-    beat=1.0,
+    beat=5.0,
     kill_after=3.0,
     restart_first=0.1,
     restart_most=1.0,
