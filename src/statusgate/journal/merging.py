@@ -1,13 +1,11 @@
 """Merging two people that turn out to be one, first seen by phone and by LID."""
 
-from operator import neg
-
 import msgspec
 
 from statusgate.domain.ids import InstanceId
-from statusgate.domain.receipt import Row
+from statusgate.domain.receipt import Progress, Row
 
-from .receipts import counted, times_of
+from .receipts import has_reaction, times_of
 from .statuses import Statuses
 
 
@@ -38,7 +36,7 @@ class Merging(Statuses):
             "adopt_rows", instance_id=instance_id, into_no=into_no, from_no=from_no
         )
         rows = self._db.run("take_rows_of_person", instance_id=instance_id, person_no=from_no)
-        fewer = {row.status_no: [-1, *map(neg, counted(times_of(row)))] for row in rows}
+        fewer = {row.status_no: _fewer(times_of(row)) for row in rows}
         for row in adopted:
             fewer[row.status_no][0] = 0
         self._db.run(
@@ -70,3 +68,9 @@ class Merging(Statuses):
         for row in self._db.run("withdrawn_statuses", **of_joined):
             self._remove_status(instance_id, row.status_no)
         self._db.run("fill_gaps", **of_joined)
+
+
+def _fewer(row: Row) -> list[int]:
+    """What a status loses with *row*: recipients, delivered, read, reactions."""
+    delivered = row.progress is not Progress.PENDING
+    return [-1, -delivered, -(row.read_ms is not None), -has_reaction(row)]

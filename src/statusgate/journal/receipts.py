@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from operator import add, sub
 from typing import Any, TypeVar
 
 import msgspec
@@ -62,16 +61,24 @@ class Tally(msgspec.Struct, frozen=True):
     reactions: int
 
     def after(self, changes: Sequence[Change]) -> "Tally":
-        newest = [change.new.newest_ms() for change in changes]
-        counts = self.recipients, self.delivered, self.read, self.reactions
+        recipients, delivered, read = self.recipients, self.delivered, self.read
+        reactions = self.reactions
         for change in changes:
-            now, before = counted(change.new), counted(change.old)
-            more = change.is_first, *map(sub, now, before)
-            counts = tuple(map(add, counts, more))
+            old, new = change.old, change.new
+            recipients += change.is_first
+            if old.read_ms is None:
+                read += new.read_ms is not None
+                delivered += old.delivered_ms is None
+            if new.reaction is not old.reaction:
+                reactions += has_reaction(new) - has_reaction(old)
+        newest = [change.new.newest_ms() for change in changes]
         return Tally(
             max(self.reached, *(int(change.new.progress) for change in changes)),
             max((at for at in (self.last_receipt_ms, *newest) if at is not None), default=None),
-            *counts,
+            recipients,
+            delivered,
+            read,
+            reactions,
         )
 
 
@@ -121,7 +128,8 @@ class Receipts(People):
             viewer = persons.get(receipt.viewer)
             if viewer is None:
                 continue
-            row = _row_of(receipt)
+            reaction = receipt.reaction and clean(receipt.reaction)
+            row = row_of(receipt.kind, in_range(receipt.at_ms), reaction)
             wire_id = clean(receipt.wire_id)
             status = sent.get(wire_id)
             if status is None:
@@ -235,29 +243,20 @@ class Receipts(People):
 
 
 def times_of(row: Any) -> Row:
-    reacted_ms = row.reacted_ms
-    reaction = None if reacted_ms is None else Reaction(reacted_ms, row.reaction)
-    return Row(row.delivered_ms, row.read_ms, reaction)
+    if row.reacted_ms is None:
+        return Row(row.delivered_ms, row.read_ms)
+    return Row(row.delivered_ms, row.read_ms, Reaction(row.reacted_ms, row.reaction))
 
 
 def _columns(row: Row) -> tuple[int | str | None, ...]:
-    reaction = row.reaction
-    reacted = (None, None) if reaction is None else (reaction.at_ms, reaction.emoji)
-    return (row.delivered_ms, row.read_ms, *reacted)
+    if row.reaction is None:
+        return row.delivered_ms, row.read_ms, None, None
+    return row.delivered_ms, row.read_ms, row.reaction.at_ms, row.reaction.emoji
 
 
-def _row_of(receipt: Receipt) -> Row:
-    reaction = None if receipt.reaction is None else clean(receipt.reaction)
-    return row_of(receipt.kind, in_range(receipt.at_ms), reaction)
-
-
-def counted(row: Row) -> tuple[int, int, int]:
-    """What a row adds to its status's delivered, read and reactions."""
-    return (
-        row.progress is not Progress.PENDING,
-        row.read_ms is not None,
-        row.reaction is not None and row.reaction.emoji != "",
-    )
+def has_reaction(row: Row) -> bool:
+    """Whether a reaction is there and was not taken back."""
+    return row.reaction is not None and row.reaction.emoji != ""
 
 
 def _recipient_of(row: Any, base: Progress, base_ms: int) -> Recipient:
