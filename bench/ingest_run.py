@@ -26,7 +26,14 @@ from statusgate.domain.errors import EngineUnavailable
 from statusgate.domain.events import Sequenced, StatusReceipt
 from statusgate.domain.instance import Instance
 from statusgate.domain.media import MediaRef
-from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.post import (
+    AudiencePrivacy,
+    ContactInfo,
+    SentAnswer,
+    SentStatus,
+    StatusAnswer,
+    StatusPost,
+)
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind, NewStatus
 from statusgate.engines.port import Engine
@@ -95,6 +102,9 @@ class ToldEngine:
     async def post_status(
         self, post: StatusPost, audience: Sequence[Address] | None
     ) -> SentStatus:
+        raise EngineUnavailable
+
+    async def answer_status(self, answer: StatusAnswer) -> SentAnswer:
         raise EngineUnavailable
 
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:

@@ -35,7 +35,7 @@ from statusgate.domain.events import (
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
-from statusgate.domain.post import StatusPost
+from statusgate.domain.post import StatusAnswer, StatusPost
 from statusgate.domain.receipt import Progress
 from statusgate.domain.script import Met, Moved, Posted, ScriptEvent, Viewed, Withdrawn
 from statusgate.domain.status import Kind
@@ -677,7 +677,7 @@ async def test_a_foreign_handle_opens_nothing(
     assert not (tmp_path / "got").exists()
 
 
-# -- posting
+# -- posting and answering
 
 
 async def test_a_post_is_acknowledged_at_once(house: House) -> None:
@@ -689,6 +689,28 @@ async def test_a_post_is_acknowledged_at_once(house: House) -> None:
     assert (await engine.post_status(post("KEY2"), [ANNA])).wire_id != sent.wire_id
     await house.clock.advance(3600)
     assert gateway.of(StatusReceipt) == []
+
+
+async def test_an_answer_is_sent_once_also_over_a_crash(house: House) -> None:
+    engine, gateway = await house.start()
+    reaction = StatusAnswer(key="KEY", wire_id="THEIRS", author=ANNA, reaction="💚")
+    sent = await engine.answer_status(reaction)
+    assert (sent.key, sent.sent_ms) == ("KEY", START_MS)
+    await house.clock.advance(5)
+    assert await engine.answer_status(reaction) == sent
+    survivor, _ = await house.start(house.crash(), cursor=gateway.cursor)
+    assert await survivor.answer_status(reaction) == sent
+    await survivor.stop()
+    again, _ = await house.start("one+", cursor=gateway.cursor)
+    assert await again.answer_status(reaction) == sent
+    reply = StatusAnswer(key="KEY2", wire_id="THEIRS", author=ANNA, text="Nice")
+    assert (await again.answer_status(reply)).wire_id != sent.wire_id
+
+
+async def test_an_answer_waits_for_an_authorized_account(house: House) -> None:
+    engine, _ = await house.start(auto_authorize=False)
+    with pytest.raises(EngineUnavailable):
+        await engine.answer_status(StatusAnswer(key="K", wire_id="W", author=ANNA, text="Hi"))
 
 
 async def test_without_an_audience_named_contacts_get_it(house: House) -> None:

@@ -43,6 +43,43 @@ class SentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """recipients whom WhatsApp refused, with its codes, as far as the engine can tell"""
 
 
+class Quoted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reply shows of the status that it answers."""
+
+    kind: Kind
+    text: str = ""
+    """the text, or the caption"""
+    thumbnail: bytes = b""
+    """JPEG; empty for texts and voices"""
+
+
+class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A reaction or a reply to somebody's status, sent to its author alone."""
+
+    key: str
+    """our idMessage and the idempotency key, unique among posts and answers"""
+    wire_id: str
+    """of the status"""
+    author: Address
+    by_lid: bool = False
+    """WhatsApp named the author by LID; so must the answer"""
+    reaction: str | None = None
+    """an emoji; ``""`` takes the reaction back; None: it is a reply"""
+    text: str = ""
+    """of a reply"""
+    quoted: Quoted | None = None
+    """of a reply"""
+
+
+class SentAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """WhatsApp took the answer under its own id."""
+
+    key: str
+    wire_id: str
+    sent_ms: int | None = None
+    """WhatsApp's time; None if it gave none"""
+
+
 class AudiencePrivacy(msgspec.Struct, frozen=True):
     """The account's own setting on WhatsApp of who sees its statuses."""
 

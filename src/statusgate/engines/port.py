@@ -12,7 +12,14 @@ from statusgate.domain.clock import Clock
 from statusgate.domain.events import Sequenced
 from statusgate.domain.instance import Instance
 from statusgate.domain.media import MediaRef
-from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.post import (
+    AudiencePrivacy,
+    ContactInfo,
+    SentAnswer,
+    SentStatus,
+    StatusAnswer,
+    StatusPost,
+)
 from statusgate.domain.script import ScriptEvent
 
 
@@ -44,6 +51,12 @@ class Engine(Protocol):
         self, post: StatusPost, audience: Sequence[Address] | None
     ) -> SentStatus:
         """Publish to *audience* (None: every contact with a contact name).
+
+        Raises EngineRejected, EngineUnavailable or EngineUncertain.
+        """
+
+    async def answer_status(self, answer: StatusAnswer) -> SentAnswer:
+        """Send a reaction or a reply to the author of a status, and to nobody else.
 
         Raises EngineRejected, EngineUnavailable or EngineUncertain.
         """

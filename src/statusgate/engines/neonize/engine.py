@@ -15,7 +15,12 @@ import msgspec
 
 from statusgate.domain.address import Address
 from statusgate.domain.clock import now_ms
-from statusgate.domain.errors import EngineUnavailable, EngineUncertain, MediaUnavailable
+from statusgate.domain.errors import (
+    EngineRejected,
+    EngineUnavailable,
+    EngineUncertain,
+    MediaUnavailable,
+)
 from statusgate.domain.events import (
     EngineDied,
     EngineEvent,
@@ -27,7 +32,14 @@ from statusgate.domain.events import (
     StateChanged,
 )
 from statusgate.domain.media import MediaRef
-from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.post import (
+    AudiencePrivacy,
+    ContactInfo,
+    SentAnswer,
+    SentStatus,
+    StatusAnswer,
+    StatusPost,
+)
 from statusgate.engines.account_store import may_hold_events
 from statusgate.engines.neonize.config import Exit, Setup, meaning
 from statusgate.engines.neonize.ipc import (
@@ -207,6 +219,10 @@ class NeonizeEngine:
             raise EngineUncertain(post.key) from None
         except WorkerLost:
             return await self._outcome(post.key)
+
+    async def answer_status(self, answer: StatusAnswer) -> SentAnswer:
+        """Refuse: reactions and replies cannot be sent yet."""
+        raise EngineRejected(0, "this engine cannot send reactions and replies yet")
 
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:
         """Withdraw a status from those who got it."""

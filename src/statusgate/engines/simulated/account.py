@@ -4,6 +4,7 @@ The log is the truth: the account is what its records, applied in order, make of
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
@@ -18,6 +19,7 @@ from statusgate.domain.events import (
     StatusReceived,
 )
 from statusgate.domain.instance import State
+from statusgate.domain.post import StatusAnswer
 
 MAX_REMEMBERED_IDS = 20_000
 
@@ -46,6 +48,13 @@ class Scheduled(msgspec.Struct, frozen=True):
     event: EngineEvent
 
 
+class Answered(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A reaction or a reply that the account sent."""
+
+    answer: StatusAnswer
+    at_ms: int
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of the log; it happens as a whole or not at all."""
 
@@ -59,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """nobody will see the status of this wire id any more"""
     link: Link | None = None
     """None: as before"""
+    answered: Answered | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +80,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     people: tuple[Address, ...]
     scheduled: tuple[Scheduled, ...] = msgspec.field(name="held")
     wire_ids: dict[str, str]
+    answers: dict[str, int] = {}
 
 
 class Account:
@@ -82,6 +93,8 @@ class Account:
         """by time, those of one time in the order they were thought of"""
         self.wire_ids = dict(snapshot.wire_ids) if snapshot else {}
         """WhatsApp's id of the account's own statuses, by the id that scripts know"""
+        self.answers = dict(snapshot.answers) if snapshot else {}
+        """when each reaction or reply was sent, by its key"""
         self._contacts: dict[str, Contact] = {}
         self._people: dict[str, Address] = {}
         if snapshot:
@@ -93,6 +106,9 @@ class Account:
         self.seq = seq
         self.link = record.link or self.link
         del self.scheduled[: record.released]
+        if record.answered:
+            self.answers[record.answered.answer.key] = record.answered.at_ms
+            _forget_oldest(self.answers)
         if record.withdrawn:
             self.scheduled = [
                 one for one in self.scheduled if not _is_receipt(one, record.withdrawn)
@@ -112,6 +128,7 @@ class Account:
             people=tuple(self._people.values()),
             scheduled=tuple(self.scheduled),
             wire_ids=dict(self.wire_ids),
+            answers=dict(self.answers),
         )
 
     def knows(self, address: Address) -> bool:
@@ -126,8 +143,7 @@ class Account:
         """Remember a status of the account; the oldest are forgotten in time."""
         self.wire_ids.pop(script_id, None)
         self.wire_ids[script_id] = wire_id
-        while len(self.wire_ids) > MAX_REMEMBERED_IDS:
-            del self.wire_ids[next(iter(self.wire_ids))]
+        _forget_oldest(self.wire_ids)
 
     def expects_receipts_of(self, wire_id: str) -> bool:
         """Tell whether viewers of a status are still to come."""
@@ -156,6 +172,11 @@ class Account:
         for address in addresses:
             for chat_id in _chat_ids(address):
                 self._people.setdefault(chat_id, address)
+
+
+def _forget_oldest(remembered: dict[str, Any]) -> None:
+    while len(remembered) > MAX_REMEMBERED_IDS:
+        del remembered[next(iter(remembered))]
 
 
 def _chat_ids(address: Address) -> list[str]:

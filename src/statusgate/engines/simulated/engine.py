@@ -11,11 +11,18 @@ from statusgate.domain.events import EngineState, LinkingEnded, QrCode, Sequence
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
-from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.post import (
+    AudiencePrivacy,
+    ContactInfo,
+    SentAnswer,
+    SentStatus,
+    StatusAnswer,
+    StatusPost,
+)
 from statusgate.domain.script import Moved, Posted, ScriptEvent
 from statusgate.domain.waiting import cancel
 from statusgate.engines.options import OptionValue, read_options
-from statusgate.engines.simulated.account import Record, Scheduled
+from statusgate.engines.simulated.account import Answered, Record, Scheduled
 from statusgate.engines.simulated.files import Files
 from statusgate.engines.simulated.options import Options
 from statusgate.engines.simulated.people import made_up_contacts
@@ -181,6 +188,24 @@ class SimulatedEngine:
             wire_id=wire_id,
             sent_ms=self._clock.now_ms(),
             recipients=recipients,
+        )
+
+    async def answer_status(self, answer: StatusAnswer) -> SentAnswer:
+        """Take a reaction or a reply; acknowledged at once, a repeat changes nothing.
+
+        Raises EngineUnavailable while not authorized, and what the ``hostile`` profile likes.
+        """
+        running = self._open_account
+        answers = running.account.answers
+        if answer.key not in answers:
+            if self._options.profile == "hostile":
+                await self._be_hostile(running)
+            answered = Answered(answer, self._clock.now_ms())
+            await running.commit(lambda _: Record(answered=answered))
+        return SentAnswer(
+            key=answer.key,
+            wire_id=self._random.wire_id(answer.key),
+            sent_ms=answers[answer.key],
         )
 
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:
