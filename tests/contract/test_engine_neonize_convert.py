@@ -39,12 +39,15 @@ else:
     from neonize.proto import Neonize_pb2 as wire
     from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (
         AudioMessage,
+        ContextInfo,
+        DocumentMessage,
         ExtendedTextMessage,
         ImageMessage,
         Message,
         ProtocolMessage,
         ReactionMessage,
         SenderKeyDistributionMessage,
+        StickerMessage,
         VideoMessage,
     )
     from neonize.proto.waHistorySync.WAWebProtobufsHistorySync_pb2 import HistorySync
@@ -55,13 +58,17 @@ else:
         GapClosed,
         IdentityLearned,
         StatusDeleted,
+        StatusReaction,
         StatusReceipt,
         StatusReceived,
+        StatusReply,
         StatusUndecryptable,
     )
     from statusgate.domain.receipt import Progress
+    from statusgate.domain.reply import Reply, ReplyKind
     from statusgate.domain.status import Kind
-    from statusgate.engines.neonize.convert import DAY_MS, Converter, clean, font_of
+    from statusgate.engines.neonize.convert import Converter, font_of
+    from statusgate.engines.neonize.untrusted import DAY_MS, clean
 
     OWN = Address(phone="100", lid="900")
     STATUSES = build_jid("status", "broadcast")
@@ -203,6 +210,168 @@ else:
         for sender, other, by_lid in ((hidden, phone, True), (phone, hidden, False)):
             got: Any = Converter(OWN).message(message(body, source(sender, other)))[-1]
             assert (got.author, got.by_lid) == (Address(phone="101", lid="555"), by_lid)
+
+    # -- reactions
+
+    OUR_PHONE = "100@s.whatsapp.net"
+
+    def like(emoji: str = "💚", at: int = 0, of: Any = None, **key: Any) -> Any:
+        """Somebody's reaction to our status OURS, as WhatsApp's own clients write it."""
+        body = ReactionMessage(text=emoji, senderTimestampMS=at)
+        named = {"remoteJID": "status@broadcast", "participant": OUR_PHONE, "ID": "OURS"} | key
+        for field, value in named.items():
+            setattr(body.key, field, value)
+        return message(Message(reactionMessage=body), of, wire_id="ID2")
+
+    @pytest.mark.parametrize("emoji", ["💚", "👨‍👩‍👧‍👦", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", ""])
+    def test_a_reaction_to_a_status_of_ours_is_its_viewer_s(emoji: str) -> None:
+        got = only(shown(Converter(OWN).message(like(emoji))))
+        viewer = Address(phone="101")
+        assert got == StatusReaction(wire_id="OURS", viewer=viewer, reaction=emoji, at_ms=NOW)
+
+    @pytest.mark.parametrize("author", ["", OUR_PHONE, "100:7@s.whatsapp.net", "900@lid"])
+    def test_the_author_of_a_status_is_named_in_any_form_or_not_at_all(author: str) -> None:
+        got = only(shown(Converter(OWN).message(like(participant=author))))
+        assert got.wire_id == "OURS"
+
+    @pytest.mark.parametrize(
+        "key",
+        [
+            {"participant": "102@s.whatsapp.net"},
+            {"participant": "900@s.whatsapp.net"},
+            {"participant": "nonsense"},
+            {"fromMe": True, "participant": ""},
+            {"remoteJID": "101@s.whatsapp.net"},
+            {"remoteJID": "1-2@g.us"},
+            {"ID": "a b"},
+            {"ID": ""},
+        ],
+    )
+    def test_a_reaction_to_anything_else_is_nothing(key: dict[str, Any]) -> None:
+        assert shown(Converter(OWN).message(like(**key))) == []
+
+    def test_reactions_of_our_own_devices_are_nothing() -> None:
+        for of in (source(mine=True), source(sender=jid("900", "lid", device=2))):
+            assert shown(Converter(OWN).message(like(of=of))) == []
+
+    def test_what_is_too_long_for_an_emoji_is_ignored_and_the_rest_cleaned() -> None:
+        convert = Converter(OWN)
+        assert shown(convert.message(like("x" * 33))) == []
+        assert only(shown(convert.message(like("+\x00\x1b")))).reaction == "+\ufffd\ufffd"
+
+    @pytest.mark.parametrize(
+        ("said", "taken"),
+        [
+            (NOW - 5000, NOW - 5000),
+            (NOW + 1000, NOW + 1000),
+            (NOW + 1001, NOW),
+            (NOW - DAY_MS, NOW - DAY_MS),
+            (NOW - DAY_MS - 1, NOW),
+            (0, NOW),
+            (-5, NOW),
+            (2**62, NOW),
+        ],
+    )
+    def test_a_reaction_s_own_time_counts_if_it_can_be_true(said: int, taken: int) -> None:
+        assert only(shown(Converter(OWN).message(like(at=said)))).at_ms == taken
+
+    def test_an_encrypted_reaction_cannot_be_read_and_is_no_status() -> None:
+        body = Message()
+        body.encReactionMessage.targetMessageKey.ID = "OURS"
+        assert shown(Converter(OWN).message(message(body, wire_id="ID2"))) == []
+
+    # -- replies among private messages
+
+    def quoting(**changed: Any) -> Any:
+        named = {"stanzaID": "OURS", "participant": OUR_PHONE, "remoteJID": "status@broadcast"}
+        fields = {name: value for name, value in (named | changed).items() if value}
+        return ContextInfo(**fields, quotedMessage=Message(conversation="what we posted"))
+
+    def private(
+        sender: Any = None, other: Any = None, chat: Any = None, mine: bool = False
+    ) -> Any:
+        made = source(sender, other, chat or jid("101"), mine)
+        made.IsGroup = False
+        return made
+
+    def said(context: Any, text: str = "How much?", of: Any = None) -> Any:
+        words = ExtendedTextMessage(text=text, contextInfo=context)
+        return message(Message(extendedTextMessage=words), of or private(), wire_id="REPLY1")
+
+    def test_a_private_message_that_quotes_a_status_of_ours_is_a_reply() -> None:
+        got = only(Converter(OWN).message(said(quoting())))
+        assert got == StatusReply(
+            reply=Reply(
+                wire_id="OURS",
+                viewer=Address(phone="101"),
+                reply_id="REPLY1",
+                kind=ReplyKind.TEXT,
+                text="How much?",
+                at_ms=NOW,
+            )
+        )
+
+    def test_a_reply_under_a_hidden_number_tells_both_addresses() -> None:
+        of = private(jid("901", "lid", device=2), jid("101"), chat=jid("901", "lid"))
+        got: list[Any] = Converter(OWN).message(said(quoting(participant="900:3@lid"), of=of))
+        learned, reply = got
+        assert learned.address == reply.reply.viewer == Address(phone="101", lid="901")
+
+    @pytest.mark.parametrize(
+        ("field", "content", "kind", "text"),
+        [
+            ("imageMessage", ImageMessage(caption="look"), ReplyKind.IMAGE, "look"),
+            ("videoMessage", VideoMessage(caption="look"), ReplyKind.VIDEO, "look"),
+            ("ptvMessage", VideoMessage(), ReplyKind.VIDEO, ""),
+            ("audioMessage", AudioMessage(seconds=3), ReplyKind.AUDIO, ""),
+            ("documentMessage", DocumentMessage(caption="bill"), ReplyKind.DOCUMENT, "bill"),
+            ("stickerMessage", StickerMessage(), ReplyKind.STICKER, ""),
+        ],
+    )
+    def test_of_a_file_in_a_reply_only_its_kind_and_caption_are_kept(
+        field: str, content: Any, kind: ReplyKind, text: str
+    ) -> None:
+        content.contextInfo.CopyFrom(quoting())
+        body = Message(**{field: content})
+        got = only(Converter(OWN).message(message(body, private()))).reply
+        assert (got.kind, got.text, got.wire_id) == (kind, text, "OURS")
+
+    @pytest.mark.parametrize(
+        "context",
+        [
+            ContextInfo(),
+            quoting(remoteJID=""),
+            quoting(remoteJID="101@s.whatsapp.net"),
+            quoting(participant=""),
+            quoting(participant="101@s.whatsapp.net"),
+            quoting(participant="900@s.whatsapp.net"),
+            quoting(stanzaID=""),
+            quoting(stanzaID="a b"),
+        ],
+    )
+    def test_a_private_message_that_quotes_no_status_of_ours_is_nothing(context: Any) -> None:
+        assert Converter(OWN).message(said(context)) == []
+
+    def test_a_reply_in_a_group_or_from_our_own_devices_is_nothing() -> None:
+        group = private(chat=jid("1-2", "g.us"))
+        group.IsGroup = True
+        for of in (
+            group,
+            private(chat=jid("1-2", "broadcast")),
+            private(mine=True),
+            private(sender=jid("900", "lid", device=2)),
+        ):
+            assert Converter(OWN).message(said(quoting(), of=of)) == []
+
+    def test_no_other_content_of_a_private_message_is_anything() -> None:
+        convert = Converter(OWN)
+        revoked = revoke().Message
+        for body in (Message(conversation="x"), Message(), like().Message, revoked):
+            assert convert.message(message(body, private())) == []
+
+    def test_a_reply_s_text_is_cut_and_cleaned() -> None:
+        got = only(Converter(OWN).message(said(quoting(), "\x00" + "x" * 10_000))).reply
+        assert got.text == "\ufffd" + "x" * 4095
 
     # -- deletions
 

@@ -65,7 +65,7 @@ def record_batch(
     recording = _Recording(tx, instance, changes, now_ms)
     for sequenced in fresh:
         for event in sequenced.events:
-            if not isinstance(event, StatusReceipt | StatusReaction):
+            if not isinstance(event, StatusReceipt | StatusReaction | GapClosed):
                 recording.settle_receipts()
             recording.take(event)
     recording.settle_receipts()

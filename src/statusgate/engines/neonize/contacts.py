@@ -13,7 +13,7 @@ from neonize.utils.jid import build_jid
 from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact
 from statusgate.engines.neonize.audience import LIDS, PHONES, Entry
-from statusgate.engines.neonize.convert import MAX_NAME, clean, jid_address
+from statusgate.engines.neonize.untrusted import MAX_NAME, clean, jid_address
 
 log = logging.getLogger(__name__)
 

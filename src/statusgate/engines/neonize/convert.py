@@ -22,26 +22,33 @@ from statusgate.domain.events import (
     StatusDeleted,
     StatusReceipt,
     StatusReceived,
+    StatusReply,
     StatusUndecryptable,
 )
 from statusgate.domain.media import MediaRef
 from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind
-from statusgate.engines.neonize.audience import LIDS, PHONES
+from statusgate.engines.neonize.audience import LIDS
+from statusgate.engines.neonize.engagement import reaction_of, reply_of
+from statusgate.engines.neonize.untrusted import (
+    DAY_MS,
+    MAX_NAME,
+    STATUS_CHAT,
+    clean,
+    in_range,
+    is_id,
+    is_status,
+    parsed,
+    person_of,
+)
 
-DAY_MS = 24 * 3600 * 1000
-MAX_TEXT = 4096
-MAX_NAME = 256
 MAX_THUMBNAIL = 64 * 1024
 MAX_IDS = 500
 _MAX_KNOWN = 100_000
 _FONT_FIELD = 9
 _JPEG = b"\xff\xd8\xff"
 
-_ID = re.compile(r"[!-~]{1,128}")
-_USER = re.compile(r"[0-9]{1,20}")
 _MIME = re.compile(r"[ -~]{1,100}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 _RECEIPTS = {
     wire.Receipt.DELIVERED: Progress.DELIVERED,
@@ -69,17 +76,22 @@ class Converter:
         self._known: set[Address] = set()
 
     def message(self, event: Any) -> list[EngineEvent]:
-        """A message: a status, the withdrawal of one, or nothing of interest."""
+        """A message: a status, its withdrawal, an answer to one, or nothing of interest."""
+        if not is_status(event.Info.MessageSource):
+            return self._private(event)
         info = event.Info
         author = _author(info)
         if author is None:
             return []
         from_me = info.MessageSource.IsFromMe or author.meets(self.own)
         author = self.own if from_me else author
-        at_ms = _in_range(info.Timestamp)
+        at_ms = in_range(info.Timestamp)
         found: EngineEvent | None
         if event.Message.HasField("protocolMessage"):
             found = _deletion(event.Message.protocolMessage, author, from_me, at_ms)
+        elif event.Message.HasField("reactionMessage"):
+            reaction = event.Message.reactionMessage
+            found = None if from_me else reaction_of(reaction, self.own, author, at_ms)
         else:
             found = status_of(
                 event.Message,
@@ -98,17 +110,24 @@ class Converter:
             events.append(GapClosed(wire_id=info.ID, author=author, at_ms=at_ms))
         return events
 
+    def _private(self, event: Any) -> list[EngineEvent]:
+        """A message to the account alone: a reply to one of its statuses, or nothing."""
+        reply = reply_of(event, self.own)
+        if reply is None:
+            return []
+        return [*self._identity(reply.viewer, reply.at_ms), StatusReply(reply=reply)]
+
     def receipt(self, event: Any) -> list[EngineEvent]:
         """Someone received or viewed statuses of the account."""
         source = event.MessageSource
         kind = _RECEIPTS.get(event.Type)
-        viewer = _person(source)
-        if kind is None or viewer is None or not _is_status(source):
+        viewer = person_of(source)
+        if kind is None or viewer is None or not is_status(source):
             return []
         if source.IsFromMe or viewer.meets(self.own):
             return []  # another device of the account is no viewer
-        ids = [one for one in event.MessageIDs if _ID.fullmatch(one)]
-        at_ms = _in_range(event.Timestamp * 1000)  # seconds here, milliseconds in messages
+        ids = [one for one in event.MessageIDs if is_id(one)]
+        at_ms = in_range(event.Timestamp * 1000)  # seconds here, milliseconds in messages
         found: list[EngineEvent] = [
             StatusReceipt(
                 wire_ids=tuple(ids[start : start + MAX_IDS]),
@@ -127,7 +146,7 @@ class Converter:
         author = _author(event.Info)
         if author is None:
             return []
-        at_ms = _in_range(event.Info.Timestamp)
+        at_ms = in_range(event.Info.Timestamp)
         return [StatusUndecryptable(wire_id=event.Info.ID, author=author, at_ms=at_ms)]
 
     def history(self, event: Any) -> Iterator[list[EngineEvent]]:
@@ -138,11 +157,11 @@ class Converter:
         for old in event.Data.statusV3Messages:
             at_ms = old.messageTimestamp * 1000
             author = (
-                self.own if old.key.fromMe else _parsed(old.key.participant or old.participant)
+                self.own if old.key.fromMe else parsed(old.key.participant or old.participant)
             )
             if not present_ms - DAY_MS < at_ms <= present_ms + DAY_MS or not author:
                 continue
-            if old.key.remoteJID != "status@broadcast" or not _ID.fullmatch(old.key.ID):
+            if old.key.remoteJID != STATUS_CHAT or not is_id(old.key.ID):
                 continue
             found = status_of(
                 old.message,
@@ -210,55 +229,17 @@ def font_of(text: Any) -> int | None:
     return small[-1] if small else None
 
 
-def clean(text: str, limit: int = MAX_TEXT) -> str:
-    """Return *text* cut to *limit* code points, control characters replaced."""
-    return _CONTROL.sub("\ufffd", text[:limit])
-
-
-def jid_address(jid: Any) -> Address | None:
-    """Return the person behind a library address, device number dropped; None if no person."""
-    return None if jid.IsEmpty else _address(jid.User, jid.Server)
-
-
 def _author(info: Any) -> Address | None:
     """Return who posted a status; None of what is no status or has no proper id."""
-    known = _is_status(info.MessageSource) and _ID.fullmatch(info.ID)
-    return _person(info.MessageSource) if known else None
-
-
-def _person(source: Any) -> Address | None:
-    """Return the sender, under both forms if the message names both."""
-    person, other = jid_address(source.Sender), jid_address(source.SenderAlt)
-    if person is None:
-        return None
-    if other is None:
-        return person
-    return Address(phone=person.phone or other.phone, lid=person.lid or other.lid)
-
-
-def _parsed(text: str) -> Address | None:
-    """Return the person behind ``digits[:device]@server``."""
-    user, _, server = text.partition("@")
-    return _address(user.partition(":")[0], server)
-
-
-def _address(user: str, server: str) -> Address | None:
-    if not _USER.fullmatch(user):
-        return None
-    if server == PHONES:
-        return Address(phone=user)
-    return Address(lid=user) if server == LIDS else None
-
-
-def _is_status(source: Any) -> bool:
-    return bool(source.Chat.User == "status" and source.Chat.Server == "broadcast")
+    known = is_status(info.MessageSource) and is_id(info.ID)
+    return person_of(info.MessageSource) if known else None
 
 
 def _deletion(message: Any, author: Address, from_me: bool, at_ms: int) -> StatusDeleted | None:
     """Return the deletion of a status by its own author; nobody else can withdraw it."""
-    if message.type != ProtocolMessage.REVOKE or not _ID.fullmatch(message.key.ID):
+    if message.type != ProtocolMessage.REVOKE or not is_id(message.key.ID):
         return None
-    named = _parsed(message.key.participant) if message.key.participant else None
+    named = parsed(message.key.participant) if message.key.participant else None
     if not message.key.fromMe and (named is None or not named.meets(author)):
         return None
     return StatusDeleted(wire_id=message.key.ID, author=author, from_me=from_me, at_ms=at_ms)
@@ -306,9 +287,3 @@ def reference_to(kind: Kind, media: Any) -> MediaRef | None:
 
 def _colour(message: Any) -> int | None:
     return message.backgroundArgb & 0xFFFFFF if message.HasField("backgroundArgb") else None
-
-
-def _in_range(ms: int) -> int:
-    """Return *ms* if it can be true, else the present time."""
-    present_ms = now_ms()
-    return ms if 0 < ms <= present_ms + DAY_MS else present_ms

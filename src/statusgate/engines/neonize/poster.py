@@ -37,9 +37,9 @@ from statusgate.domain.status import Kind
 from statusgate.engines.neonize.audience import Form, Plan, plan_audience
 from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.contacts import ContactStore
-from statusgate.engines.neonize.convert import jid_address
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.store import SessionStore
+from statusgate.engines.neonize.untrusted import jid_address
 
 log = logging.getLogger(__name__)
 

@@ -32,13 +32,15 @@ from statusgate.domain.events import (
     Paired,
     QrCode,
     StateChanged,
+    StatusReply,
 )
 from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.contacts import AddressBookListener, ContactStore, ContactWatch
-from statusgate.engines.neonize.convert import MAX_NAME, Converter, clean, jid_address
+from statusgate.engines.neonize.convert import Converter
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.poster import Poster
 from statusgate.engines.neonize.store import Linked, SessionStore
+from statusgate.engines.neonize.untrusted import MAX_NAME, clean, is_status, jid_address
 
 log = logging.getLogger(__name__)
 for _name in ("whatsmeow", "Whatsmeow.Database"):
@@ -236,8 +238,7 @@ class Session:
             except OSError as error:
                 self._outlet.spool_failed(error)
             except BaseException as error:  # noqa: BLE001 - the library would swallow it
-                raw = message if isinstance(message, bytes) else message.SerializeToString()
-                self._outlet.poison(raw, error)
+                self._outlet.poison(_evidence(message), error)
 
         return run
 
@@ -246,7 +247,8 @@ class Session:
             return
         self._outlet.record(events)
         for event in events:
-            person = getattr(event, "viewer", None) or getattr(event, "author", None)
+            about = event.reply if isinstance(event, StatusReply) else event
+            person = getattr(about, "viewer", None) or getattr(about, "author", None)
             if person is not None and not person.phone and len(self.half_known) < 10_000:
                 self.half_known.add(person)
                 self.attention.set()
@@ -373,6 +375,15 @@ class Session:
             except OSError as error:
                 self._outlet.spool_failed(error)
             self._outlet.end(code)
+
+
+def _evidence(message: Any) -> bytes:
+    """Return what to keep of an event that could not be handled: of a private one, nothing."""
+    if isinstance(message, bytes):
+        return message
+    if isinstance(message, wire.Message) and not is_status(message.Info.MessageSource):
+        return b""
+    return bytes(message.SerializeToString())
 
 
 def _named(reason: int) -> str:
