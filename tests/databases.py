@@ -8,6 +8,8 @@ own; each test gets a schema of its own in it. Import the fixtures in a ``confte
     __all__ = ["account", "database_url", "journal", "lasting_url", "postgres_server"]
 """
 
+import os
+import signal
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -59,6 +61,7 @@ def postgres_server() -> Iterator[str]:
             yield _running[0]
         finally:
             _running.clear()
+            os.kill(server.get_postmaster_info().pid, signal.SIGQUIT)  # nothing of it is kept
             server.cleanup()
 
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.processes import OPERATOR, InstanceClient, ServerProcess, run
+from tests.acceptance.processes import (
+    OPERATOR,
+    InstanceClient,
+    ServerProcess,
+    run,
+    run_installed,
+)
 from tests.acceptance.receivers import RecordingReceiver
 from tests.waiting import until
 
@@ -110,16 +116,16 @@ def test_a_table_is_not_cut_where_it_is_no_terminal(tmp_path: Path) -> None:
         "STATUSGATE_DATA": str(tmp_path),
         "COLUMNS": "40",
     }
-    made = run("instance", "create", "--name", name.strip(), environment=where)
+    made = run_installed("instance", "create", "--name", name.strip(), environment=where)
     assert made.returncode == 0, made.stderr
-    listed = run("instance", "list", environment=where)
+    listed = run_installed("instance", "list", environment=where)
     assert name.strip() in listed.stdout
 
 
 def test_a_command_that_reads_makes_no_database(tmp_path: Path) -> None:
     places = ("--database", f"sqlite:///{tmp_path}/x.db", "--data", f"{tmp_path}/data")
     for words in (("notifications", "list", "5"), ("instance", "list")):
-        done = run(*words, *places)
+        done = run_installed(*words, *places)
         assert done.returncode == 1
         assert "there is no database" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -2,18 +2,42 @@
 
 import http.client
 import json
+import logging
+import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
-from tests.acceptance.processes import InstanceClient, ServerProcess, run
+from tests.acceptance.processes import (
+    InstanceClient,
+    ServerProcess,
+    command,
+    run,
+    run_installed,
+)
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def serve(folder: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """What ``serve`` sets up for its process is undone in this one."""
+    root, ours = logging.getLogger(), logging.getLogger("statusgate")
+    before = (root.handlers[:], root.level, ours.level)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level, ours.level = before
+
+
+def serve(folder: Path, *arguments: str, run: Run = run, **environment: str) -> tuple[int, str]:
     """Run ``serve`` with something wrong; returns exit code and standard error."""
     defaults = {
         "STATUSGATE_DATABASE": f"sqlite:///{folder}/s.db",
@@ -36,7 +60,9 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        told_in_one_line(*serve(tmp_path, "--port", str(port)), str(port), "in use")
+        told_in_one_line(
+            *serve(tmp_path, "--port", str(port), run=run_installed), str(port), "in use"
+        )
 
 
 def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
@@ -45,6 +71,7 @@ def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
             tmp_path,
             "--port",
             "0",
+            run=run_installed,
             STATUSGATE_DATABASE=f"sqlite:///{tmp_path}/statusgate.db",
         )
         told_in_one_line(code, errors, "statusgate.db")
@@ -54,7 +81,8 @@ def test_a_second_server_on_the_same_file_is_refused(tmp_path: Path) -> None:
     ("name", "value"), [("PORT", "http"), ("RETENTION_DAYS", "-1"), ("RATE_PROFILE", "fast")]
 )
 def test_a_wrong_setting_names_itself(tmp_path: Path, name: str, value: str) -> None:
-    told_in_one_line(*serve(tmp_path, **{f"STATUSGATE_{name}": value}), name.lower())
+    wrong: dict[str, Any] = {f"STATUSGATE_{name}": value}
+    told_in_one_line(*serve(tmp_path, **wrong), name.lower())
 
 
 def test_a_wrong_proxy_network_is_told(tmp_path: Path) -> None:
@@ -146,16 +174,22 @@ def _begin_simulating(
 def test_linking_without_a_way_to_whatsapp_says_so_and_where_the_log_is(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, STATUSGATE_PROXY="http://127.0.0.1:9") as server:
         account = server.create_instance(engine="neonize")
-        done = run(
-            "link", "--seconds", "10",
-            environment={
+        linking = subprocess.Popen(
+            command("link"),
+            env=os.environ
+            | {
                 "STATUSGATE_URL": f"http://127.0.0.1:{server.port}",
                 "STATUSGATE_INSTANCE": str(account.id),
                 "STATUSGATE_TOKEN": account.token,
             },
-        )  # fmt: skip
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with linking:
+            assert linking.stderr is not None
+            told = linking.stderr.readline()
+            linking.kill()
         log = tmp_path / "accounts" / str(account.id) / "worker.log"
         assert log.exists()
-    assert done.returncode == 1
-    assert "WhatsApp cannot be reached; trying again" in done.stderr
-    assert f"accounts/{account.id}/worker.log" in done.stderr
+    assert told.startswith("WhatsApp cannot be reached; trying again")
+    assert f"accounts/{account.id}/worker.log" in told

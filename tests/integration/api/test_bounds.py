@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from statusgate.engines.simulated import files
-from tests.integration.api.running import Running, Tenant, parse, running_gateway
+from tests.integration.api.running import Reply, Running, Tenant, parse, running_gateway
 from tests.waiting import eventually
 
 HANDSHAKE = (
@@ -39,7 +39,7 @@ def busy(running: Running) -> int:
 async def test_waiting_polls_of_an_instance_are_bounded(bounded: Running) -> None:
     tenant, other = await bounded.create(), await bounded.create()
     polls = [
-        asyncio.create_task(tenant.get("receiveNotification", "receiveTimeout=5"))
+        asyncio.create_task(tenant.get("receiveNotification", "receiveTimeout=60"))
         for _ in range(3)
     ]
     await eventually(lambda: busy(bounded) == 3)
@@ -49,6 +49,8 @@ async def test_waiting_polls_of_an_instance_are_bounded(bounded: Running) -> Non
     assert int(fourth.headers["retry-after"]) >= 1
     assert (await other.running.request("HEAD", other.path("receiveNotification"))).code == 200
     assert (await tenant.get("getWebhooksCount")).code == 200
+    assert not any(poll.done() for poll in polls)
+    bounded.built.services.notifications.close()
     assert [(await poll).body for poll in polls] == [b"null"] * 3
 
 
@@ -61,10 +63,18 @@ async def test_a_poll_whose_caller_has_gone_is_not_counted(bounded: Running) -> 
         await eventually(lambda: busy(bounded) > 0)
         writer.close()
 
+    polls: list[asyncio.Task[Reply]] = []
+
     async def free() -> bool:
-        return (await tenant.get("receiveNotification", "receiveTimeout=5")).code == 200
+        """Whether a poll waits; a refusal comes at once."""
+        poll = asyncio.create_task(tenant.get("receiveNotification", "receiveTimeout=60"))
+        polls.append(poll)
+        await asyncio.wait([poll], timeout=1)
+        return not poll.done()
 
     await eventually(free)
+    bounded.built.services.notifications.close()
+    assert (await polls[-1]).body == b"null"
 
 
 async def test_qr_sockets_of_an_instance_are_bounded(bounded: Running) -> None:

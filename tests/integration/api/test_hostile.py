@@ -206,6 +206,7 @@ async def test_the_token_is_in_no_sink(
 ) -> None:
     tenant, text = logged
     running = tenant.running
+    running.built.services.notifications.close()  # polls end at once
     sinks: list[bytes] = []
     for method in METHODS:
         if method.verb == "WEBSOCKET" or method.changes:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from statusgate.accounts.instances import NewInstance
 from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.post import AudiencePrivacy
@@ -379,8 +380,14 @@ async def test_a_scheduled_status_with_a_bad_file_fails_at_once(tenant: Tenant) 
 
 
 async def test_a_refusal_and_a_lost_connection(running: Any) -> None:
-    options = {"profile": "hostile", "refuse_every": 2, "disconnect_every": 1000}
-    tenant = await running.create(engineOptions=options)
+    made, token = await running.built.instances.create(
+        NewInstance(
+            engine="simulated",
+            engine_options={"profile": "hostile", "refuse_every": 2, "disconnect_every": 1000},
+        )
+    )
+    tenant = Tenant(running, made.id, token)
+    await tenant.state("authorized")
     await tenant.post("setSettings", {"delaySendMessagesMilliseconds": 500})
     codes = [(await ended(tenant, await post(tenant)))["failure"] for _ in range(2)]
     assert codes == [

@@ -98,8 +98,8 @@ def kill_often(url: str, kills: int) -> None:
     assert len(acknowledged) >= kills
 
 
-def test_twenty_kills_lose_nothing(tmp_path: Path) -> None:
-    kill_often(f"sqlite:///{tmp_path}/journal.db", 20)
+def test_eight_kills_lose_nothing(tmp_path: Path) -> None:
+    kill_often(f"sqlite:///{tmp_path}/journal.db", 8)
 
 
 @pytest.mark.postgres

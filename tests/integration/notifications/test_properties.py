@@ -135,7 +135,7 @@ def check(url: str, steps: list[tuple[str, Any]]) -> None:
     asyncio.run(play())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
 def test_the_queue_is_a_list_on_sqlite(steps: list[tuple[str, Any]]) -> None:
     check("sqlite:///:memory:", steps)

@@ -293,7 +293,7 @@ def test_what_whatsapp_never_answers_fails_with_the_reason() -> None:
 
 
 Queue.TestCase.settings = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -12,6 +12,8 @@ from statusgate.domain.outbox import Draft
 from tests.integration.api.running import Running, Tenant, running_gateway
 from tests.waiting import eventually
 
+HOUR_MS = 3_600_000
+
 
 @pytest.fixture
 async def running(tmp_path: Path, database_url: str) -> AsyncIterator[Running]:
@@ -31,8 +33,16 @@ async def schedule(tenant: Tenant, count: int, at_ms: int) -> list[str]:
     return accepted
 
 
+async def wait_until(running: Running, at_ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the server's clock to *at_ms*, and have it look."""
+    clock = running.built.clock
+    now_ms, ahead_ms = clock.now_ms, at_ms - clock.now_ms()
+    monkeypatch.setattr(clock, "now_ms", lambda: now_ms() + ahead_ms)
+    await schedule(await running.create(), 1, at_ms + HOUR_MS)
+
+
 async def test_a_long_schedule_of_one_instance_does_not_delay_anothers(
-    running: Running,
+    running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     busy, other = await running.create(), await running.create()
     joined: list[int] = []
@@ -42,10 +52,11 @@ async def test_a_long_schedule_of_one_instance_does_not_delay_anothers(
             joined.append(instance_id)
 
     running.built.publisher.follow(follow)
-    due_ms = running.built.clock.now_ms() + 4_000
+    due_ms = running.built.clock.now_ms() + HOUR_MS
     await schedule(busy, 300, due_ms)
     (alone,) = await schedule(other, 1, due_ms + 1)
     assert joined == []
+    await wait_until(running, due_ms + 1, monkeypatch)
     await eventually(lambda: other.id in joined, seconds=30)
     assert joined.index(other.id) <= 60
     item = await other.get("getStatus", f"idMessage={alone}")
@@ -53,12 +64,14 @@ async def test_a_long_schedule_of_one_instance_does_not_delay_anothers(
 
 
 async def test_statuses_scheduled_for_one_moment_join_in_the_order_of_acceptance(
-    running: Running,
+    running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = await running.create()
-    accepted = await schedule(tenant, 30, running.built.clock.now_ms() + 2_000)
+    due_ms = running.built.clock.now_ms() + HOUR_MS
+    accepted = await schedule(tenant, 30, due_ms)
     shown = (await tenant.get("showMessagesQueue")).json()
     assert [one["messageID"] for one in shown] == accepted
+    await wait_until(running, due_ms, monkeypatch)
 
     async def all_joined() -> bool:
         return len((await tenant.get("getOutgoingStatuses")).json()) == 30
@@ -68,12 +81,15 @@ async def test_statuses_scheduled_for_one_moment_join_in_the_order_of_acceptance
     assert [one.status_id for one in queued] == accepted[-len(queued) :]
 
 
-async def test_what_a_deleted_instance_had_scheduled_delays_nobody(running: Running) -> None:
+async def test_what_a_deleted_instance_had_scheduled_delays_nobody(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gone, other = await running.create(), await running.create()
-    due_ms = running.built.clock.now_ms() + 3_000
+    due_ms = running.built.clock.now_ms() + HOUR_MS
     await schedule(gone, 120, due_ms)
     (status_id,) = await schedule(other, 1, due_ms + 1)
     await running.partner("deleteInstanceAccount", {"idInstance": gone.id})
+    await wait_until(running, due_ms + 1, monkeypatch)
 
     async def is_sent() -> bool:
         item = (await other.get("getStatus", f"idMessage={status_id}")).json()

@@ -14,6 +14,7 @@ from statusgate.domain.clock import SystemClock
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.notification import LIFE_MS
 from statusgate.journal import Journal, open_journal
+from statusgate.server import roles
 from statusgate.server.roles import Role, supervise
 from statusgate.server.run import EXIT_BROKEN, serve
 from statusgate.server.wiring import Gateway
@@ -37,6 +38,12 @@ ROLES = (
 def failures(role: str) -> float:
     """How many faults of a role were counted so far."""
     return REGISTRY.get_sample_value("statusgate_role_failures_total", {"role": role}) or 0.0
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role that failed is started again after a tenth of a second."""
+    monkeypatch.setattr(roles, "FIRST_PAUSE_SECONDS", 0.1)
 
 
 class Faults:
@@ -122,7 +129,7 @@ async def a_status_goes_out(tenant: Tenant, method: str, wish: dict[str, str]) -
 
 async def everything_works(running: Running, url: str, old: InstanceId) -> None:
     """Use each role once."""
-    tenant = await running.create(engineOptions={"profile": "silent"})
+    tenant = await running.create()
     await tenant.state("authorized")
     async with receiver() as (hook, called):
         settings = {"webhookUrl": hook, "incomingWebhook": "yes", "statusWebhook": "yes",
@@ -162,6 +169,7 @@ async def a_change_from_outside_is_seen(running: Running, url: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
+@pytest.mark.usefixtures("short_pauses")
 async def test_a_role_that_fails_is_started_again_and_nothing_is_lost(
     role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +187,7 @@ async def test_a_role_that_fails_is_started_again_and_nothing_is_lost(
     assert failures(role) == before + 1
 
 
+@pytest.mark.usefixtures("short_pauses")
 async def test_a_fault_in_the_midst_of_work_leaves_no_dead_account_or_queue(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +200,7 @@ async def test_a_fault_in_the_midst_of_work_leaves_no_dead_account_or_queue(
         found.append(await old_things(built))
 
     async with running_gateway(tmp_path, url, prepare, **options) as running:
-        tenant = await running.create(engineOptions={"profile": "silent"})
+        tenant = await running.create()
         await a_status_goes_out(tenant, "sendTextStatus", {"message": "before"})
         for role in ("accounts", "queues"):
             before = failures(role)
