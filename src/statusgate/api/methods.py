@@ -10,6 +10,7 @@ from statusgate.api import (
     account,
     contacts,
     linking,
+    lists,
     notifications,
     partner,
     publishing,
@@ -141,6 +142,7 @@ METHODS: tuple[Method, ...] = (
     row("getStatusReport", "GET", "12.4", publishing.get_status_report, **_EXTENSION),
     row("getStatusAudience", "POST", "12.5", publishing.get_status_audience, **_EXTENSION),
     row("readStatus", "POST", "12.8", publishing.read_status, live=True, **_EXTENSION),
+    row("getStatusesSummary", "GET", "12.10", lists.get_statuses_summary, **_EXTENSION),
     row("events", "GET", "12.7", notifications.events, answer=None, stream=True, **_EXTENSION),
     row(
         "simulate",

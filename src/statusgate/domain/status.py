@@ -1,6 +1,7 @@
 """One post to WhatsApp Status, incoming or outgoing."""
 
 from enum import IntEnum, StrEnum
+from operator import add
 from typing import Literal, cast
 
 import msgspec
@@ -105,6 +106,21 @@ class Counts(msgspec.Struct, frozen=True):
     read: int = 0
     reactions: int = 0
     replies: int = 0
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """The counts of several statuses together."""
+
+    posted: int = 0
+    """how many there are"""
+    recipients: int = 0
+    delivered: int = 0
+    read: int = 0
+    reactions: int = 0
+    replies: int = 0
+
+    def __add__(self, other: "Posted") -> "Posted":
+        return Posted(*map(add, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

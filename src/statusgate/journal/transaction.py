@@ -2,11 +2,11 @@
 
 from .merging import Merging
 from .notifications import Notifications
-from .outbox import Outbox
+from .pages import Pages
 from .retention import Retention
 
 
-class Transaction(Outbox, Retention, Merging, Notifications):
+class Transaction(Pages, Retention, Merging, Notifications):
     """One view of the record, over one session of either database.
 
     Given to ``Journal.read`` it is a consistent view of what is committed; given to

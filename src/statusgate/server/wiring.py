@@ -23,6 +23,7 @@ from statusgate.domain.status import Status
 from statusgate.engines.port import Engine, EngineContext
 from statusgate.engines.registry import kind_of
 from statusgate.history.cache import StatusCache
+from statusgate.history.lists import Lists
 from statusgate.history.reading import History
 from statusgate.journal import Journal, open_journal
 from statusgate.media.converter import Converter
@@ -224,6 +225,7 @@ def _build(
         accounts=accounts,
         linking=linking,
         history=history,
+        lists=Lists(journal, clock),
         contacts=Contacts(journal, publisher, accounts),
         publishing=publishing,
         deleting=Deleting(journal, publisher, accounts, clock),

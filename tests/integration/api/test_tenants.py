@@ -55,6 +55,7 @@ REQUESTS: dict[str, Any] = {
     "getStatus": "idMessage=B1",
     "getStatusReport": "idMessage=B1",
     "getStatusAudience": {"participants": ["70000000002@c.us"]},
+    "getStatusesSummary": "days=7",
     "readStatus": {"idMessage": "A1"},
     "receiveNotification": "receiveTimeout=5",
     "deleteNotification": 7,

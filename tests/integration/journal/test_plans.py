@@ -44,11 +44,13 @@ PARAMETERS: dict[str, Value] = {
     "outcome": "expired",
     "logged_before_ms": NOON_MS,
     "most_logged": 10_000,
+    "quarter_ms": 900_000,
 }
 HOT = {
     "statuses_in_window": {"statuses_window"},
     "statuses_by_id": {"statuses_by_id"},
     "status_by_no": {"statuses_pkey"},
+    "posted": {"statuses_window"},
     "recipients": {"receipts_pkey", "people_pkey"},
     "outgoing_by_wire_id": {"statuses_by_wire_id"},
     "tallies": {"statuses_pkey"},
