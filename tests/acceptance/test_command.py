@@ -181,7 +181,7 @@ def test_everything_of_a_sandbox_can_happen_by_command(
 ) -> None:
     account = server.create_instance()
     simulate = Simulating(server, account)
-    anna = "79001234567@c.us"
+    anna, boris = "79001234567@c.us", "79007654321@c.us"
     picture = tmp_path / "horse.png"
     picture.write_bytes(_png())
     for arguments in (
@@ -190,6 +190,8 @@ def test_everything_of_a_sandbox_can_happen_by_command(
         ("incoming", anna, "--type", "image", "--file", str(picture), "--id", "A2"),
         ("phone", "--type", "video", "--caption", "Mine", "--id", "B1"),
         ("receipt", "B1", anna, "read", "--timestamp", "1710134811"),
+        ("reaction", "B1", boris, "💚", "--timestamp", "1710134900"),
+        ("reply", "B1", anna, "Is it open today?", "--id", "R1"),
     ):
         ended = simulate(*arguments)
         assert ended.returncode == 0, ended.stderr
@@ -198,7 +200,8 @@ def test_everything_of_a_sandbox_can_happen_by_command(
     assert items["A1"]["extendedTextMessage"]["backgroundColor"] == "#228B22"
     assert items.keys() == {"A1", "A2"}
     assert account.get("getStatusStatistic", "idMessage=B1").json() == [
-        {"participant": anna, "timestamp": 1710134811, "status": "read"}
+        {"participant": boris, "timestamp": 1710134900, "status": "read"},
+        {"participant": anna, "timestamp": 1710134811, "status": "read"},
     ]
     until(lambda: _downloaded(account, "A2") == picture.read_bytes())
     assert simulate("delete", "A1", anna).returncode == 0

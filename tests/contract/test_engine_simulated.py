@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import re
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -29,15 +30,27 @@ from statusgate.domain.events import (
     Sequenced,
     StateChanged,
     StatusDeleted,
+    StatusReaction,
     StatusReceipt,
     StatusReceived,
+    StatusReply,
 )
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
 from statusgate.domain.post import StatusAnswer, StatusPost
 from statusgate.domain.receipt import Progress
-from statusgate.domain.script import Met, Moved, Posted, ScriptEvent, Viewed, Withdrawn
+from statusgate.domain.reply import ReplyKind
+from statusgate.domain.script import (
+    Met,
+    Moved,
+    Posted,
+    Reacted,
+    Replied,
+    ScriptEvent,
+    Viewed,
+    Withdrawn,
+)
 from statusgate.domain.status import Kind
 from statusgate.engines.account_store import AccountStore, StoreFull
 from statusgate.engines.options import OptionValue
@@ -52,6 +65,7 @@ ACCOUNT = InstanceId(1101000001)
 ME = Address(phone="71101000001")
 ANNA = Address(phone="79001234567")
 BORIS = Address(lid="222000000000001")
+CROWD = [Address(phone=str(1000 + n)) for n in range(100)]
 NOW_SECONDS = START_MS // 1000
 
 
@@ -609,17 +623,62 @@ async def test_a_receipt_may_precede_a_post_or_a_phone_status(house: House) -> N
     assert early.wire_ids == ("KEY", sent.wire_id)
 
 
+async def test_reactions_and_replies_name_the_status_as_whatsapp_does(house: House) -> None:
+    engine, gateway = await house.start()
+    sent = await engine.post_status(post("KEY"), [ANNA])
+    await engine.simulate(
+        [
+            Reacted(status_id="KEY", viewer=ANNA, reaction="💚"),
+            Reacted(status_id="KEY", viewer=ANNA, reaction="", timestamp=NOW_SECONDS - 9),
+            Reacted(status_id="KEY", viewer=ME, reaction="👍"),
+            Replied(status_id="KEY", viewer=BORIS, text="Nice", reply_id="R1"),
+            Replied(status_id="KEY", viewer=BORIS, kind=ReplyKind.STICKER),
+        ]
+    )
+    assert gateway.of(StatusReaction) == [
+        StatusReaction(wire_id=sent.wire_id, viewer=ANNA, reaction="💚", at_ms=START_MS),
+        StatusReaction(wire_id=sent.wire_id, viewer=ANNA, reaction="", at_ms=START_MS - 9_000),
+    ]
+    text, sticker = (event.reply for event in gateway.of(StatusReply))
+    assert (text.wire_id, text.viewer, text.text) == (sent.wire_id, BORIS, "Nice")
+    assert (text.reply_id, text.at_ms) == ("R1", START_MS)
+    assert sticker.kind is ReplyKind.STICKER
+    assert sticker.reply_id.startswith("3EB0")
+
+
+async def test_reactions_and_replies_may_precede_their_status_or_be_held_back(
+    house: House,
+) -> None:
+    engine, gateway = await house.start()
+    await engine.simulate(
+        [
+            Reacted(status_id="KEY", viewer=ANNA, reaction="💚"),
+            Replied(status_id="KEY", viewer=ANNA, text="Later", timestamp=NOW_SECONDS + 5),
+        ]
+    )
+    sent = await engine.post_status(post("KEY"), [ANNA])
+    assert [event.wire_id for event in gateway.of(StatusReaction)] == ["KEY", sent.wire_id]
+    assert not gateway.of(StatusReply)
+    await house.clock.advance(5)
+    await gateway.until(lambda: len(gateway.of(StatusReply)) == 2)
+    first, second = (event.reply for event in gateway.of(StatusReply))
+    assert (first.wire_id, second.wire_id) == ("KEY", sent.wire_id)
+    assert first.reply_id == second.reply_id
+
+
 async def test_everybody_a_script_mentions_exists(house: House) -> None:
     engine, _ = await house.start()
-    viewer, author = Address(phone="1"), Address(phone="2")
+    viewer, author, fan, friend = (Address(phone=str(1 + n)) for n in range(4))
     await engine.simulate(
         [
             Met(address=BORIS),
             Posted(author=author, kind=Kind.TEXT, text="x"),
             Viewed(status_id="Q", viewer=viewer, kind=Progress.READ),
+            Reacted(status_id="Q", viewer=fan, reaction="💚"),
+            Replied(status_id="Q", viewer=friend, text="Hi"),
         ]
     )
-    for known in (BORIS, viewer, author, ME):
+    for known in (BORIS, viewer, author, fan, friend, ME):
         assert (await engine.look_up(known)).exists
     assert not (await engine.look_up(ANNA)).exists
 
@@ -736,6 +795,30 @@ async def test_lively_viewers_come_after_a_while_also_over_a_crash(house: House)
     assert [e.at_ms for e in receipts] == sorted(e.at_ms for e in receipts)
 
 
+async def test_lively_viewers_react_and_answer_after_they_looked(house: House) -> None:
+    engine, gateway = await house.start(profile="lively")
+    names = {"7001": "Anna Berg", "7002": "Борис Коваль", "7003": "נועם לוי"}
+    people = [Address(phone=f"{start}{n:03d}") for start in names for n in range(100)]
+    await engine.simulate(
+        [Met(address=one, contact_name=names[one.phone[:4]]) for one in people]
+    )
+    await engine.post_status(post(), None)
+    await house.clock.advance(120)
+    await gateway.until_it_has_all()
+    read_ms = {e.viewer: e.at_ms for e in gateway.of(StatusReceipt) if e.kind is Progress.READ}
+    reactions = gateway.of(StatusReaction)
+    replies = [event.reply for event in gateway.of(StatusReply)]
+    assert 20 <= len({event.viewer for event in reactions}) <= len(read_ms) / 2
+    assert len(reactions) > len({event.viewer for event in reactions}), "some think again"
+    assert all(event.at_ms > read_ms[event.viewer] for event in reactions)
+    assert all(reply.at_ms > read_ms[reply.viewer] for reply in replies)
+    assert 5 <= len(replies) < len(reactions)
+    assert len({reply.reply_id for reply in replies}) == len(replies)
+    alphabets = {"7001": "A-Za-z", "7002": "а-яё", "7003": "א-ת"}
+    for reply in replies:
+        assert re.search(f"[{alphabets[reply.viewer.phone[:4]]}]", reply.text)
+
+
 async def test_a_burst_is_over_within_a_second(house: House) -> None:
     engine, gateway = await house.start(profile="burst")
     audience = [Address(phone=str(10_000 + n)) for n in range(2_500)]
@@ -753,6 +836,17 @@ async def test_a_deleted_post_gets_no_more_viewers(house: House) -> None:
     await house.clock.advance(120)
     await gateway.until(lambda: gateway.of(StatusReceipt))
     assert {event.wire_ids for event in gateway.of(StatusReceipt)} == {(kept.wire_id,)}
+
+
+async def test_a_deleted_post_gets_no_more_reactions_and_replies(house: House) -> None:
+    engine, gateway = await house.start(profile="lively")
+    kept, gone = [await engine.post_status(post(key), CROWD) for key in ("KEPT", "GONE")]
+    await engine.delete_status(gone.wire_id, CROWD)
+    await house.clock.advance(120)
+    await gateway.until_it_has_all()
+    engaged = {event.wire_id for event in gateway.of(StatusReaction)}
+    engaged |= {event.reply.wire_id for event in gateway.of(StatusReply)}
+    assert engaged == {kept.wire_id}
 
 
 async def test_hostile_networks_refuse_drop_repeat_and_reorder(house: House) -> None:

@@ -14,7 +14,7 @@ from statusgate.api.methods import METHODS, PARTNER_METHODS
 from statusgate.domain.audience import Reason
 from statusgate.domain.media_types import extensions
 from statusgate.domain.outbox import Draft, Method
-from statusgate.domain.script import Met, Moved, Posted, Viewed, Withdrawn
+from statusgate.domain.script import Met, Moved, Posted, Reacted, Replied, Viewed, Withdrawn
 from statusgate.domain.status import FailureReason, Font, Kind
 from statusgate.wire.errors import ErrorBody
 from statusgate.wire.fields import reader
@@ -128,4 +128,5 @@ def test_the_examples_of_statuses_are_taken() -> None:
 
 def test_the_example_of_a_script_is_taken() -> None:
     events = script_from_json(msgspec.json.decode(EXAMPLES["simulate.request"]))
-    assert [type(event) for event in events] == [Moved, Met, Posted, Posted, Viewed, Withdrawn]
+    kinds = [Moved, Met, Posted, Posted, Viewed, Reacted, Replied, Withdrawn]
+    assert [type(event) for event in events] == kinds

@@ -28,7 +28,9 @@ def simulate(context: click.Context, target: GatewayClient) -> None:
     \b
     statusgate simulate contact 79001234567@c.us --name Anna --contact-name "Anna K"
     statusgate simulate incoming 79001234567@c.us --text Hello --id A1
-    statusgate simulate receipt A1 79001234567@c.us read
+    statusgate simulate receipt B1 79001234567@c.us read
+    statusgate simulate reaction B1 79001234567@c.us 💚
+    statusgate simulate reply B1 79001234567@c.us "Is it open today?"
     """
     context.obj = target
 
@@ -116,6 +118,65 @@ def receipt(
             "participant": participant,
             "status": status,
             "timestamp": timestamp,
+        },
+    )
+
+
+@simulate.command()
+@click.argument("status_id", metavar="ID")
+@click.argument("participant")
+@click.argument("reaction")
+@click.option("--timestamp", type=int)
+@click.pass_obj
+def reaction(
+    target: GatewayClient,
+    status_id: str,
+    participant: str,
+    reaction: str,
+    timestamp: int | None,
+) -> None:
+    """PARTICIPANT reacts to the status ID with an emoji; "" takes it back."""
+    _send(
+        target,
+        {
+            "event": "reaction",
+            "idMessage": status_id,
+            "participant": participant,
+            "reaction": reaction,
+            "timestamp": timestamp,
+        },
+    )
+
+
+@simulate.command()
+@click.argument("status_id", metavar="ID")
+@click.argument("participant")
+@click.argument("text", default="")
+@click.option(
+    "--type",
+    "kind",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "image", "video", "audio", "document", "sticker"]),
+)
+@click.option("--timestamp", type=int)
+@click.option("--id", "reply_id", help="Id of the private message; without it a new one.")
+@click.pass_obj
+def reply(
+    target: GatewayClient, status_id: str, participant: str, text: str, kind: str,
+    timestamp: int | None, reply_id: str | None,
+) -> None:  # fmt: skip
+    """PARTICIPANT answers the status ID privately; TEXT of a file is its caption."""
+    _send(
+        target,
+        {
+            "event": "reply",
+            "idMessage": status_id,
+            "participant": participant,
+            "type": kind,
+            "text": text,
+            "timestamp": timestamp,
+            "replyId": reply_id,
         },
     )
 

@@ -5,6 +5,7 @@ import msgspec
 from statusgate.domain.address import Address
 from statusgate.domain.instance import State
 from statusgate.domain.receipt import Progress
+from statusgate.domain.reply import ReplyKind
 from statusgate.domain.status import Kind
 
 
@@ -34,6 +35,29 @@ class Viewed(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: int | None = None
 
 
+class Reacted(msgspec.Struct, frozen=True, kw_only=True):
+    """A viewer reacts to a status; may precede it."""
+
+    status_id: str
+    viewer: Address
+    reaction: str
+    """an emoji; ``""``: the reaction is taken back"""
+    timestamp: int | None = None
+
+
+class Replied(msgspec.Struct, frozen=True, kw_only=True):
+    """A viewer answers a status in a private message; may precede it."""
+
+    status_id: str
+    viewer: Address
+    kind: ReplyKind = ReplyKind.TEXT
+    text: str = ""
+    """the text, or the caption"""
+    timestamp: int | None = None
+    reply_id: str | None = None
+    """None: a new one"""
+
+
 class Withdrawn(msgspec.Struct, frozen=True, kw_only=True):
     """The author deletes a status; *author* may be the account itself."""
 
@@ -56,4 +80,4 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     phone: str = ""
 
 
-ScriptEvent = Posted | Viewed | Withdrawn | Met | Moved
+ScriptEvent = Posted | Viewed | Reacted | Replied | Withdrawn | Met | Moved

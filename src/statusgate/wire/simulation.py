@@ -13,7 +13,17 @@ from statusgate.domain.errors import BadRequestData, InvalidRequest
 from statusgate.domain.ids import MAX_STATUS_ID_LENGTH
 from statusgate.domain.instance import State
 from statusgate.domain.receipt import Progress
-from statusgate.domain.script import Met, Moved, Posted, ScriptEvent, Viewed, Withdrawn
+from statusgate.domain.reply import ReplyKind
+from statusgate.domain.script import (
+    Met,
+    Moved,
+    Posted,
+    Reacted,
+    Replied,
+    ScriptEvent,
+    Viewed,
+    Withdrawn,
+)
 from statusgate.domain.status import Font, FontName, Kind
 from statusgate.wire import fields
 from statusgate.wire.publishing import MAX_CAPTION, MAX_TEXT, colour
@@ -23,6 +33,8 @@ T = TypeVar("T")
 
 MAX_EVENTS: Final = 10_000
 MAX_FILE_SIZE: Final = 16 * 1024 * 1024
+MAX_REACTION: Final = 32
+MAX_REPLY: Final = 4096
 _MAX_FILE_TEXT = (MAX_FILE_SIZE + 2) // 3 * 4
 _MAX_SECONDS = 253_402_300_799  # the year 9999 ends
 _MAX_SHOWN_KEY = 64
@@ -59,10 +71,14 @@ class _Event:
         self._item = item
         self._asked: set[str] = set()
 
-    def required(self, key: str, read: fields.Read) -> Any:
-        """Return what *read* makes of the value at *key*; absent and ``""`` are faults."""
+    def required(self, key: str, read: fields.Read, *, blank: bool = False) -> Any:
+        """Return what *read* makes of the value at *key*.
+
+        Absent is a fault, and so is ``""`` unless *blank*.
+        """
         value = self._value(key)
-        fields.check_presence(self._name(key), value)
+        if not (blank and value == ""):
+            fields.check_presence(self._name(key), value)
         return read(self._name(key), value)
 
     def optional(self, key: str, read: fields.Read, absent: Any = None) -> Any:
@@ -122,6 +138,7 @@ _KIND = _one_of(
 )
 _FONT = _one_of({name: Font[name].value for name in get_args(FontName)})
 _RECEIPT = _one_of({"delivered": Progress.DELIVERED, "read": Progress.READ})
+_REPLY_KIND = _one_of({kind.name.lower(): kind for kind in ReplyKind})
 _STATE = _one_of(
     {
         state.value: state
@@ -178,6 +195,33 @@ def _receipt(given: _Event) -> Viewed:
     )
 
 
+def _reaction(given: _Event) -> Reacted:
+    return Reacted(
+        status_id=given.required("idMessage", _STATUS_ID),
+        viewer=given.required("participant", fields.address),
+        reaction=given.required("reaction", fields.text(MAX_REACTION), blank=True),
+        timestamp=given.optional("timestamp", _SECONDS),
+    )
+
+
+def _reply(given: _Event) -> Replied:
+    """Read a reply; of files ``text`` is the caption."""
+    status_id = given.required("idMessage", _STATUS_ID)
+    viewer = given.required("participant", fields.address)
+    kind = given.optional("type", _REPLY_KIND, ReplyKind.TEXT)
+    text = fields.text(MAX_REPLY)
+    return Replied(
+        status_id=status_id,
+        viewer=viewer,
+        kind=kind,
+        text=given.required("text", text)
+        if kind is ReplyKind.TEXT
+        else given.optional("text", text, ""),
+        timestamp=given.optional("timestamp", _SECONDS),
+        reply_id=given.optional("replyId", _STATUS_ID),
+    )
+
+
 def _deletion(given: _Event) -> Withdrawn:
     return Withdrawn(
         status_id=given.required("idMessage", _STATUS_ID),
@@ -202,6 +246,8 @@ _EVENT = _one_of(
         "incomingStatus": _incoming_status,
         "phoneStatus": _phone_status,
         "receipt": _receipt,
+        "reaction": _reaction,
+        "reply": _reply,
         "deleteStatus": _deletion,
         "contact": _contact,
         "state": _state,

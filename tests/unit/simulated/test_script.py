@@ -13,7 +13,8 @@ from statusgate.domain.address import Address
 from statusgate.domain.errors import BadRequestData, InvalidRequest
 from statusgate.domain.instance import State
 from statusgate.domain.receipt import Progress
-from statusgate.domain.script import Met, Moved, Posted, Viewed, Withdrawn
+from statusgate.domain.reply import ReplyKind
+from statusgate.domain.script import Met, Moved, Posted, Reacted, Replied, Viewed, Withdrawn
 from statusgate.domain.status import Font, Kind
 from statusgate.wire.simulation import MAX_FILE_SIZE, script_from_json
 
@@ -31,11 +32,23 @@ RECEIPT: dict[str, Any] = {
     "participant": ANNA,
     "status": "read",
 }
+REACTION: dict[str, Any] = {
+    "event": "reaction",
+    "idMessage": "B1",
+    "participant": ANNA,
+    "reaction": "💚",
+}
+REPLY: dict[str, Any] = {
+    "event": "reply",
+    "idMessage": "B1",
+    "participant": ANNA,
+    "text": "Is it open today?",
+}
 DELETION: dict[str, Any] = {"event": "deleteStatus", "idMessage": "A1", "from": ANNA}
 CONTACT: dict[str, Any] = {"event": "contact", "id": ANNA}
 STATE: dict[str, Any] = {"event": "state", "state": "authorized"}
 
-EXAMPLE = b"""[
+EXAMPLE = """[
   {"event": "state", "state": "authorized"},
   {"event": "contact", "id": "79001234567@c.us", "name": "Anna", "contactName": "Anna K"},
   {"event": "incomingStatus", "from": "79001234567@c.us", "type": "text", "text": "Hello",
@@ -43,8 +56,12 @@ EXAMPLE = b"""[
   {"event": "phoneStatus", "type": "image", "caption": "From my phone", "idMessage": "B1"},
   {"event": "receipt", "idMessage": "B1", "participant": "79001234567@c.us",
    "status": "read", "timestamp": 1710134811},
+  {"event": "reaction", "idMessage": "B1", "participant": "79001234567@c.us",
+   "reaction": "💚", "timestamp": 1710134900},
+  {"event": "reply", "idMessage": "B1", "participant": "79001234567@c.us",
+   "type": "text", "text": "Is it open today?", "timestamp": 1710134950, "replyId": "R1"},
   {"event": "deleteStatus", "idMessage": "A1", "from": "79001234567@c.us"}
-]"""
+]""".encode()
 
 
 def test_the_contracts_example_is_read() -> None:
@@ -62,6 +79,15 @@ def test_the_contracts_example_is_read() -> None:
         ),
         Posted(author=None, kind=Kind.IMAGE, text="From my phone", status_id="B1"),
         Viewed(status_id="B1", viewer=anna, kind=Progress.READ, timestamp=1710134811),
+        Reacted(status_id="B1", viewer=anna, reaction="💚", timestamp=1710134900),
+        Replied(
+            status_id="B1",
+            viewer=anna,
+            kind=ReplyKind.TEXT,
+            text="Is it open today?",
+            timestamp=1710134950,
+            reply_id="R1",
+        ),
         Withdrawn(status_id="A1", author=anna),
     ]
 
@@ -70,7 +96,10 @@ CHAT_ID = "must be one of the next formats: 'phone_number@c.us' or 'chat_id@lid'
 FONTS = "SERIF, SANS_SERIF, NORICAN_REGULAR, BRYNDAN_WRITE, OSWALD_HEAVY"
 RRGGBB = "must be in the format '#RRGGBB'"
 STATES = "authorized, notAuthorized, blocked, starting, suspended"
-KINDS_OF_EVENT = "incomingStatus, phoneStatus, receipt, deleteStatus, contact, state"
+KINDS_OF_EVENT = (
+    "incomingStatus, phoneStatus, receipt, reaction, reply, deleteStatus, contact, state"
+)
+KINDS_OF_REPLY = "text, image, video, audio, document, sticker"
 FAULTS = [
     ([5], "'[0]' must be an object"),
     ([{}], "'[0].event' is required"),
@@ -121,6 +150,29 @@ FAULTS = [
     ([{**RECEIPT, "idMessage": None}], "'[0].idMessage' is required"),
     ([{**RECEIPT, "participant": "x"}], f"'[0].participant' {CHAT_ID}"),
     ([{**RECEIPT, "status": "played"}], "'[0].status' must be one of [delivered, read]"),
+    ([{**REACTION, "idMessage": ""}], "'[0].idMessage' is not allowed to be empty"),
+    ([{**REACTION, "participant": None}], "'[0].participant' is required"),
+    ([{**REACTION, "reaction": None}], "'[0].reaction' is required"),
+    ([{**REACTION, "reaction": 7}], "'[0].reaction' must be a string"),
+    (
+        [{**REACTION, "reaction": "💚" * 33}],
+        "'[0].reaction' length must be less than or equal to 32 characters long",
+    ),
+    ([{**REACTION, "timestamp": "soon"}], "'[0].timestamp' must be a number"),
+    ([{**REACTION, "text": "x"}], "'[0].text' is not allowed"),
+    ([{**REPLY, "participant": "x"}], f"'[0].participant' {CHAT_ID}"),
+    ([{**REPLY, "type": "poll"}], f"'[0].type' must be one of [{KINDS_OF_REPLY}]"),
+    ([{**REPLY, "text": None}], "'[0].text' is required"),
+    ([{**REPLY, "text": ""}], "'[0].text' is not allowed to be empty"),
+    (
+        [{**REPLY, "text": "x" * 4097}],
+        "'[0].text' length must be less than or equal to 4096 characters long",
+    ),
+    (
+        [{**REPLY, "replyId": "x" * 129}],
+        "'[0].replyId' length must be less than or equal to 128 characters long",
+    ),
+    ([{**REPLY, "reaction": "💚"}], "'[0].reaction' is not allowed"),
     ([{**DELETION, "from": None}], "'[0].from' is required"),
     ([{"event": "contact"}], "'[0].id' is required"),
     (
@@ -198,6 +250,19 @@ def test_a_lid_is_somebody() -> None:
     assert event == Met(address=Address(lid="12345"))
 
 
+def test_an_empty_reaction_takes_back() -> None:
+    anna = Address(phone="79001234567")
+    (event,) = script_from_json([{**REACTION, "reaction": ""}])
+    assert event == Reacted(status_id="B1", viewer=anna, reaction="")
+
+
+@pytest.mark.parametrize("kind", ["image", "video", "audio", "document", "sticker"])
+def test_a_reply_with_a_file_needs_no_text(kind: str) -> None:
+    (event,) = script_from_json([{**REPLY, "type": kind, "text": ""}])
+    assert isinstance(event, Replied)
+    assert (event.kind, event.text, event.reply_id) == (ReplyKind[kind.upper()], "", None)
+
+
 # -- properties
 
 chat_ids = st.from_regex(r"[0-9]{1,20}@(c\.us|lid)", fullmatch=True)
@@ -229,6 +294,26 @@ events = st.one_of(
             "participant": chat_ids,
             "status": st.sampled_from(["delivered", "read"]),
             "timestamp": times,
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "event": st.just("reaction"),
+            "idMessage": ids,
+            "participant": chat_ids,
+            "reaction": texts.filter(lambda text: len(text) <= 32),
+            "timestamp": times,
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "event": st.just("reply"),
+            "idMessage": ids,
+            "participant": chat_ids,
+            "type": st.sampled_from(KINDS_OF_REPLY.split(", ")),
+            "text": texts.filter(lambda text: 0 < len(text) <= 4096),
+            "timestamp": times,
+            "replyId": st.none() | ids,
         }
     ),
     st.fixed_dictionaries(
@@ -299,6 +384,8 @@ def _shown(event: object) -> dict[str, object]:
                 "status": event.kind.name.lower(),
                 "timestamp": event.timestamp,
             }
+        case Reacted() | Replied():
+            return _shown_engagement(event)
         case Withdrawn():
             return {"idMessage": _plain(event.status_id), "from": event.author.chat_id}
         case Met():
@@ -307,3 +394,16 @@ def _shown(event: object) -> dict[str, object]:
             return {"state": event.state.value}
         case _:
             raise AssertionError(event)
+
+
+def _shown_engagement(event: Reacted | Replied) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "idMessage": _plain(event.status_id),
+        "participant": event.viewer.chat_id,
+        "timestamp": event.timestamp,
+    }
+    if isinstance(event, Reacted):
+        return shown | {"reaction": _plain(event.reaction)}
+    reply_id = None if event.reply_id is None else _plain(event.reply_id)
+    kind = event.kind.name.lower()
+    return shown | {"type": kind, "text": _plain(event.text), "replyId": reply_id}

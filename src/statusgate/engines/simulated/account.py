@@ -15,11 +15,14 @@ from statusgate.domain.events import (
     EngineEvent,
     EngineState,
     StateChanged,
+    StatusReaction,
     StatusReceipt,
     StatusReceived,
+    StatusReply,
 )
 from statusgate.domain.instance import State
 from statusgate.domain.post import StatusAnswer
+from statusgate.domain.reply import Reply
 
 MAX_REMEMBERED_IDS = 20_000
 
@@ -111,7 +114,7 @@ class Account:
             _forget_oldest(self.answers)
         if record.withdrawn:
             self.scheduled = [
-                one for one in self.scheduled if not _is_receipt(one, record.withdrawn)
+                one for one in self.scheduled if not _is_viewers(one, record.withdrawn)
             ]
         if record.scheduled:
             self.scheduled = sorted(
@@ -139,15 +142,20 @@ class Account:
         """Everybody in the account's address book, in the order they came."""
         return [c.address for c in self._contacts.values() if c.contact_name]
 
+    def name_of(self, address: Address) -> str:
+        """What the account calls somebody; ``""`` if it does not know."""
+        contact = self._contacts.get(address.chat_id)
+        return (contact.contact_name or contact.name or "") if contact else ""
+
     def remember_wire_id(self, script_id: str, wire_id: str) -> None:
         """Remember a status of the account; the oldest are forgotten in time."""
         self.wire_ids.pop(script_id, None)
         self.wire_ids[script_id] = wire_id
         _forget_oldest(self.wire_ids)
 
-    def expects_receipts_of(self, wire_id: str) -> bool:
+    def expects_viewers_of(self, wire_id: str) -> bool:
         """Tell whether viewers of a status are still to come."""
-        return any(_is_receipt(one, wire_id) for one in self.scheduled)
+        return any(_is_viewers(one, wire_id) for one in self.scheduled)
 
     def _learn(self, event: EngineEvent) -> None:
         match event:
@@ -155,8 +163,10 @@ class Account:
                 self._keep(event.contacts)
             case StatusReceived():
                 self._meet((event.author,))
-            case StatusReceipt():
+            case StatusReceipt() | StatusReaction():
                 self._meet((event.viewer,))
+            case StatusReply():
+                self._meet((event.reply.viewer,))
             case StateChanged():
                 offline = event.state is EngineState.CLOSED
                 self.link = msgspec.structs.replace(self.link, offline=offline)
@@ -184,5 +194,12 @@ def _chat_ids(address: Address) -> list[str]:
     return [*found, f"{address.lid}@lid"] if address.lid else found
 
 
-def _is_receipt(scheduled: Scheduled, wire_id: str) -> bool:
-    return isinstance(scheduled.event, StatusReceipt) and wire_id in scheduled.event.wire_ids
+def _is_viewers(scheduled: Scheduled, wire_id: str) -> bool:
+    """Tell whether it is what somebody will do with the status *wire_id*."""
+    match scheduled.event:
+        case StatusReceipt(wire_ids=wire_ids):
+            return wire_id in wire_ids
+        case StatusReaction(wire_id=found) | StatusReply(reply=Reply(wire_id=found)):
+            return found == wire_id
+        case _:
+            return False

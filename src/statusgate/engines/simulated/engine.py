@@ -30,7 +30,7 @@ from statusgate.engines.simulated.running import RunningAccount, in_thread
 from statusgate.engines.simulated.sandbox_log import SandboxLog
 from statusgate.engines.simulated.script_events import Identity, RecordMaker
 from statusgate.engines.simulated.seeded_random import SeededRandom
-from statusgate.engines.simulated.viewers import receipts_of
+from statusgate.engines.simulated.viewers import responses
 
 REFUSED = 479
 QR_SECONDS = 20
@@ -214,7 +214,7 @@ class SimulatedEngine:
         Raises EngineUnavailable while not authorized.
         """
         running = self._open_account
-        if running.account.expects_receipts_of(wire_id):
+        if running.account.expects_viewers_of(wire_id):
             await running.commit(lambda _: Record(withdrawn=wire_id))
 
     async def mark_viewed(self, wire_id: str, author: Address) -> None:
@@ -249,18 +249,18 @@ class SimulatedEngine:
     ) -> Record | None:
         running.account.remember_wire_id(key, wire_id)
         now_ms = self._clock.now_ms()
-        receipts = receipts_of(
+        to_come = responses(
             self._options.profile,
             wire_id,
-            recipients,
+            [(address, running.account.name_of(address)) for address in recipients],
             now_ms,
             self._random.stream(f"viewers:{key}"),
         )
-        if not receipts:
+        if not to_come:
             return None
         return Record(
-            events=tuple(one.event for one in receipts if one.due_ms <= now_ms),
-            scheduled=tuple(one for one in receipts if one.due_ms > now_ms),
+            events=tuple(one.event for one in to_come if one.due_ms <= now_ms),
+            scheduled=tuple(one for one in to_come if one.due_ms > now_ms),
         )
 
     async def _be_hostile(self, running: RunningAccount) -> None:

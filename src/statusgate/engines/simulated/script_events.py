@@ -12,12 +12,24 @@ from statusgate.domain.events import (
     Paired,
     StateChanged,
     StatusDeleted,
+    StatusReaction,
     StatusReceipt,
     StatusReceived,
+    StatusReply,
 )
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef
-from statusgate.domain.script import Met, Moved, Posted, ScriptEvent, Viewed, Withdrawn
+from statusgate.domain.reply import Reply
+from statusgate.domain.script import (
+    Met,
+    Moved,
+    Posted,
+    Reacted,
+    Replied,
+    ScriptEvent,
+    Viewed,
+    Withdrawn,
+)
 from statusgate.domain.status import Kind
 from statusgate.engines.simulated.account import Account, Link, Record, Scheduled
 from statusgate.engines.simulated.files import sample
@@ -99,8 +111,8 @@ class RecordMaker:
         match event:
             case Posted():
                 self._post(index, event, file)
-            case Viewed():
-                self._view(event)
+            case Viewed() | Reacted() | Replied():
+                self._engage(index, event)
             case Withdrawn():
                 self._withdraw(event)
             case Moved():
@@ -117,9 +129,7 @@ class RecordMaker:
     def _post(self, index: int, event: Posted, file: MediaRef | None) -> None:
         me = self._identity.me(self._link)
         own = event.author is None or event.author.meets(me)
-        wire_id = event.status_id or self._identity.random.status_id(
-            f"script:{self._seq}:{index}"
-        )
+        wire_id = event.status_id or self._new_id(index)
         if own:
             wire_id = self._account.wire_ids.get(wire_id, wire_id)
             self._account.remember_wire_id(event.status_id or wire_id, wire_id)
@@ -141,17 +151,20 @@ class RecordMaker:
             at_ms,
         )
 
-    def _view(self, event: Viewed) -> None:
+    def _engage(self, index: int, event: Viewed | Reacted | Replied) -> None:
         if event.viewer.meets(self._identity.me(self._link)):
             return  # the account's own devices are no viewers
         at_ms = self._time_of(event.timestamp)
-        receipt = StatusReceipt(
-            wire_ids=self._wire_ids_of(event.status_id),
-            viewer=event.viewer,
-            kind=event.kind,
-            at_ms=at_ms,
-        )
-        self._tell(receipt, at_ms)
+        wire_ids = self._wire_ids_of(event.status_id)
+        if isinstance(event, Viewed):
+            receipt = StatusReceipt(
+                wire_ids=wire_ids, viewer=event.viewer, kind=event.kind, at_ms=at_ms
+            )
+            self._tell(receipt, at_ms)
+            return
+        new_id = self._new_id(index)
+        for wire_id in wire_ids:
+            self._tell(_engagement(event, wire_id, at_ms, new_id), at_ms)
 
     def _withdraw(self, event: Withdrawn) -> None:
         own = event.author.meets(self._identity.me(self._link))
@@ -180,6 +193,10 @@ class RecordMaker:
         known = self._account.wire_ids.get(script_id)
         return (known,) if known else (script_id, self._identity.random.wire_id(script_id))
 
+    def _new_id(self, index: int) -> str:
+        """An id in WhatsApp's form for the event at *index* of the script."""
+        return self._identity.random.status_id(f"script:{self._seq}:{index}")
+
     def _time_of(self, timestamp: int | None) -> int:
         return self._now_ms if timestamp is None else timestamp * 1000
 
@@ -198,6 +215,25 @@ def _moved(link: Link, event: Moved, own_phone: str) -> Link:
         asked = event.phone if link.state is State.NOT_AUTHORIZED else ""
         return Link(event.state, asked or own_phone, link.device + 1)
     return Link(event.state, link.phone, link.device)
+
+
+def _engagement(
+    event: Reacted | Replied, wire_id: str, at_ms: int, new_id: str
+) -> StatusReaction | StatusReply:
+    if isinstance(event, Reacted):
+        return StatusReaction(
+            wire_id=wire_id, viewer=event.viewer, reaction=event.reaction, at_ms=at_ms
+        )
+    return StatusReply(
+        reply=Reply(
+            wire_id=wire_id,
+            viewer=event.viewer,
+            reply_id=event.reply_id or new_id,
+            kind=event.kind,
+            text=event.text,
+            at_ms=at_ms,
+        )
+    )
 
 
 def _media_of(kind: Kind, file: MediaRef | None) -> tuple[MediaRef | None, bytes]:
