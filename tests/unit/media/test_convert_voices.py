@@ -204,7 +204,7 @@ async def test_an_hour_of_sound_costs_no_hour(convert: Convert, tmp_path: Path) 
     form = struct.pack("<HHIIHH", 1, 1, rate, rate, 1, 8)
     head = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(data))
     path.write_bytes(b"RIFF" + struct.pack("<I", len(head) + len(data)) + head + data)
-    made = await convert(path, WANTED)
+    made = await convert(path, VoiceWanted(60))
     assert isinstance(made, ConversionFailed)
     assert made.reason is FailureReason.VOICE_TOO_LONG
 
