@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact
 from statusgate.domain.errors import EngineUnavailable, MediaUnavailable
 from statusgate.domain.events import (
@@ -357,8 +358,12 @@ async def test_a_stranger_cannot_delete_in_the_name_of_another(
 
 
 async def test_looking_up_people(anna: Account, boris: Account) -> None:
-    info = await anna.engine.look_up(by_phone(boris.person))
-    assert info.address.phone == boris.person.phone
+    for known in (by_phone(boris.person), Address(lid=boris.person.lid)):
+        info = await anna.engine.look_up(known)
+        assert info.exists
+        assert info.address.meets(whole(boris.person))
+    nobody = await anna.engine.look_up(Address(phone="79991234567"))
+    assert (nobody.exists, nobody.avatar_url) == (False, "")
     for broken in anna.fake.violations(take=True):  # the server has no pictures
         assert "w:profile:picture" in str(broken)
 

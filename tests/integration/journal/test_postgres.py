@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.errors import JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.receipt import Progress, Receipt
 from statusgate.journal import Journal, Transaction, open_journal, postgres
@@ -164,14 +164,47 @@ async def test_a_deadlock_is_settled_by_running_again(url: str, served: Journal)
     assert sum(map(len, kept)) == 24
 
 
-def test_a_deadlock_is_known_as_a_collision(url: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("40P01", Collision),  # a deadlock
+        ("40001", Collision),  # a serialization failure
+        ("53100", JournalFull),
+        ("57014", JournalUnavailable),
+        ("22012", psycopg.errors.DivisionByZero),
+    ],
+)
+def test_what_the_server_refuses_is_told_apart(
+    url: str, code: str, kind: type[Exception]
+) -> None:
     session = PostgresSession(url)
     session.begin()
-    with pytest.raises(Collision, match="as the server says it"):
-        session.run_script(
-            "DO $$ BEGIN RAISE 'as the server says it' USING ERRCODE = '40P01'; END $$"
-        )
+    try:
+        with pytest.raises(kind) as told:
+            raise_in(session, code)
+        assert type(told.value) is kind
+    finally:
+        session.close()
+
+
+def test_the_connection_to_a_server_that_takes_no_writes_is_given_up(url: str) -> None:
+    """It is a standby now; the next connection finds the new primary."""
+    session = PostgresSession(url)
+    session.begin()
+    with pytest.raises(JournalUnavailable, match="takes no writes"):
+        raise_in(session, "25006")
+    with pytest.raises(Lost):
+        session.run_script("SELECT 1")
+    session.begin()
+    assert session.run_script("SELECT 1") == [(1,)]
     session.close()
+
+
+def raise_in(session: PostgresSession, code: str) -> None:
+    """Have the server raise an error of that kind."""
+    session.run_script(
+        f"DO $$ BEGIN RAISE 'as the server says it' USING ERRCODE = '{code}'; END $$"
+    )
 
 
 async def test_two_connections_may_record_receipts_of_one_instance(

@@ -227,21 +227,22 @@ class Operations:
         self._open_session().poster.delete(wire_id, audience)
 
     def _mark_viewed(self, wire_id: str, author: Address) -> None:
+        client = self._open_session().client
         from statusgate.engines.neonize.calls import mark_viewed
 
-        mark_viewed(self._open_session().client, wire_id, author)
+        mark_viewed(client, wire_id, author)
 
     def _download(self, ref: MediaRef, to: str, limit: int) -> None:
+        self._open_session()
         from statusgate.engines.neonize.download import download
 
-        self._open_session()
         seconds = self._setup.timing.download
         download(ref, Path(to), limit, proxy=self._setup.proxy, seconds=seconds)
 
     def _look_up(self, address: Address) -> ContactInfo:
+        session = self._open_session()
         from statusgate.engines.neonize.calls import look_up
 
-        session = self._open_session()
         return look_up(session.client, session.contacts, address)
 
     def _privacy(self) -> AudiencePrivacy:
