@@ -60,6 +60,11 @@ class Row(msgspec.Struct, frozen=True):
             return Progress.READ
         return Progress.PENDING if self.delivered_ms is None else Progress.DELIVERED
 
+    @property
+    def arrived_ms(self) -> int | None:
+        """When it was there at the latest: who has read it has got it."""
+        return _earliest(self.delivered_ms, self.read_ms)
+
     def joined(self, other: "Row") -> "Row":
         """Return the least row that holds what both tell.
 
@@ -132,6 +137,16 @@ class Recipient(msgspec.Struct, frozen=True, kw_only=True):
     row: Row
     refused: int | None = None
     """the code with which WhatsApp refused this recipient"""
+
+
+class Viewer(Recipient, frozen=True, kw_only=True):
+    """A recipient with all that is known of what they did (contract 12.12)."""
+
+    no: int
+    """number of the person, never shown"""
+    name: str
+    replied_ms: int | None
+    """the newest reply; None: there is none"""
 
 
 def _latest(one: Reaction | None, other: Reaction | None) -> Reaction | None:

@@ -1,8 +1,12 @@
 """Lists and sums of what happened: pages that cost the same wherever they are."""
 
 from statusgate.domain.clock import Clock
+from statusgate.domain.errors import MessageNotFound
 from statusgate.domain.ids import InstanceId
-from statusgate.journal import Journal
+from statusgate.domain.instance import Instance
+from statusgate.journal import Journal, Transaction
+from statusgate.journal.pages import FIRST, Place
+from statusgate.wire.lists import ViewersPage, ViewersRequest, page, place_of, viewer_item
 from statusgate.wire.summary import Calendar, StatusesSummary
 
 
@@ -24,3 +28,29 @@ class Lists:
             )
         )
         return calendar.summary(posted)
+
+    async def viewers(self, instance: Instance, request: ViewersRequest) -> ViewersPage:
+        """Recipients of an outgoing status, newest action first (12.12). MessageNotFound."""
+        after = FIRST if request.after is None else place_of("after", request.after, Place)
+
+        def look(tx: Transaction) -> ViewersPage | None:
+            status = tx.status(instance.id, request.id_message)
+            if status is None and tx.outgoing_one(instance.id, request.id_message):
+                return ViewersPage(items=[], next=None)
+            if status is None or not status.outgoing:
+                return None
+            found = tx.viewers(status, request.shown, after=after, limit=request.limit + 1)
+            shown, following = page(found, request.limit, lambda one: (one.at_ms, one.no))
+            return ViewersPage(
+                items=[
+                    viewer_item(one, status)
+                    for one in shown
+                    if not one.address.meets(instance.me)
+                ],
+                next=following,
+            )
+
+        answer = await self._journal.read(look)
+        if answer is None:
+            raise MessageNotFound(request.id_message)
+        return answer

@@ -90,7 +90,7 @@ class Receipts(People):
         rows = self._db.run("recipients", instance_id=status.instance_id, status_no=status.no)
         own = self._account(status.instance_id)
         base, base_ms = status.base, status.base_ms
-        recipients = (_recipient_of(row, base, base_ms) for row in rows)
+        recipients = (recipient_of(row, base, base_ms) for row in rows)
         return sorted(
             (one for one in recipients if not one.address.meets(own)),
             key=lambda one: (-one.at_ms, one.address.chat_id),
@@ -259,7 +259,7 @@ def has_reaction(row: Row) -> bool:
     return row.reaction is not None and row.reaction.emoji != ""
 
 
-def _recipient_of(row: Any, base: Progress, base_ms: int) -> Recipient:
+def recipient_of(row: Any, base: Progress, base_ms: int) -> Recipient:
     """*base* is what the status itself makes of every row, since *base_ms*."""
     times = times_of(row)
     if times.read_ms is not None:

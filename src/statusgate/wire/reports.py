@@ -218,7 +218,7 @@ def status_report(
     scheduled: bool,
 ) -> StatusReport:
     """What ``getStatusReport`` answers."""
-    delivered = [at for one in recipients if (at := _delivered_ms(one)) is not None]
+    delivered = [at for one in recipients if (at := one.row.arrived_ms) is not None]
     read = [at for one in recipients if (at := one.row.read_ms) is not None]
     return StatusReport(
         id_message=status.status_id,
@@ -278,13 +278,6 @@ def _times(status: Status, publication: Publication | None) -> dict[str, Any]:
         "send_at": _seconds(publication.send_at_ms if publication else None),
         "sent_at": _seconds(status.sent_ms),
     }
-
-
-def _delivered_ms(recipient: Recipient) -> int | None:
-    """When it was there at the latest: who has read it has got it."""
-    row = recipient.row
-    times = [at_ms for at_ms in (row.delivered_ms, row.read_ms) if at_ms is not None]
-    return min(times, default=None)
 
 
 def _timeline(delivered: list[int], read: list[int], seconds: int) -> list[Moment]:

@@ -1,4 +1,4 @@
-"""Lists and sums over HTTP (contract 12.10)."""
+"""Lists and sums over HTTP (contract 12.10, 12.12)."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -64,3 +64,81 @@ async def test_a_summary_has_every_day_and_every_hour(on_each: Tenant) -> None:
 async def test_a_summary_names_what_is_wrong(tenant: Tenant, query: str, detail: str) -> None:
     reply = await tenant.get("getStatusesSummary", query)
     assert (reply.code, reply.message) == details(detail)
+
+
+async def test_viewers_come_by_name_with_all_they_did(on_each: Tenant) -> None:
+    anna, boris, carla = PEOPLE[:3]
+    now = on_each.running.built.clock.now_ms() // 1000
+    await on_each.simulate(
+        {"event": "contact", "id": anna, "name": "Anna", "contactName": "Anna K"},
+        phone_status("B1", timestamp=now - 90),
+        receipt("B1", boris, "delivered", now - 60),
+        receipt("B1", anna, "delivered", now - 80),
+        receipt("B1", anna, "read", now - 30),
+        receipt("B1", carla, "read", now - 50),
+    )
+    nothing = {"reaction": None, "repliedAt": None, "sentAt": now - 90}
+    told = {
+        "Anna": nothing | {
+            "participant": anna, "contactName": "Anna K", "name": "Anna", "status": "read",
+            "deliveredAt": now - 80, "readAt": now - 30,
+        },
+        "Boris": nothing | {
+            "participant": boris, "contactName": "", "name": "", "status": "delivered",
+            "deliveredAt": now - 60, "readAt": None,
+        },
+        "Carla": nothing | {
+            "participant": carla, "contactName": "", "name": "", "status": "read",
+            "deliveredAt": now - 50, "readAt": now - 50,
+        },
+    }  # fmt: skip
+
+    async def page(query: str = "") -> Any:
+        reply = await on_each.get("getStatusViewers", f"idMessage=B1{query}")
+        assert reply.code == 200, reply.body
+        return reply.json()
+
+    everybody = [told["Anna"], told["Carla"], told["Boris"]]
+    assert await page() == {"items": everybody, "next": None}
+    assert (await page("&show=read"))["items"] == everybody[:2]
+    assert (await page("&show=unread"))["items"] == everybody[2:]
+    assert await page("&show=failed") == {"items": [], "next": None}
+    first = await page("&limit=2")
+    assert first["items"] == everybody[:2]
+    await on_each.simulate(receipt("B1", PEOPLE[4], "read", now))
+    rest = await page(f"&limit=2&after={first['next']}")
+    assert rest == {"items": everybody[2:], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("limit=0", "'limit' must be greater than or equal to 1"),
+        ("limit=501", "'limit' must be less than or equal to 500"),
+        ("show=all", "'show' must be one of [failed, read, unread]"),
+        ("after=W10", "'after' is not a cursor of this list"),
+        ("after=WzFd", "'after' is not a cursor of this list"),
+        ("after=%2e%2e%2f", "'after' is not a cursor of this list"),
+        (f"after={'x' * 257}", "'after' length must be less than or equal to 256"),
+    ],
+)
+async def test_viewers_name_what_is_wrong(tenant: Tenant, query: str, detail: str) -> None:
+    await tenant.simulate(phone_status("B1"))
+    reply = await tenant.get("getStatusViewers", f"idMessage=B1&{query}")
+    assert reply.code == 400
+    assert reply.message.startswith(details(detail)[1])
+
+
+async def test_only_outgoing_statuses_have_viewers(tenant: Tenant) -> None:
+    await tenant.simulate(
+        {"event": "incomingStatus", "from": PEOPLE[0], "type": "text", "text": "x",
+         "idMessage": "A1"}
+    )  # fmt: skip
+    for unknown in ("A1", "B1"):
+        reply = await tenant.get("getStatusViewers", f"idMessage={unknown}")
+        assert (reply.code, reply.message) == (400, "ID message notfound")
+    later = tenant.running.built.clock.now_ms() // 1000 + 3600
+    reply = await tenant.post("sendTextStatus", {"message": "later", "sendAt": later})
+    scheduled = reply.json()["idMessage"]
+    reply = await tenant.get("getStatusViewers", f"idMessage={scheduled}")
+    assert reply.json() == {"items": [], "next": None}

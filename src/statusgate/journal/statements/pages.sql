@@ -9,3 +9,37 @@ WHERE s.instance_id = :instance_id AND s.outgoing = 1
     AND s.posted_ms >= :since_ms AND s.posted_ms < :before_ms
     AND (s.sent_ms IS NOT NULL OR s.reached > 0)
 GROUP BY quarter;
+
+-- name: viewers
+-- Rows are ordered by time alone; names are looked up for those of the page.
+SELECT chosen.person_no, chosen.delivered_ms, chosen.read_ms, chosen.reacted_ms,
+       chosen.reaction, chosen.refused, p.phone, p.lid, p.name,
+       coalesce(p.book_name, p.contact_name) AS contact_name
+FROM (
+    SELECT * FROM (
+        SELECT person_no, delivered_ms, read_ms, reacted_ms, reaction, refused,
+               CASE WHEN read_ms IS NOT NULL THEN 4 WHEN delivered_ms IS NOT NULL THEN 3
+                    WHEN refused IS NOT NULL THEN 1 ELSE CAST(:base AS INTEGER) END AS progress,
+               coalesce(read_ms, delivered_ms, :base_ms) AS at_ms
+        FROM receipts
+        WHERE instance_id = :instance_id AND status_no = :status_no
+    ) AS one
+    WHERE progress IN (
+            SELECT CAST(item.value ->> 0 AS INTEGER) FROM json_each(:shown) AS item
+        )
+        AND at_ms <= :from_ms AND (at_ms < :from_ms OR person_no > :after_no)
+    ORDER BY at_ms DESC, person_no
+    LIMIT :limit
+) AS chosen
+CROSS JOIN people p ON (
+    p.instance_id = :instance_id AND p.person_no = chosen.person_no
+)
+ORDER BY chosen.at_ms DESC, chosen.person_no;
+
+-- name: newest_replies
+SELECT CAST(item.value ->> 0 AS INTEGER) AS person_no, (
+    SELECT max(r.at_ms) FROM replies r
+    WHERE r.instance_id = :instance_id AND r.wire_id = :wire_id
+        AND r.person_no = CAST(item.value ->> 0 AS INTEGER)
+) AS replied_ms
+FROM json_each(:numbers) AS item;
