@@ -1,7 +1,9 @@
 """``statusgate post`` and ``statusgate status`` beside a running server."""
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,17 @@ def test_a_text_prints_its_id(account: InstanceClient) -> None:
     shown = command(account, "status", "show", status_id)
     assert shown.returncode == 0
     assert status_id in shown.stdout
+
+
+def test_a_post_waits_until_the_time_it_was_given(account: InstanceClient) -> None:
+    before = int(time.time())
+    done = command(account, "post", "text", "Merry Christmas", "--at", "in 2 hours")
+    assert done.returncode == 0, done.stderr
+    item = account.get("getStatus", f"idMessage={done.stdout.strip()}").json()
+    assert before + 7200 <= item["sendAt"] <= int(time.time()) + 7200
+    when = datetime.fromtimestamp(item["sendAt"]).astimezone()
+    assert f"will be published {when:%a} {when.isoformat(' ', 'seconds')}" in done.stderr
+    account.post("deleteStatus", {"idMessage": item["idMessage"]})
 
 
 def test_waiting_tells_what_became_of_it(account: InstanceClient) -> None:
@@ -104,6 +117,8 @@ def test_faults_are_one_line(account: InstanceClient) -> None:
         (("status", "show", "x", "--url", "http://h:99999"), "h:99999 has no port from 1 to"),
         (("status", "show", "x", "--url", "http://h:eighty"), "h:eighty has no port from 1 to"),
         (("post", "text", "x", "--to", "+7 900 123-45-67"), "write 79001234567@c.us"),
+        (("post", "text", "x", "--at", "2020-01-01 09:00"), "has passed"),
+        (("post", "text", "x", "--at", "soon"), "'soon' is not a time; write"),
         (("post", "text", "x", "--to", "Anna"), "'Anna' is neither …@c.us nor …@lid"),
     ):
         done = command(account, *arguments)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from statusgate.cli.client import GatewayClient, target_options
+from statusgate.cli.moments import FORMS, FutureMoment, shown
 from statusgate.cli.options import EXIT_FAILED, json_option, together
 from statusgate.cli.status import show_report
 from statusgate.domain.address import parse_chat_id
@@ -51,7 +53,10 @@ _audience = together(
         "--to", "participants", multiple=True, metavar="CHAT_ID", type=ChatId(),
         help="…@c.us or …@lid, repeatable.  [default: all contacts with a name]",
     ),
-    click.option("--at", type=int, help="Unix seconds; publish then."),
+    click.option(
+        "--at", type=FutureMoment(), metavar="TIME",
+        help=f"Publish then: {FORMS}. Local time of this machine.",
+    ),
     click.option("--wait", is_flag=True, help="Until it is known what became of it."),
     click.option(
         "--timeout", type=click.FloatRange(min=0), default=120.0, show_default=True,
@@ -73,6 +78,7 @@ def post() -> None:
     \b
     statusgate post text "We open at nine" --background "#228B22" --wait
     statusgate post image horse.png --caption "Little horse" --to 79001234567@c.us
+    statusgate post text "Merry Christmas" --at "2026-12-24 09:00"
     """
 
 
@@ -134,10 +140,13 @@ class _Post:
     def send(self, method: str, wish: dict[str, Any]) -> None:
         """Publish, print the id, and follow it if asked to."""
         wish |= {"participants": list(self._common["participants"])}
-        wish |= {"sendAt": self._common["at"]}
+        at: datetime | None = self._common["at"]
+        wish |= {"sendAt": int(at.timestamp()) if at else None}
         given = {key: value for key, value in wish.items() if value is not None}
         self._check_audience()
         report: dict[str, Any] = self._client.post(method, given)
+        if at:
+            self._notes.print(f"will be published {shown(at)}", highlight=False)
         if self._common["wait"]:
             self._say_why_it_waits()
             report = self._follow(report["idMessage"])
