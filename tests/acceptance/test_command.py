@@ -241,17 +241,44 @@ class Hurried:
         time.sleep(seconds / 10)
 
 
+def linking(account: InstanceClient, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``statusgate link`` for ten seconds at most."""
+    url = f"http://127.0.0.1:{account.server.port}"
+    where = ("--url", url, "--instance", str(account.id), "--token", account.token)
+    return run("link", *where, "--seconds", "10", *arguments)
+
+
 def test_link_prints_a_code_for_the_phone(
     server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("statusgate.cli.link.time", Hurried)
     account = made(server, "--engine", "simulated", "--engine-option", "auto_authorize=no")
-    ended = run(
-        "link", "--url", f"http://127.0.0.1:{server.port}", "--instance", str(account.id),
-        "--token", account.token, "--phone", "70000000001", "--seconds", "10",
-    )  # fmt: skip
+    ended = linking(account, "--phone", "70000000001")
     assert re.match(r"type on the phone: \w{4}-\w{4}\n", ended.stdout)
     assert (ended.returncode, ended.stderr) == (1, "Error: not linked within 10 seconds\n")
+
+
+def test_linking_a_linked_account_says_so(server: ServerProcess) -> None:
+    account = server.create_instance()
+    until(lambda: account.get("getStateInstance").json() == {"stateInstance": "authorized"})
+    for how in ((), ("--phone", "70000000001")):
+        ended = linking(account, *how)
+        assert (ended.returncode, ended.stdout[:8]) == (0, "linked: ")
+
+
+def test_linking_says_why_there_is_no_code(
+    server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("statusgate.cli.link.time", Hurried)
+    account = server.create_instance()
+    account.simulate({"event": "state", "state": "blocked"})
+    ended = linking(account)
+    assert ended.returncode == 1
+    assert "is blocked by WhatsApp; log out to link another one; trying again" in ended.stderr
+    assert f"accounts/{account.id}/worker.log" in ended.stderr
+    ended = linking(account, "--phone", "70000000001")
+    assert ended.returncode == 1
+    assert "no code can be had now" in ended.stderr
 
 
 def test_a_script_is_all_or_nothing(server: ServerProcess, tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from statusgate.domain.errors import MediaUnavailable
+from statusgate.accounts import downloads
+from statusgate.domain.errors import JournalUnavailable, MediaUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media import Download
+from statusgate.journal import Transaction
 from tests.integration.api.running import Running, Tenant, running_gateway
 from tests.integration.api.test_files import picture
 from tests.integration.api.test_journals import CONTACT, HELLO, items_with_files
@@ -148,3 +150,84 @@ async def test_downloads_end_with_their_instance(
         await eventually(lambda: source.asked == 2)
         await running.built.instances.delete(InstanceId(tenant.id))
         await eventually(lambda: source.cancelled == 2)
+
+
+async def test_a_file_that_is_gone_for_good_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone() -> None:
+        raise MediaUnavailable("gone", final=True)
+
+    async with running_gateway(tmp_path) as running:
+        tenant = await linked(running)
+        source = Source(tenant, monkeypatch, gone)
+        await tenant.simulate(photo(1))
+
+        async def given_up() -> bool:
+            return source.asked == 1 and not await due(tenant)
+
+        await eventually(given_up)
+        (item,) = (await tenant.get("getIncomingStatuses")).json()
+        assert not item.get("downloadUrl")
+
+
+async def test_what_keeps_downloads_from_the_journal_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(downloads, "_RETRY_SECONDS", 0.1)
+    faults = [
+        ("downloads-", RuntimeError("unexpected")),
+        ("downloads-", JournalUnavailable("away")),
+        ("downloads", JournalUnavailable("away")),
+    ]
+    async with running_gateway(tmp_path) as running:
+        tenant = await linked(running)
+        read = running.built.journal.read
+
+        async def away(work: Callable[[Transaction], Any]) -> Any:
+            task = asyncio.current_task()
+            if faults and task is not None and task.get_name().startswith(faults[-1][0]):
+                raise faults.pop()[1]
+            return await read(work)
+
+        monkeypatch.setattr(running.built.journal, "read", away)
+        await tenant.simulate(photo(1))
+        (item,) = await items_with_files(tenant, "getIncomingStatuses")
+        assert item["downloadUrl"]
+        assert faults == []
+
+
+async def test_a_file_whose_status_has_gone_meanwhile_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_gateway(tmp_path) as running:
+        tenant = await linked(running)
+        store, owner = running.built.services.media, InstanceId(tenant.id)
+        put = store.put
+
+        async def put_late(key: str, path: Path) -> None:
+            await put(key, path)
+            (one,) = await due(tenant)
+            await running.built.journal.write(
+                owner, lambda tx: tx.drop_download(owner, one.status_no)
+            )
+
+        monkeypatch.setattr(store, "put", put_late)
+        await tenant.simulate(photo(1))
+        folder = running.built.settings.media_folder / str(tenant.id)
+
+        async def is_settled() -> bool:
+            return not await due(tenant) and not [*folder.rglob("*.*")]
+
+        await eventually(is_settled)
+
+
+async def test_a_file_of_no_known_kind_is_kept_as_bytes(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path) as running:
+        tenant = await linked(running)
+        await tenant.simulate(photo(1) | {"file": base64.b64encode(b"no picture").decode()})
+        (item,) = await items_with_files(tenant, "getIncomingStatuses")
+        reply = await running.request("GET", item["downloadUrl"].partition(".org")[2])
+        assert reply.body == b"no picture"
+        assert item["mimeType"] == "application/octet-stream"
