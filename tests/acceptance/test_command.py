@@ -322,12 +322,18 @@ def test_the_demo_prints_commands_that_work_and_lives(tmp_path: Path) -> None:
         urls = re.findall(r"curl '([^']+)'", told)
         incoming, outgoing, rows = (json.loads(_get(url)) for url in urls)
         assert incoming
-        assert len(outgoing) >= 12
+        assert len(outgoing) >= 14
         assert json.loads(_get(urls[1] + "?minutes=120"))
         assert {row["status"] for row in rows} <= {"delivered", "read"}
         assert rows
-        before = _get(urls[1])
-        until(lambda: _get(urls[1]) != before)
+        report = urls[2].replace("Statistic", "Report").rpartition("=")[0]
+        newest = re.findall(r"status show (\w+)", told)[0]
+        posted = json.loads(_get(f"{report}={newest}"))
+        assert posted["audience"] == {"requested": None, "resolved": 200, "complete": True}
+        queue = json.loads(_get(urls[1].replace("getOutgoingStatuses", "showMessagesQueue")))
+        assert len([one for one in queue if one["body"].get("sendAt")]) == 2
+        until(lambda: '"statusMessage":"failed"' in _get(urls[1]))
+        until(lambda: json.loads(_get(f"{report}={newest}"))["reached"]["read"])
     finally:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

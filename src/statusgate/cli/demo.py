@@ -7,23 +7,25 @@ from collections.abc import Iterator
 import click
 
 from statusgate.accounts.instances import NewInstance
+from statusgate.cli.moments import moment_of
 from statusgate.domain.address import Address
 from statusgate.domain.errors import StatusgateError
+from statusgate.domain.events import EngineEvent, StatusReaction, StatusReceipt, StatusReply
 from statusgate.domain.ids import InstanceId, new_status_id
 from statusgate.domain.instance import Instance
 from statusgate.domain.outbox import Draft
 from statusgate.domain.receipt import Progress
-from statusgate.domain.script import Met, Posted, ScriptEvent, Viewed
+from statusgate.domain.script import Posted, Reacted, Replied, ScriptEvent, Viewed
 from statusgate.domain.status import Font, Kind, Status
 from statusgate.engines.registry import kind_of
+from statusgate.engines.simulated.people import REACTIONS, made_up_contacts, reply_of
+from statusgate.engines.simulated.viewers import responses
 from statusgate.server import run
 from statusgate.server.wiring import Gateway
 from statusgate.settings import Settings
 
-PEOPLE = (
-    "Anna", "Boris", "Chloé", "Davit", "Elena", "Farid", "Giulia", "Hana", "Igor", "Júlia",
-    "Kofi", "Leyla", "Mateo", "Noa", "Olga", "Pavel",
-)  # fmt: skip
+CONTACTS = 200
+POSTING_CONTACTS = 16
 SAYINGS = (
     "Good morning!", "Доброе утро!", "בוקר טוב", "We open at nine", "New arrivals today",
     "Look what came in", "Half price until six", "Thank you all", "Sunset over the bay",
@@ -32,6 +34,9 @@ COLOURS = (0x228B22, 0x1E6E8C, 0x8C1E4B, 0x5A3E9B, 0xB5651D, 0x000000)
 _DAY_SECONDS = 86_400
 _QUARTER_HOUR = 900
 _STEP_SECONDS = 2_400
+_SLOWLY = 60
+"""in a day that has passed people took minutes for what takes seconds while one watches"""
+_NOT_ON_WHATSAPP = "79005550199@c.us"
 
 
 def run_demo(settings: Settings, *, every_seconds: float) -> int:
@@ -50,6 +55,7 @@ class Demo:
         self._built = built
         self._url = url
         self._chance = chance
+        self._people = made_up_contacts(CONTACTS, random.Random("statusgate demo: people"))
         self._own: list[str] = []
 
     async def live(self, every_seconds: float) -> None:
@@ -57,10 +63,14 @@ class Demo:
         instance, token = await self._account()
         now = self._built.clock.now_ms() // 1000
         posted = await self._posted(instance, now - _DAY_SECONDS)
-        self._own = [status.status_id for status in posted]
+        self._own = [one.status_id for one in posted if one.failure is None]
         since = posted[-1].posted_ms // 1000 if posted else now - _DAY_SECONDS
-        await self._happen(instance, list(self._meanwhile(since, now)))
-        self._greet(instance.id, token)
+        await self._happen(instance, [*self._people])
+        for events in self._meanwhile(since, now):
+            await self._happen(instance, events)
+        watched = self._own[-1]
+        newest = await self._post_by_api(instance)
+        self._greet(instance.id, token, watched, newest)
         while True:
             await asyncio.sleep(every_seconds)
             try:
@@ -88,15 +98,13 @@ class Demo:
         )
         return statuses[::-1]
 
-    def _meanwhile(self, since: int, now: int) -> Iterator[ScriptEvent]:
-        """What happened from *since* until a quarter of an hour ago."""
-        for number, name in enumerate(PEOPLE):
-            yield Met(address=_person(number), name=name, contact_name=f"{name} (demo)")
+    def _meanwhile(self, since: int, now: int) -> Iterator[list[ScriptEvent]]:
+        """What happened from *since* until a quarter of an hour ago, and what comes of it."""
         moments = enumerate(range(now - _QUARTER_HOUR, since, -_STEP_SECONDS))
         for back, at in reversed(list(moments)):
-            yield self._post(_person(self._chance.randrange(len(PEOPLE))), at)
+            yield [self._post(self._author(), at)]
             if back % 3 == 0:
-                yield from self._own_post(at)
+                yield list(self._own_post(at))
 
     def _post(self, author: Address | None, at: int | None, status_id: str = "") -> Posted:
         kind = self._chance.choice((Kind.TEXT, Kind.TEXT, Kind.IMAGE, Kind.VIDEO, Kind.AUDIO))
@@ -114,41 +122,65 @@ class Demo:
         status_id = new_status_id()
         yield self._post(None, at, status_id)
         self._own.append(status_id)
-        for number in range(len(PEOPLE)):
-            for kind, chance, after in (
-                (Progress.DELIVERED, 0.8, 5 + number),
-                (Progress.READ, 0.5, 60 + 40 * number),
-            ):
-                if self._chance.random() < chance:
-                    viewer = _person(number)
-                    yield Viewed(
-                        status_id=status_id, viewer=viewer, kind=kind, timestamp=at + after
-                    )
+        audience = [(one.address, one.contact_name) for one in self._people]
+        for response in responses(
+            "lively", status_id, audience, at * 1000, self._chance, pace=_SLOWLY
+        ):
+            yield _scripted(response.event)
+
+    async def _post_by_api(self, instance: Instance) -> str:
+        """Post to everybody; before that see to two scheduled posts and one that failed."""
+        current = self._built.instances.get(instance.id)
+        now = self._built.clock.now_ms() // 1000
+        scheduled = await self._built.journal.read(lambda tx: tx.outgoing(instance.id))
+        if not scheduled:
+            for text, when in (("We open at nine", "9:00"), ("Half price until six", "17:30")):
+                at = moment_of(f"tomorrow {when}", now)
+                await self._built.publishing.accept(
+                    current,
+                    Draft(
+                        text=text, background=0x8C1E4B, send_at_ms=int(at.timestamp()) * 1000
+                    ),
+                )
+        if all(one.failure is None for one in await self._posted(instance, now - _DAY_SECONDS)):
+            await self._built.publishing.accept(
+                current,
+                Draft(
+                    text="Only for you", background=0x1E6E8C, participants=(_NOT_ON_WHATSAPP,)
+                ),
+            )
+        return await self._built.publishing.accept(current, self._draft())
+
+    def _draft(self) -> Draft:
+        return Draft(text=self._chance.choice(SAYINGS), background=self._chance.choice(COLOURS))
 
     async def _moment(self, instance: Instance) -> None:
         """One thing happens: a contact posts, we post, or somebody looks."""
         draw = self._chance.random()
         current = self._built.instances.get(instance.id)
         if draw < 0.25:
-            await self._happen(
-                instance, [self._post(_person(self._chance.randrange(len(PEOPLE))), None)]
-            )
-        elif draw < 0.4:
-            draft = Draft(
-                text=self._chance.choice(SAYINGS), background=self._chance.choice(COLOURS)
-            )
-            await self._built.publishing.accept(current, draft)
+            await self._happen(instance, [self._post(self._author(), None)])
+        elif draw < 0.28:
+            self._own.append(await self._built.publishing.accept(current, self._draft()))
         else:
-            await self._happen(instance, [self._view()])
+            await self._happen(instance, list(self._view()))
 
-    def _view(self) -> Viewed:
-        return Viewed(
-            status_id=self._chance.choice(self._own[-6:]),
-            viewer=_person(self._chance.randrange(len(PEOPLE))),
-            kind=self._chance.choice((Progress.DELIVERED, Progress.READ, Progress.READ)),
-        )
+    def _view(self) -> Iterator[ScriptEvent]:
+        """Somebody looks at one of the newest statuses; some react, or answer."""
+        person = self._chance.choice(self._people)
+        status_id, viewer = self._chance.choice(self._own[-6:]), person.address
+        yield Viewed(status_id=status_id, viewer=viewer, kind=Progress.READ)
+        if self._chance.random() < 0.3:
+            reaction = self._chance.choice((*REACTIONS, ""))
+            yield Reacted(status_id=status_id, viewer=viewer, reaction=reaction)
+        if self._chance.random() < 0.1:
+            text = reply_of(person.contact_name, self._chance)
+            yield Replied(status_id=status_id, viewer=viewer, text=text)
 
-    def _greet(self, instance_id: InstanceId, token: str) -> None:
+    def _author(self) -> Address:
+        return self._chance.choice(self._people[:POSTING_CONTACTS]).address
+
+    def _greet(self, instance_id: InstanceId, token: str, watched: str, newest: str) -> None:
         base = f"{self._url}/waInstance{instance_id}"
         click.echo(
             f"""
@@ -165,15 +197,37 @@ What the account posted today, newest first (look again: it changes):
   curl '{base}/getOutgoingStatuses/{token}'
 
 Who got and who viewed one of them:
-  curl '{base}/getStatusStatistic/{token}?idMessage={self._own[-1]}'
+  curl '{base}/getStatusStatistic/{token}?idMessage={watched}'
 
 Paste this into another terminal for the examples of README and docs/how-to:
   export URL={self._url} ID={instance_id} TOKEN={token}
   export STATUSGATE_URL=$URL STATUSGATE_INSTANCE=$ID STATUSGATE_TOKEN=$TOKEN
 
+Then watch what becomes of the post that has just gone to {CONTACTS} people:
+  statusgate status show {newest}
+
 Ctrl-C stops it."""
         )
 
 
-def _person(number: int) -> Address:
-    return Address(phone=f"7900555{number:04d}")
+def _scripted(event: EngineEvent) -> ScriptEvent:
+    """Return what a script says to make a viewer's *event* happen."""
+    match event:
+        case StatusReceipt(wire_ids=(status_id,), viewer=viewer, kind=kind, at_ms=at_ms):
+            return Viewed(
+                status_id=status_id, viewer=viewer, kind=kind, timestamp=at_ms // 1000
+            )
+        case StatusReaction(wire_id=status_id, viewer=viewer, reaction=reaction, at_ms=at_ms):
+            return Reacted(
+                status_id=status_id, viewer=viewer, reaction=reaction, timestamp=at_ms // 1000
+            )
+        case StatusReply(reply=reply):
+            return Replied(
+                status_id=reply.wire_id,
+                viewer=reply.viewer,
+                text=reply.text,
+                timestamp=reply.at_ms // 1000,
+                reply_id=reply.reply_id,
+            )
+        case _:
+            raise TypeError(f"not what viewers do: {event}")
