@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,16 +14,19 @@ import pytest_asyncio
 from yarl import URL
 
 from statusgate.domain.address import Address
-from statusgate.domain.errors import MediaUnavailable
+from statusgate.domain.errors import EngineRejected, MediaUnavailable
 from statusgate.domain.events import (
     ContactsChanged,
     GapClosed,
     IdentityLearned,
+    StatusReaction,
     StatusReceipt,
     StatusReceived,
+    StatusReply,
     StatusUndecryptable,
 )
-from statusgate.domain.post import StatusPost
+from statusgate.domain.post import Quoted, StatusAnswer, StatusPost
+from statusgate.domain.reply import ReplyKind
 from statusgate.domain.status import Kind
 from tests.contract.test_engine_neonize_support import (
     Account,
@@ -33,7 +37,7 @@ from tests.contract.test_engine_neonize_support import (
     whole,
 )
 from tests.waiting import eventually
-from tests.whatsapp.client import FakeWhatsApp
+from tests.whatsapp.client import Addressing, FakeWhatsApp, Person
 from tests.whatsapp.engines import RawEngine
 
 pytestmark = [
@@ -167,6 +171,162 @@ async def test_a_retry_that_succeeds_closes_its_gap_whatever_it_contains(
     gap = await anna.expect(StatusUndecryptable, wire_id=like)
     closed = await anna.expect(GapClosed, wire_id=like)
     assert closed.author.meets(gap.author)
+
+
+# -- what people make of statuses
+
+
+async def test_a_like_and_its_withdrawal_are_its_viewer_s(
+    anna: Account, friend: RawEngine
+) -> None:
+    sent = await anna.engine.post_status(text("likeable"), [by_phone(friend.person)])
+    for emoji in ("💚", ""):
+        person = anna.person.phone
+        await call(friend, "react", user=person, message_id=sent.wire_id, emoji=emoji)
+        got = await anna.expect(StatusReaction, wire_id=sent.wire_id, reaction=emoji)
+        assert got.viewer == whole(friend.person)
+
+
+async def test_of_private_messages_nothing_is_kept_but_replies_to_our_statuses(
+    anna: Account, friend: RawEngine
+) -> None:
+    sent = await anna.engine.post_status(text("for sale"), [by_phone(friend.person)])
+    anna.acknowledging = False  # or the spool would forget what was recorded
+    person = anna.person.phone
+    await call(friend, "write", user=person, text="between us alone")
+    await call(
+        friend, "write", user=person, text="how much?", quoting=sent.wire_id, fading=True
+    )
+    reply = (await anna.expect(StatusReply)).reply
+    assert (reply.wire_id, reply.viewer) == (sent.wire_id, whole(friend.person))
+    assert (reply.kind, reply.text) == (ReplyKind.TEXT, "how much?")
+    files = [path for path in anna.folder.rglob("*") if path.is_file()]
+    kept = b"".join(path.read_bytes() for path in files)
+    assert b"how much?" in kept
+    assert b"between us alone" not in kept
+    anna.acknowledging = True
+
+
+# -- what we make of statuses
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def bystander(fake: FakeWhatsApp, anna: Account, friend: RawEngine) -> Person:
+    """Another contact of the account under test, and its friend as well."""
+    made = strangers(1)[0]
+    fake.account(made)
+    anna.know(friend.person, made)
+
+    async def reached() -> bool:
+        sent = await anna.engine.post_status(text("who is there?"), None)
+        return made.phone in {one.phone for one in sent.recipients}
+
+    await eventually(reached, "the name of the bystander")
+    return made
+
+
+@pytest.mark.parametrize("by", ["pn", "lid"])
+async def test_our_reaction_reaches_the_author_of_a_status_alone(
+    fake: FakeWhatsApp, anna: Account, friend: RawEngine, bystander: Person, by: Addressing
+) -> None:
+    posted = await _posted_to(anna, friend, by)
+    author = friend.person
+    for emoji in ("💚", ""):
+        answer = StatusAnswer(
+            key=f"LIKE{by}{emoji}",
+            wire_id=posted,
+            author=whole(author),
+            by_lid=by == "lid",
+            reaction=emoji,
+        )
+        sent = await anna.engine.answer_status(answer)
+        assert await anna.engine.answer_status(answer) == sent
+        event = await asyncio.to_thread(friend.message, sent.wire_id)
+        reaction = event["Message"]["reactionMessage"]
+        assert reaction.get("text", "") == emoji
+        assert reaction["key"] == {
+            "remoteJID": "status@broadcast",
+            "fromMe": False,
+            "ID": posted,
+            "participant": author.address(by),
+        }
+        assert _reached(fake, anna, sent.wire_id) == {author.phone, anna.person.phone}
+    everybody = await anna.engine.post_status(text("for all"), None)
+    assert {author.phone, bystander.phone} <= _reached(fake, anna, everybody.wire_id)
+
+
+async def test_our_reply_is_a_private_message_that_quotes_the_status(
+    fake: FakeWhatsApp, anna: Account, friend: RawEngine, bystander: Person
+) -> None:
+    posted = await _posted_to(anna, friend)
+    answer = StatusAnswer(
+        key="REPLY",
+        wire_id=posted,
+        author=by_phone(friend.person),
+        text="how much?",
+        quoted=Quoted(kind=Kind.IMAGE, text="for sale", thumbnail=b"\xff\xd8\xff"),
+    )
+    sent = await anna.engine.answer_status(answer)
+    assert await anna.engine.answer_status(answer) == sent
+    event = await asyncio.to_thread(friend.message, sent.wire_id)
+    assert event["Info"]["MessageSource"]["Chat"]["User"] == anna.person.lid
+    assert event["Message"]["extendedTextMessage"] == {
+        "text": "how much?",
+        "contextInfo": {
+            "stanzaID": posted,
+            "participant": friend.person.address(),
+            "remoteJID": "status@broadcast",
+            "quotedMessage": {"imageMessage": {"caption": "for sale", "JPEGThumbnail": "/9j/"}},
+        },
+    }
+    assert _reached(fake, anna, sent.wire_id) == {
+        friend.person.phone,
+        anna.person.phone,
+    }
+
+
+@pytest.mark.parametrize("kind", ["whitelist of two", "whitelist of another", "blacklist"])
+async def test_a_reaction_that_privacy_lets_reach_others_or_nobody_is_not_sent(
+    fake: FakeWhatsApp, anna: Account, friend: RawEngine, bystander: Person, kind: str
+) -> None:
+    author = friend.person
+    privacy: tuple[Any, list[Person]] = {
+        "whitelist of two": ("whitelist", [author, bystander]),
+        "whitelist of another": ("whitelist", [bystander]),
+        "blacklist": ("blacklist", [author]),
+    }[kind]
+    fake.account(anna.person, privacy=privacy[0], listed=[one.address() for one in privacy[1]])
+    before = len(fake.posts(device=anna.device))
+    answer = StatusAnswer(key=kind, wire_id="3EB0", author=by_phone(author), reaction="💚")
+    with pytest.raises(EngineRejected, match="status privacy"):
+        await anna.engine.answer_status(answer)
+    assert len(fake.posts(device=anna.device)) == before
+    fake.account(anna.person, privacy="contacts")
+
+
+async def test_a_reply_to_somebody_whom_whatsapp_does_not_know_is_refused(
+    anna: Account,
+) -> None:
+    nobody = strangers(1)[0]
+    answer = StatusAnswer(key="NOBODY", wire_id="3EB0", author=by_phone(nobody), text="hello?")
+    with pytest.raises(EngineRejected, match="does not know"):
+        await anna.engine.answer_status(answer)
+
+
+async def _posted_to(anna: Account, friend: RawEngine, by: Addressing = "pn") -> str:
+    """A status of the friend that the account has got; its id."""
+    await asyncio.to_thread(friend.know, anna.person, by=by)
+    posted = await call(friend, "post_text", text="for sale")
+    await asyncio.to_thread(friend.know, anna.person)
+    await anna.expect(StatusReceived, wire_id=posted)
+    return posted
+
+
+def _reached(fake: FakeWhatsApp, sender: Account, message_id: str) -> set[str]:
+    """The phones of those to whose devices a message went; it must have gone out once."""
+    (post,) = [one for one in fake.posts(device=sender.device) if one["id"] == message_id]
+    users = {re.split("[:@]", address)[0] for address in post["recipients"]}
+    return {f"79{user[-9:]}" for user in users}  # both numbers of a made-up person end alike
 
 
 # -- what is posted

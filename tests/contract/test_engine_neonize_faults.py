@@ -29,6 +29,7 @@ from statusgate.domain.events import (
     StatusReceived,
     StatusUndecryptable,
 )
+from statusgate.domain.post import StatusAnswer
 from statusgate.domain.receipt import Progress
 from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.ipc import VERSION, From, Hello
@@ -285,6 +286,34 @@ async def test_names_changed_for_a_post_are_put_back_after_a_crash(
         assert all(contact.contact_name for contact in news.contacts)
         sent = await mine.engine.post_status(text("to all"), None)
         assert {one.phone for one in sent.recipients} == {chosen.phone, other.phone}
+
+
+async def test_an_answer_cut_short_by_a_crash_is_uncertain_and_never_sent_again(
+    fake: FakeWhatsApp, mine: Account
+) -> None:
+    author = strangers(1)[0]
+    fake.account(author)
+    for number, reaction in enumerate(("💚", None), 1):
+        fake.fault("ack_never", mine.device, times=1)
+        answer = StatusAnswer(
+            key=f"CUT{number}",
+            wire_id="3EB0",
+            author=by_phone(author),
+            reaction=reaction,
+            text="how much?",
+        )
+        answering = asyncio.create_task(mine.engine.answer_status(answer))
+        await eventually(lambda sent=number: len(fake.posts(device=mine.device)) == sent)  # type: ignore[misc]
+        mine.heard.clear()
+        pid = mine.engine.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(EngineUncertain):
+            await answering
+        await mine.expect_state(EngineState.OPEN)
+        with pytest.raises(EngineUncertain):
+            await mine.engine.answer_status(answer)
+        assert len(fake.posts(device=mine.device)) == number
 
 
 async def test_a_stopped_worker_is_replaced(fake: FakeWhatsApp, tmp_path: Path) -> None:

@@ -179,6 +179,24 @@ class Engine:
         own = self._utils.build_jid(user)
         return self._send(own, self._e2e.Message(protocolMessage=protocol))
 
+    def write(self, user: str, text: str, quoting: str = "", fading: bool = False) -> Any:
+        """Write to a person alone; *quoting* a status of theirs it is a reply.
+
+        *fading*: the chat is one whose messages disappear, so the words come wrapped.
+        """
+        words = self._e2e.ExtendedTextMessage(text=text)
+        if quoting:
+            words.contextInfo.stanzaID = quoting
+            words.contextInfo.participant = f"{user}@s.whatsapp.net"
+            words.contextInfo.remoteJID = "status@broadcast"
+            words.contextInfo.quotedMessage.conversation = "as remembered"
+        message = self._e2e.Message(extendedTextMessage=words)
+        if fading:
+            wrapped = self._e2e.Message()
+            wrapped.ephemeralMessage.message.CopyFrom(message)
+            message = wrapped
+        return self._send(self._utils.build_jid(user), message)
+
     def react(self, user: str, message_id: str, emoji: str) -> Any:
         """Like a status of this person: a message to statuses that is none itself."""
         reaction = self._e2e.ReactionMessage(text=emoji, senderTimestampMS=1_700_000_000_000)

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from tests.whatsapp.chat import Connection
     from tests.whatsapp.world import World
 
+_IN_PRIVATE = {
+    "participant": "from",
+    "participant_pn": "sender_pn",
+    "participant_lid": "sender_lid",
+}
+"""what the attributes of a status are called in a private message"""
 _NOT_AN_ACK = ("read", "played", "read-self", "played-self")
 
 
@@ -168,13 +174,12 @@ def _forwarded(world: World, sender: Device, message: Node, address: Jid) -> Nod
         "edit": message.text("edit") or None,
         "category": message.text("category") or None,
     }
-    if message.jid("to") != STATUS:
-        own = account.owns(address)
-        return node(
-            "message",
-            {"from": sender.jid, "recipient": message.jid("to") if own else None, **common},
-        )
-    return node("message", {"from": STATUS, **_participant(world, sender, address), **common})
+    source = _source(world, sender, address)
+    if message.jid("to") == STATUS:
+        return node("message", {"from": STATUS, **source, **common})
+    private = {_IN_PRIVATE.get(name, name): value for name, value in source.items()}
+    recipient = message.jid("to") if account.owns(address) else None
+    return node("message", {**private, "recipient": recipient, **common})
 
 
 def _corrupted(enc: Node) -> Node:
@@ -182,7 +187,8 @@ def _corrupted(enc: Node) -> Node:
     return Node(enc.tag, enc.attrs, enc.data[:-1] + bytes((enc.data[-1] ^ 1,)))
 
 
-def _participant(world: World, sender: Device, address: Jid) -> Attrs:
+def _source(world: World, sender: Device, address: Jid) -> Attrs:
+    """The sender in the form in which the receiver was addressed, and the other one."""
     if address.server == LIDS:
         shown = world.faults.peek("without_pn", sender.jid) is None
         return {

@@ -50,6 +50,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """the same rows as they are to be afterwards"""
     unwanted: tuple[Address, ...] = ()
     """people whom the privacy setting adds although they were not chosen"""
+    by_name: bool = True
+    """names decide who gets it; else a fixed list of the privacy setting does"""
 
 
 class People:
@@ -133,6 +135,7 @@ def _fixed_list(
         recipients=tuple(listed),
         skipped=tuple(Skipped(one, "privacy") for one in wanted if one not in reached),
         unwanted=() if everybody else tuple(one for one in listed if one not in outside),
+        by_name=False,
     )
 
 

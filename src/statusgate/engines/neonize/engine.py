@@ -9,18 +9,13 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from statusgate.domain.address import Address
 from statusgate.domain.clock import now_ms
-from statusgate.domain.errors import (
-    EngineRejected,
-    EngineUnavailable,
-    EngineUncertain,
-    MediaUnavailable,
-)
+from statusgate.domain.errors import EngineUnavailable, EngineUncertain, MediaUnavailable
 from statusgate.domain.events import (
     EngineDied,
     EngineEvent,
@@ -211,18 +206,26 @@ class NeonizeEngine:
         A repeat with the same key publishes nothing and tells what became of the first.
         Raises EngineRejected, EngineUnavailable (EngineSilent) or EngineUncertain.
         """
-        try:
-            return await self._supervisor.call(
-                "post_status", (post, audience), SentStatus, self._timing.post
-            )
-        except (TimeoutError, EngineUncertain):
-            raise EngineUncertain(post.key) from None
-        except WorkerLost:
-            return await self._outcome(post.key)
+        return await self._send("post_status", (post, audience), post.key)
 
     async def answer_status(self, answer: StatusAnswer) -> SentAnswer:
-        """Refuse: reactions and replies cannot be sent yet."""
-        raise EngineRejected(0, "this engine cannot send reactions and replies yet")
+        """Send a reaction or a reply to the author of a status, and to nobody else.
+
+        Repeats and errors as ``post_status``.
+        """
+        sent = await self._send("answer_status", (answer,), answer.key)
+        return SentAnswer(key=sent.key, wire_id=sent.wire_id, sent_ms=sent.sent_ms)
+
+    async def _send(self, operation: str, arguments: tuple[Any, ...], key: str) -> SentStatus:
+        """Have the worker send something once; its successor knows what became of it."""
+        try:
+            return await self._supervisor.call(
+                operation, arguments, SentStatus, self._timing.post
+            )
+        except (TimeoutError, EngineUncertain):
+            raise EngineUncertain(key) from None
+        except WorkerLost:
+            return await self._outcome(key)
 
     async def delete_status(self, wire_id: str, audience: Sequence[Address]) -> None:
         """Withdraw a status from those who got it."""

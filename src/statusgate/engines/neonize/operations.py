@@ -26,7 +26,13 @@ from statusgate.domain.errors import (
 )
 from statusgate.domain.events import EngineEvent, EngineState
 from statusgate.domain.media import MediaRef
-from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.post import (
+    AudiencePrivacy,
+    ContactInfo,
+    SentStatus,
+    StatusAnswer,
+    StatusPost,
+)
 from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.ipc import NOT_BEGUN, Request, Response, raw
 from statusgate.engines.neonize.post_log import PostLog
@@ -44,7 +50,7 @@ _GATHERING = 0.05
 _PAIRS_AT_ONCE = 200
 _LAST_ANSWERS = 1.0
 """seconds that a draining worker grants to requests other than posts"""
-_POSTING = frozenset({"post_status", "delete_status"})
+_POSTING = frozenset({"post_status", "answer_status", "delete_status"})
 
 
 class Operations:
@@ -63,7 +69,7 @@ class Operations:
         self._running: dict[int, str] = {}
         """the operations of requests that are not answered"""
         self._posting: int | None = None
-        """the request at work that posts or deletes; there is one at most"""
+        """the request at work that posts, answers or deletes; there is one at most"""
         self._pools = {
             "post": ThreadPoolExecutor(1, "post"),
             "download": ThreadPoolExecutor(2, "download"),
@@ -74,6 +80,7 @@ class Operations:
             "pairing_code": (self._pairing_code, tuple[str]),
             "logout": (self._logout, tuple[()]),
             "post_status": (self._post_status, tuple[StatusPost, tuple[Address, ...] | None]),
+            "answer_status": (self._answer_status, tuple[StatusAnswer]),
             "outcome": (self._outcome, tuple[str]),
             "delete_status": (self._delete_status, tuple[str, tuple[Address, ...]]),
             "mark_viewed": (self._mark_viewed, tuple[str, Address]),
@@ -215,6 +222,9 @@ class Operations:
         sent = self._open_session().poster.post(post, audience)
         self._session().look_up_later(sent.recipients)
         return sent
+
+    def _answer_status(self, answer: StatusAnswer) -> SentStatus:
+        return self._open_session().poster.answer(answer)
 
     def _outcome(self, key: str) -> SentStatus:
         """Return what became of an earlier post; needs no connection."""

@@ -1,4 +1,4 @@
-"""Publishing statuses, and taking them back."""
+"""Publishing statuses, taking them back, and answering those of others."""
 
 import logging
 import os
@@ -32,8 +32,9 @@ from statusgate.domain.errors import (
     StatusgateError,
 )
 from statusgate.domain.media_types import MAX_FILE_BYTES
-from statusgate.domain.post import AudiencePrivacy, SentStatus, StatusPost
+from statusgate.domain.post import AudiencePrivacy, SentStatus, StatusAnswer, StatusPost
 from statusgate.domain.status import Kind
+from statusgate.engines.neonize.answers import author_jid, reaction_to, reply_to
 from statusgate.engines.neonize.audience import Form, Plan, plan_audience
 from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.contacts import ContactStore
@@ -57,6 +58,7 @@ _REFUSED = re.compile(r"server returned error (\d+)")
 _ADDRESSING_REFUSED = 479
 _BEFORE_SENDING = ("failed to ", "the store doesn't contain", "client is nil")
 """how the library's errors begin while nothing has left"""
+_UNKNOWN_PERSON = "no LID found for "
 
 _UPLOADED_AS = {
     Kind.IMAGE: MediaType.MediaImage,
@@ -115,18 +117,20 @@ class Poster:
 
         Raises EngineRejected, EngineUnavailable, EngineUncertain, OSError.
         """
-        with self.names_in_place:
-            if (before := self._post_log.outcome(post.key)) is not None:
-                return before
+
+        def publish() -> SentStatus:
             message = self._compose(post)
             message.messageContextInfo.CopyFrom(
                 MessageContextInfo(messageSecret=os.urandom(32))
             )
-            try:
-                return self._publish_either_way(post.key, message, audience)
-            except EngineRejected as refusal:
-                self._post_log.end(post.key, code=refusal.code, text=str(refusal))
-                raise
+            return self._publish_either_way(post.key, message, audience, self._form())
+
+        return self._once(post.key, publish)
+
+    def answer(self, answer: StatusAnswer) -> SentStatus:
+        """Send a reaction or a reply to the author alone. Repeats and errors as ``post``."""
+        work = self._reply if answer.reaction is None else self._react
+        return self._once(answer.key, lambda: work(answer))
 
     def late(self) -> StatusgateError | None:
         """What the running post or deletion fails with, if its deadline is over."""
@@ -142,9 +146,34 @@ class Poster:
             key = f"delete {wire_id}"
             self._post_log.borrow(key, plan.restores)
             with self._names(key, plan):
-                self._send(message, wire_id, len(plan.recipients))
+                self._send(STATUSES, message, wire_id, len(plan.recipients))
 
     # -- how
+
+    def _once(self, key: str, work: Callable[[], SentStatus]) -> SentStatus:
+        """Do *work* unless *key* was sent or refused before; the outcome is the first one's."""
+        with self.names_in_place:
+            if (before := self._post_log.outcome(key)) is not None:
+                return before
+            try:
+                return work()
+            except EngineRejected as refusal:
+                self._post_log.end(key, code=refusal.code, text=str(refusal))
+                raise
+
+    def _react(self, answer: StatusAnswer) -> SentStatus:
+        """React in the chat of statuses, where everybody named as a recipient would get it."""
+        form: Form = "lid" if answer.by_lid else self._form()
+        message = reaction_to(answer)
+        return self._publish_either_way(answer.key, message, [answer.author], form, alone=True)
+
+    def _reply(self, answer: StatusAnswer) -> SentStatus:
+        plan = Plan(recipients=(answer.author,))
+        return self._noted(
+            answer.key,
+            plan,
+            lambda: self._send(author_jid(answer), reply_to(answer), answer.key, 1),
+        )
 
     def _form(self) -> Form:
         if self._addressing != "auto":
@@ -152,33 +181,56 @@ class Poster:
         return "lid" if self._store.learned_addressing() == "lid" else "pn"
 
     def _publish_either_way(
-        self, key: str, message: Any, audience: Sequence[Address] | None
+        self,
+        key: str,
+        message: Any,
+        audience: Sequence[Address] | None,
+        form: Form,
+        *,
+        alone: bool = False,
     ) -> SentStatus:
         """Publish; if naming people by phone is refused, once more by LID, and keep to it."""
-        form = self._form()
         try:
-            return self._publish(key, message, audience, form)
+            return self._publish(key, message, audience, form, alone)
         except EngineRejected as refusal:
             by_phone = self._addressing == "auto" and form == "pn"
             if refusal.code != _ADDRESSING_REFUSED or not by_phone:
                 raise
-        sent = self._publish(key, message, audience, "lid")
+        sent = self._publish(key, message, audience, "lid", alone)
         self._store.learn_addressing("lid")
         return sent
 
     def _publish(
-        self, key: str, message: Any, audience: Sequence[Address] | None, form: Form
+        self,
+        key: str,
+        message: Any,
+        audience: Sequence[Address] | None,
+        form: Form,
+        alone: bool,
     ) -> SentStatus:
         plan = self._plan(audience, form, narrowing=True)
         if len(plan.recipients) > MAX_RECIPIENTS:
             raise EngineRejected(
                 0, f"{len(plan.recipients)} people; {MAX_RECIPIENTS} are the most"
             )
+        if alone and len(plan.recipients) != 1:
+            raise EngineRejected(0, "the account's status privacy leaves the author out")
+
+        def send() -> Any:
+            with self._names(key, plan):
+                if alone and plan.by_name:
+                    self._require_alone(plan.recipients[0])
+                answer = self._send(STATUSES, message, key, len(plan.recipients))
+                self._compare(plan)
+                return answer
+
+        return self._noted(key, plan, send)
+
+    def _noted(self, key: str, plan: Plan, send: Callable[[], Any]) -> SentStatus:
+        """Send, with a note of *key* before and of the outcome after."""
         try:
             self._post_log.begin(key, plan.restores)
-            with self._names(key, plan):
-                answer = self._send(message, key, len(plan.recipients))
-                self._compare(plan)
+            answer = send()
         except EngineUnavailable:
             self._post_log.withdraw(key)
             raise
@@ -242,6 +294,15 @@ class Poster:
             except NeonizeError:
                 log.exception("names could not be put back; tried again at the next start")
 
+    def _require_alone(self, person: Address) -> None:
+        """Raise EngineUnavailable if the next message to statuses would reach anybody else."""
+        try:
+            named = [entry.address for entry in self._contacts.entries() if entry.full]
+        except NeonizeError as error:
+            raise EngineUnavailable(f"the contact store failed: {error}") from None
+        if not all(one.meets(person) for one in named):
+            raise EngineUnavailable("the contacts are changing")
+
     def _compare(self, plan: Plan) -> None:
         """Notice names that WhatsApp's own synchronisation changed while a post ran."""
         if not plan.writes:
@@ -265,17 +326,19 @@ class Poster:
         finally:
             self._step = None
 
-    def _send(self, message: Any, key: str, recipients: int) -> Any:
+    def _send(self, to: Any, message: Any, key: str, recipients: int) -> Any:
         """Hand *message* to WhatsApp and return its answer; translate what goes wrong."""
         seconds = self._timing.send + self._timing.send_each * recipients
         try:
             with self._within(seconds, EngineUncertain(key)):
-                return self._client.send_message(STATUSES, message)
+                return self._client.send_message(to, message)
         except NeonizeError as error:
             text = str(error)
         refused = _REFUSED.search(text)
         if refused:
             raise EngineRejected(int(refused[1]))
+        if text.startswith(_UNKNOWN_PERSON):
+            raise EngineRejected(0, "WhatsApp does not know the author")
         if text.startswith(_BEFORE_SENDING):
             raise EngineUnavailable(f"not sent: {text[:200]}")
         raise EngineUncertain(key)
