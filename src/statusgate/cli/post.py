@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -68,6 +69,11 @@ _audience = together(
 """for whom, when, and whether to wait for it; on which server, and how to print"""
 
 
+_file = click.argument(
+    "file", shell_complete=lambda _ctx, _param, begun: [CompletionItem(begun, type="file")]
+)
+
+
 @click.group()
 def post() -> None:
     """Publish a status on a running server; prints its id.
@@ -94,7 +100,7 @@ def text(message: str, background: str | None, font: str | None, **common: Any) 
 
 
 @post.command()
-@click.argument("file")
+@_file
 @click.option("--caption")
 @_audience
 def image(file: str, caption: str | None, **common: Any) -> None:
@@ -103,7 +109,7 @@ def image(file: str, caption: str | None, **common: Any) -> None:
 
 
 @post.command()
-@click.argument("file")
+@_file
 @click.option("--caption")
 @_audience
 def video(file: str, caption: str | None, **common: Any) -> None:
@@ -112,7 +118,7 @@ def video(file: str, caption: str | None, **common: Any) -> None:
 
 
 @post.command()
-@click.argument("file")
+@_file
 @click.option("--background", metavar="#RRGGBB")
 @_audience
 def voice(file: str, background: str | None, **common: Any) -> None:
