@@ -17,7 +17,7 @@ class InstanceData(msgspec.Struct, **SHAPE):
 
 
 class SenderData(msgspec.Struct, **SHAPE):
-    chatId: Literal["status@broadcast"]
+    chatId: str
     sender: str
     chatName: Literal[""]
     senderName: str
@@ -64,16 +64,62 @@ class AudioMessage(msgspec.Struct, tag="audioMessage", tag_field="typeMessage", 
     fileMessageData: FileMessageData
 
 
+class Emoji(msgspec.Struct, **SHAPE):
+    text: str
+
+
+class Quoted(msgspec.Struct, **SHAPE):
+    stanzaId: str
+    participant: str
+
+
+class QuotedOfKind(msgspec.Struct, **SHAPE):
+    stanzaId: str
+    participant: str
+    typeMessage: Literal["extendedTextMessage", "imageMessage", "videoMessage", "audioMessage"]
+
+
+class Answer(msgspec.Struct, **SHAPE):
+    text: str
+    stanzaId: str
+    participant: str
+
+
+class Deleted(msgspec.Struct, **SHAPE):
+    stanzaId: str
+
+
+class ReactionMessage(msgspec.Struct, tag="reactionMessage", tag_field="typeMessage", **SHAPE):
+    extendedTextMessageData: Emoji
+    quotedMessage: Quoted
+
+
+class QuotedMessage(msgspec.Struct, tag="quotedMessage", tag_field="typeMessage", **SHAPE):
+    extendedTextMessageData: Answer
+    quotedMessage: QuotedOfKind
+
+
+class DeletedMessage(msgspec.Struct, tag="deletedMessage", tag_field="typeMessage", **SHAPE):
+    deletedMessageData: Deleted
+
+
+Posted = TextMessage | ImageMessage | VideoMessage | AudioMessage
+
+
 class _Message(msgspec.Struct, tag_field="typeWebhook", **SHAPE):
     instanceData: InstanceData
     timestamp: int
     idMessage: str
     senderData: SenderData
-    messageData: TextMessage | ImageMessage | VideoMessage | AudioMessage
+    messageData: Posted
 
 
-class Incoming(_Message, tag="incomingMessageReceived", **SHAPE):
-    pass
+class Incoming(msgspec.Struct, tag="incomingMessageReceived", tag_field="typeWebhook", **SHAPE):
+    instanceData: InstanceData
+    timestamp: int
+    idMessage: str
+    senderData: SenderData
+    messageData: Posted | ReactionMessage | QuotedMessage | DeletedMessage
 
 
 class Outgoing(_Message, tag="outgoingMessageReceived", **SHAPE):
@@ -110,4 +156,11 @@ def strictly(body: bytes) -> Told:
     if isinstance(told, Outcome):
         assert (told.description is not msgspec.UNSET) == (told.status == "failed")
         assert (told.chatId == "status@broadcast") == (told.status in ("sent", "failed"))
+    elif not isinstance(told, State):
+        private = isinstance(told.messageData, ReactionMessage | QuotedMessage | DeletedMessage)
+        chat = told.senderData.sender if private else "status@broadcast"
+        assert told.senderData.chatId == chat
+        if isinstance(told.messageData, QuotedMessage):
+            # The chat-bot library takes the first word of it.
+            assert told.messageData.extendedTextMessageData.text.split()
     return told

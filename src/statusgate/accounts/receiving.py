@@ -129,9 +129,10 @@ class _Recording:
     def _reply(self, reply: Reply) -> None:
         if not self._instance.settings.status_replies or reply.viewer.meets(self._instance.me):
             return
-        status_no = self._tx.record_reply(self._instance.id, reply, self._now_ms)
-        if status_no is None:
+        recorded = self._tx.record_reply(self._instance.id, reply, self._now_ms)
+        if recorded is None:
             return
+        status_no, reply = recorded
         status = self._tx.status_by_no(self._instance.id, status_no)
         if status is not None:
             self._changes.reply_recorded(status, reply)
@@ -174,8 +175,7 @@ class _Recording:
             self._instance.id, event.wire_id, None if own else event.author, event.at_ms
         )
         if gone is not None:
-            self._changes.statuses.pop(gone.no, None)
-            self._changes.removed.append(gone)
+            self._changes.status_removed(gone, event.at_ms)
 
     def _gap(self, event: StatusUndecryptable | GapClosed) -> None:
         if isinstance(event, GapClosed):

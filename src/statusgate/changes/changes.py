@@ -41,8 +41,15 @@ class ReceiptsRecorded(msgspec.Struct, frozen=True):
 class ReplyRecorded(msgspec.Struct, frozen=True):
     """Somebody answered an outgoing status."""
 
-    status_no: int
+    status: Status
     reply: Reply
+
+
+class StatusRemoved(msgspec.Struct, frozen=True):
+    """A status was deleted: by its author, or one of ours with deleteStatus."""
+
+    status: Status
+    at_ms: int
 
 
 class InstanceStateChanged(msgspec.Struct, frozen=True):
@@ -58,6 +65,7 @@ Fact = (
     | OutcomeRecorded
     | ReceiptsRecorded
     | ReplyRecorded
+    | StatusRemoved
     | InstanceStateChanged
 )
 
@@ -131,7 +139,13 @@ class Changes(msgspec.Struct, kw_only=True):
     def reply_recorded(self, status: Status, reply: Reply) -> None:
         """Note a reply to a status of ours."""
         self.statuses[status.no] = status
-        self.facts.append(ReplyRecorded(status.no, reply))
+        self.facts.append(ReplyRecorded(status, reply))
+
+    def status_removed(self, status: Status, at_ms: int) -> None:
+        """Note a status that was deleted."""
+        self.statuses.pop(status.no, None)
+        self.removed.append(status)
+        self.facts.append(StatusRemoved(status, at_ms))
 
     def state_changed(self, instance: Instance, at_ms: int) -> None:
         """Note that the instance changed to another state."""

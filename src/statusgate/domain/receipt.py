@@ -121,7 +121,7 @@ class ReceiptChange(msgspec.Struct, frozen=True, kw_only=True):
     raised_to: Progress | None
     raised_from: Progress = Progress.PENDING
     reacted: bool = False
-    """the reaction of *row* is new"""
+    """the reaction of *row* is new, or was taken back"""
     raised_status: bool = False
     """the batch carried the status itself further, to this row's progress at least"""
 

@@ -40,6 +40,12 @@ class Change(msgspec.Struct, frozen=True):
     def raised_to(self) -> Progress | None:
         return self.new.progress if self.new.progress > self.old.progress else None
 
+    @property
+    def reacted(self) -> bool:
+        """Whether the reaction is another one; taking back what was never there is not."""
+        old, new = self.old.reaction, self.new.reaction
+        return new != old and any(one is not None and one.emoji for one in (old, new))
+
     def lowers(self, at_ms: int | None) -> bool:
         """Whether a time that was *at_ms* became an earlier one."""
         old, new = self.old, self.new
@@ -149,7 +155,7 @@ class Receipts(People):
                 row=change.new,
                 raised_to=change.raised_to,
                 raised_from=change.old.progress,
-                reacted=change.new.reaction != change.old.reaction,
+                reacted=change.reacted,
                 raised_status=(change.raised_to or Progress.PENDING) > by_no[status_no].reached,
             )
             for (status_no, number), change in self._raise_rows(instance_id, raised).items()

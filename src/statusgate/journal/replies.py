@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.reply import MOST_REPLIES, Reply, ReplyKind
@@ -20,35 +22,50 @@ class Replies(Receipts):
         found = [_reply_of(row, status.wire_id or "") for row in rows]
         return sorted(found, key=lambda one: (one.at_ms, one.reply_id), reverse=True)
 
-    def record_reply(self, instance_id: InstanceId, reply: Reply, now_ms: int) -> int | None:
+    def reply_times(self, status: Status) -> list[int]:
+        """When the replies to an outgoing status were sent, oldest first."""
+        rows = self._db.run("reply_times", instance_id=status.instance_id, status_no=status.no)
+        return [row.at_ms for row in rows]
+
+    def record_reply(
+        self, instance_id: InstanceId, reply: Reply, now_ms: int
+    ) -> tuple[int, Reply] | None:
         """Journal a reply; of an unknown status it waits 24 h for it.
 
-        Returns the status's number; None if it is unknown, the reply is known already, or its
-        author has answered that status ``MOST_REPLIES`` times.
+        Returns the status's number and the reply as it was recorded; None if the status is
+        unknown, the reply is known already, or its author has answered that status
+        ``MOST_REPLIES`` times.
         """
         viewer = self._persons(instance_id, [reply.viewer]).get(reply.viewer)
         if viewer is None:
             return None
-        wire_id = clean(reply.wire_id)
-        status = self._sent(instance_id, [wire_id]).get(wire_id)
+        reply = msgspec.structs.replace(
+            reply,
+            wire_id=clean(reply.wire_id),
+            viewer=viewer.address,
+            reply_id=clean(reply.reply_id),
+            text=clean(reply.text),
+            at_ms=in_range(reply.at_ms),
+        )
+        status = self._sent(instance_id, [reply.wire_id]).get(reply.wire_id)
         status_no = None if status is None else status.status_no
         added = self._db.run(
             "add_reply",
             instance_id=instance_id,
-            wire_id=wire_id,
+            wire_id=reply.wire_id,
             person_no=viewer.no,
-            reply_id=clean(reply.reply_id),
+            reply_id=reply.reply_id,
             status_no=status_no,
             held_ms=now_ms if status is None else None,
-            at_ms=in_range(reply.at_ms),
+            at_ms=reply.at_ms,
             kind=reply.kind,
-            text=clean(reply.text),
+            text=reply.text,
             most=MOST_REPLIES,
         )
         if not added or status_no is None:
             return None
         self._recount_replies(instance_id, status_no)
-        return int(status_no)
+        return int(status_no), reply
 
     # -- for the other parts of the journal
 

@@ -16,11 +16,15 @@ from statusgate.changes.changes import (
     ReceiptsRecorded,
     ReplyRecorded,
     StatusAdded,
+    StatusRemoved,
 )
+from statusgate.domain.address import Address
 from statusgate.domain.clock import Clock
+from statusgate.domain.contact import KnownContact
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
 from statusgate.domain.receipt import Progress, ReceiptChange
+from statusgate.domain.reply import Reply
 from statusgate.domain.status import Status
 from statusgate.journal import Transaction
 from statusgate.wire import events, notifications
@@ -40,7 +44,7 @@ class Announcing:
 
     def announce(self, tx: Transaction, instance_id: InstanceId, changes: Changes) -> None:
         """Write both logs; notes in *changes* what was written."""
-        if not (changes.facts or changes.contacts or changes.removed):
+        if not (changes.facts or changes.contacts):
             return
         instance = changes.instance or tx.instance(instance_id)
         if instance is None:
@@ -79,13 +83,10 @@ class _Announcement:
         """by number: whether the file of a status is still to be fetched"""
 
     def compose(self) -> None:
-        """Contacts first, so that a status comes after its author; deletions last."""
+        """Contacts first, so that a status comes after its author."""
         self.lines += map(events.contact_line, self._changes.contacts)
         for fact in self._changes.facts:
             self._fact(fact)
-        for gone in self._changes.removed:
-            if gone.outgoing or self._shown(gone):
-                self.lines.append(events.deleted_line(gone))
 
     def _fact(self, fact: Fact) -> None:
         match fact:
@@ -98,7 +99,9 @@ class _Announcement:
             case ReceiptsRecorded():
                 self._receipts_recorded(fact)
             case ReplyRecorded():
-                self._reply_recorded(fact)
+                self._reply(fact.status, fact.reply)
+            case StatusRemoved():
+                self._status_removed(fact)
             case InstanceStateChanged():
                 self._state_changed(fact)
             case _:
@@ -119,7 +122,7 @@ class _Announcement:
 
     def _file_settled(self, fact: FileSettled) -> None:
         """Incoming statuses and those posted on the phone are announced with their file, and
-        then the receipts that arrived meanwhile."""
+        then the receipts, reactions and replies that arrived meanwhile."""
         status = self._changes.statuses.get(fact.status_no)
         if status is None or (status.outgoing and status.by_api):
             return
@@ -152,10 +155,14 @@ class _Announcement:
         self._early(status)
 
     def _early(self, status: Status, *, logged: bool = True) -> None:
-        """Announce what the rows of a status had reached before the receipts of this
-        transaction: they came before their status, or before its file."""
-        if status.reached is Progress.PENDING:
-            return
+        """Announce what came before this transaction: before the status, or before its file."""
+        if status.reached is not Progress.PENDING:
+            self._early_receipts(status, logged=logged)
+        if status.counts.replies:
+            self._early_replies(status, logged=logged)
+
+    def _early_receipts(self, status: Status, *, logged: bool) -> None:
+        """Announce what the rows had reached before the receipts of this transaction."""
         before: dict[tuple[int, str], Progress] = {}
         reacted: set[tuple[int, str]] = set()
         for change in self._changes.receipts:
@@ -178,6 +185,17 @@ class _Announcement:
             self._receipt(receipt, logged=logged)
             self._reaction(receipt, logged=logged)
 
+    def _early_replies(self, status: Status, *, logged: bool) -> None:
+        """Announce the replies that this transaction did not record."""
+        recorded = {
+            fact.reply.reply_id
+            for fact in self._changes.facts
+            if isinstance(fact, ReplyRecorded) and fact.status.no == status.no
+        }
+        for reply in reversed(self._tx.replies(status)):
+            if reply.reply_id not in recorded:
+                self._reply(status, reply, logged=logged)
+
     def _receipts_recorded(self, fact: ReceiptsRecorded) -> None:
         for one in fact.receipts:
             self._receipt(one)
@@ -196,7 +214,9 @@ class _Announcement:
         """
         if change.raised_to is None:
             return
-        queued = self._settings.status_receipt_webhook and not self._awaits_file(change)
+        queued = self._settings.status_receipt_webhook and not self._awaits_file(
+            change.status_no, by_api=change.by_api
+        )
         for kind, at_ms in change.row.stages(change.raised_from, change.raised_to):
             name: ReceiptStatus = "read" if kind is Progress.READ else "delivered"
             viewer = change.viewer.chat_id
@@ -215,21 +235,52 @@ class _Announcement:
                 )
 
     def _reaction(self, change: ReceiptChange, *, logged: bool = True) -> None:
+        """Announce a reaction that is new or taken back; the notification as of a receipt."""
         reaction = change.row.reaction
-        if change.reacted and reaction is not None and logged:
+        if not change.reacted or reaction is None:
+            return
+        if logged:
             viewer = change.viewer.chat_id
             self.lines.append(events.reaction_line(change.status_id, viewer, reaction))
+        if self._settings.status_reaction_webhook and not self._awaits_file(
+            change.status_no, by_api=change.by_api
+        ):
+            self.bodies.append(
+                notifications.reaction_body(
+                    self._instance, change.status_id, self._person(change.viewer), reaction
+                )
+            )
 
-    def _reply_recorded(self, fact: ReplyRecorded) -> None:
-        status = self._changes.statuses.get(fact.status_no)
-        if status is not None:
-            self.lines.append(events.reply_line(status.status_id, fact.reply))
+    def _reply(self, status: Status, reply: Reply, *, logged: bool = True) -> None:
+        """Announce a reply; the notification as of a receipt."""
+        if logged:
+            self.lines.append(events.reply_line(status.status_id, reply))
+        if self._settings.status_reply_webhook and not self._awaits_file(
+            status.no, by_api=status.by_api
+        ):
+            self.bodies.append(
+                notifications.reply_body(
+                    self._instance, status, self._person(reply.viewer), reply
+                )
+            )
 
-    def _awaits_file(self, change: ReceiptChange) -> bool:
+    def _status_removed(self, fact: StatusRemoved) -> None:
+        status = fact.status
+        if not (status.outgoing or self._shown(status)):
+            return
+        self.lines.append(events.deleted_line(status))
+        if self._settings.status_deleted_webhook and not status.outgoing:
+            self.bodies.append(notifications.deleted_body(self._instance, status, fact.at_ms))
+
+    def _person(self, address: Address) -> KnownContact:
+        """Who that is, with the names known now."""
+        found = self._tx.contact(self._instance.id, address)
+        return found or KnownContact(no=0, address=address, name="", contact_name="")
+
+    def _awaits_file(self, number: int, *, by_api: bool) -> bool:
         """Whether the status was posted on the phone and its file is still to be fetched."""
-        if change.by_api:
+        if by_api:
             return False
-        number = change.status_no
         if number not in self._awaiting:
             self._awaiting[number] = self._tx.awaits_file(self._instance.id, number)
         return self._awaiting[number]

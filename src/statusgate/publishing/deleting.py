@@ -113,15 +113,11 @@ class Deleting:
 
     def _forget(self, tx: Transaction, changes: Changes, status: Status) -> None:
         """Remove it from the journals; a late copy does not restore it."""
-        gone = tx.record_deletion(
-            status.instance_id,
-            status.wire_id or status.status_id,
-            None,
-            self._clock.now_ms(),
-        )
+        at_ms = self._clock.now_ms()
+        wire_id = status.wire_id or status.status_id
+        gone = tx.record_deletion(status.instance_id, wire_id, None, at_ms)
         if gone is not None:
-            changes.statuses.pop(gone.no, None)
-            changes.removed.append(gone)
+            changes.status_removed(gone, at_ms)
 
 
 def _audience(tx: Transaction, status: Status) -> list[Address]:

@@ -1,13 +1,16 @@
 """Bodies of notifications: exactly the shapes of contract 6.4, no key more."""
 
 from base64 import b64encode
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
 
+from statusgate.domain.contact import KnownContact
 from statusgate.domain.instance import Instance
 from statusgate.domain.media import media_url
-from statusgate.domain.receipt import Progress
+from statusgate.domain.receipt import Progress, Reaction
+from statusgate.domain.reply import Reply
 from statusgate.domain.status import Kind, Status, colour, font_name
 from statusgate.wire.statuses import TYPE_MESSAGE
 
@@ -53,25 +56,67 @@ def state_body(instance: Instance, at_ms: int) -> bytes:
 def message_body(instance: Instance, status: Status, public_url: str) -> bytes:
     """The status itself; one of the API counts from its acknowledgement."""
     by_api = status.outgoing and status.by_api
-    at_ms = status.base_ms if by_api else status.posted_ms
-    return _encode(
+    return _message(
+        instance,
+        {"chatId": STATUS_BROADCAST, **_author(status)},
+        {"typeMessage": TYPE_MESSAGE[status.kind], **_content(status, public_url)},
+        kind=_message_type(status),
+        message_id=status.status_id,
+        at_ms=status.base_ms if by_api else status.posted_ms,
+    )
+
+
+def reaction_body(
+    instance: Instance, status_id: str, person: KnownContact, reaction: Reaction
+) -> bytes:
+    """Somebody reacted to a status of ours; text ``""``: took the reaction back."""
+    who = person.address.chat_id
+    return _message(
+        instance,
+        _sender(person),
         {
-            "typeWebhook": _message_type(status),
-            "instanceData": _instance_data(instance),
-            "timestamp": at_ms // 1000,
-            "idMessage": status.status_id,
-            "senderData": {
-                "chatId": STATUS_BROADCAST,
-                "sender": status.author.chat_id,
-                "chatName": "",
-                "senderName": status.author_name,
-                "senderContactName": status.author_contact_name,
-            },
-            "messageData": {
-                "typeMessage": TYPE_MESSAGE[status.kind],
-                **_content(status, public_url),
-            },
-        }
+            "typeMessage": "reactionMessage",
+            "extendedTextMessageData": {"text": reaction.emoji},
+            "quotedMessage": _quoted(instance, status_id),
+        },
+        message_id=_derived_id("reaction", status_id, who, str(reaction.at_ms), reaction.emoji),
+        at_ms=reaction.at_ms,
+    )
+
+
+def reply_body(instance: Instance, status: Status, person: KnownContact, reply: Reply) -> bytes:
+    """Somebody answered a status of ours.
+
+    A reply without words is told by its kind, ``[sticker]``: the chat-bot library fails on
+    text without a word, and receives it again for ever.
+    """
+    quoted = _quoted(instance, status.status_id)
+    text = reply.text if reply.text.split() else f"[{reply.kind.name.lower()}]"
+    return _message(
+        instance,
+        _sender(person),
+        {
+            "typeMessage": "quotedMessage",
+            "extendedTextMessageData": {"text": text, **quoted},
+            "quotedMessage": {**quoted, "typeMessage": TYPE_MESSAGE[status.kind]},
+        },
+        message_id=reply.reply_id,
+        at_ms=reply.at_ms,
+    )
+
+
+def deleted_body(instance: Instance, status: Status, at_ms: int) -> bytes:
+    """The author deleted an incoming status."""
+    who = status.author.chat_id
+    return _message(
+        instance,
+        {"chatId": who, **_author(status)},
+        {
+            "typeMessage": "deletedMessage",
+            "deletedMessageData": {"stanzaId": status.status_id},
+        },
+        message_id=_derived_id("deletion", status.status_id, who),
+        at_ms=at_ms,
     )
 
 
@@ -111,6 +156,58 @@ def receipt_body(
             "sendByApi": by_api,
         }
     )
+
+
+def _message(
+    instance: Instance,
+    sender: dict[str, str],
+    data: dict[str, Any],
+    *,
+    kind: str = "incomingMessageReceived",
+    message_id: str,
+    at_ms: int,
+) -> bytes:
+    return _encode(
+        {
+            "typeWebhook": kind,
+            "instanceData": _instance_data(instance),
+            "timestamp": at_ms // 1000,
+            "idMessage": message_id,
+            "senderData": sender,
+            "messageData": data,
+        }
+    )
+
+
+def _author(status: Status) -> dict[str, str]:
+    """All of ``senderData`` but the chat."""
+    return {
+        "sender": status.author.chat_id,
+        "chatName": "",
+        "senderName": status.author_name,
+        "senderContactName": status.author_contact_name,
+    }
+
+
+def _sender(person: KnownContact) -> dict[str, str]:
+    """``senderData`` of what somebody did in private."""
+    return {
+        "chatId": person.address.chat_id,
+        "sender": person.address.chat_id,
+        "chatName": "",
+        "senderName": person.name,
+        "senderContactName": person.contact_name,
+    }
+
+
+def _quoted(instance: Instance, status_id: str) -> dict[str, str]:
+    """The status of ours that is meant."""
+    return {"stanzaId": status_id, "participant": instance.me.chat_id}
+
+
+def _derived_id(*parts: str) -> str:
+    """An id for what has none in the journal: the same for the same fact."""
+    return sha256("\n".join(parts).encode()).hexdigest()[:32].upper()
 
 
 def _instance_data(instance: Instance) -> dict[str, Any]:

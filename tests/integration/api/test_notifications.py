@@ -79,7 +79,10 @@ async def test_a_media_status_is_announced_once_its_file_is_stored(tenant: Tenan
         await tenant.simulate(TEXT | {"type": kind, "idMessage": kind, "text": ""})
         (told,) = await drain(tenant, 1)
         assert isinstance(told, notified.Incoming)
-        assert not isinstance(told.messageData, notified.TextMessage)
+        assert isinstance(
+            told.messageData,
+            notified.ImageMessage | notified.VideoMessage | notified.AudioMessage,
+        )
         file = told.messageData.fileMessageData
         assert file.downloadUrl.endswith(f"/media/{tenant.id}/{file.fileName}")
         assert file.fileName

@@ -35,6 +35,11 @@ CROSS JOIN people p ON (
 )
 WHERE r.instance_id = :instance_id AND r.status_no = :status_no;
 
+-- name: reply_times
+SELECT at_ms FROM replies
+WHERE instance_id = :instance_id AND status_no = :status_no
+ORDER BY at_ms;
+
 -- name: forget_replies_of_status
 DELETE FROM replies WHERE instance_id = :instance_id AND status_no = :status_no;
 
