@@ -143,6 +143,7 @@ METHODS: tuple[Method, ...] = (
     row("getStatusAudience", "POST", "12.5", publishing.get_status_audience, **_EXTENSION),
     row("readStatus", "POST", "12.8", publishing.read_status, live=True, **_EXTENSION),
     row("getStatusesSummary", "GET", "12.10", lists.get_statuses_summary, **_EXTENSION),
+    row("getStatuses", "GET", "12.11", lists.get_statuses, **_EXTENSION),
     row("getStatusViewers", "GET", "12.12", lists.get_status_viewers, **_EXTENSION),
     row("events", "GET", "12.7", notifications.events, answer=None, stream=True, **_EXTENSION),
     row(

@@ -123,6 +123,15 @@ class Posted(msgspec.Struct, frozen=True):
         return Posted(*map(add, msgspec.structs.astuple(self), msgspec.structs.astuple(other)))
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which statuses a list has; None: any."""
+
+    since_ms: int
+    before_ms: int
+    kind: Kind | None = None
+    progress: Progress | None = None
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """A journaled status as readers need it."""
 

@@ -32,16 +32,16 @@ class Outbox(Media):
             *self._db.run("queued", instance_id=instance_id, limit=_ALL),
             *self._db.run("scheduled", instance_id=instance_id),
         ]
-        return [_outgoing_of(row) for row in rows]
+        return [outgoing_of(row) for row in rows]
 
     def outgoing_one(self, instance_id: InstanceId, status_id: str) -> Outgoing | None:
         rows = self._db.run("outgoing_by_id", instance_id=instance_id, status_id=status_id)
-        return _outgoing_of(rows[0]) if rows else None
+        return outgoing_of(rows[0]) if rows else None
 
     def next_outgoing(self, instance_id: InstanceId) -> Outgoing | None:
         """The head of the queue."""
         rows = self._db.run("queued", instance_id=instance_id, limit=1)
-        return _outgoing_of(rows[0]) if rows else None
+        return outgoing_of(rows[0]) if rows else None
 
     def count_outgoing(self, instance_id: InstanceId) -> int:
         """How many wait or are scheduled; what the engine has is not counted."""
@@ -70,7 +70,7 @@ class Outbox(Media):
         rows = self._db.run(
             "outgoing_to_prepare", instance_id=instance_id, now_ms=now_ms, limit=limit
         )
-        return [_outgoing_of(row) for row in rows]
+        return [outgoing_of(row) for row in rows]
 
     def outgoing_due(self, instance_id: InstanceId, now_ms: int, limit: int) -> list[str]:
         """Ids of scheduled statuses that are due, in the order of ``outgoing``."""
@@ -231,7 +231,7 @@ class Outbox(Media):
         return self.status_by_no(instance_id, status_no)
 
 
-def _outgoing_of(row: Any) -> Outgoing:
+def outgoing_of(row: Any) -> Outgoing:
     """Make an outgoing status of a row of the part ``outgoing_item``."""
     draft = struct_of(Draft, row, participants=CHAT_IDS.decode(row.participants))
     return struct_of(Outgoing, row, draft=draft, prepared=_prepared_of(row))

@@ -5,21 +5,30 @@ from typing import Any, Final
 
 import msgspec
 
+from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
+from statusgate.domain.outbox import Outgoing, Publication
 from statusgate.domain.receipt import Progress, Viewer
-from statusgate.domain.status import Posted, Status
+from statusgate.domain.status import Posted, Status, Wanted
 
-from .outbox import Outbox
+from .outbox import Outbox, outgoing_of
 from .receipts import recipient_of
 from .rows import struct_of
+from .statuses import status_of
 
 QUARTER_MS: Final = 900_000
 """A quarter of an hour; in every time zone midnight and the hours begin with one."""
 
 Place = tuple[int, int]
 """where an item stands in its list: a time, and a number for those of the same time"""
-FIRST: Final = (2**63 - 1, -1)
-"""the place before the first item"""
+_LAST: Final = 2**63 - 1
+FIRST: Final = (_LAST, -1)
+"""the place before the first viewer"""
+NEWEST: Final = (_LAST, 0)
+"""the place before the newest status"""
+QueuePlace = tuple[int, int, int, str]
+"""where a status stands in the queue"""
+FIRST_QUEUED: Final = (-1, 0, 0, "")
 
 
 class Pages(Outbox):
@@ -38,6 +47,75 @@ class Pages(Outbox):
             quarter_ms=QUARTER_MS,
         )
         return {row.quarter * QUARTER_MS: struct_of(Posted, row) for row in rows}
+
+    def page_of_statuses(
+        self,
+        instance_id: InstanceId,
+        wanted: Wanted,
+        *,
+        outgoing: bool,
+        author: Address | None = None,
+        contacts_only: bool = False,
+        before: Place = NEWEST,
+        limit: int,
+    ) -> list[Status]:
+        """Statuses of one direction, newest first (12.11).
+
+        *author*: only those of this person; they are incoming. *before*: ``posted_ms`` and
+        ``no`` of the one before the first.
+        """
+        until_ms, before_no = min(before, (wanted.before_ms, 0))
+        page = {
+            "instance_id": instance_id,
+            "since_ms": wanted.since_ms,
+            "until_ms": until_ms,
+            "before_no": before_no,
+            "contacts_only": contacts_only,
+            "limit": limit,
+            "kind": wanted.kind or 0,
+            "progress": -1 if wanted.progress is None else wanted.progress,
+        }
+        if author is None:
+            rows = self._db.run("page_of_statuses", outgoing=outgoing, **page)
+        else:
+            person = self._look_up(instance_id, [author]).person(author)
+            number = 0 if person is None else person.no
+            rows = self._db.run("page_of_author", author_no=number, **page)
+        return [status_of(row) for row in rows]
+
+    def page_of_queue(
+        self,
+        instance_id: InstanceId,
+        wanted: Wanted,
+        *,
+        after: QueuePlace = FIRST_QUEUED,
+        limit: int,
+    ) -> list[Outgoing]:
+        """Statuses that wait, in the order of ``outgoing``, by when they are to be posted."""
+        after_no, after_ms, after_accepted_ms, after_id = after
+        rows = self._db.run(
+            "page_of_queue",
+            instance_id=instance_id,
+            since_ms=wanted.since_ms,
+            before_ms=wanted.before_ms,
+            kind=wanted.kind or 0,
+            last_no=_LAST,
+            after_no=after_no,
+            after_ms=after_ms,
+            after_accepted_ms=after_accepted_ms,
+            after_id=after_id,
+            limit=limit,
+        )
+        return [outgoing_of(row) for row in rows]
+
+    def publications(
+        self, instance_id: InstanceId, status_nos: Sequence[int]
+    ) -> dict[int, Publication]:
+        """As ``publication`` for many statuses, without those who were left out."""
+        rows = self._db.run(
+            "publications", instance_id=instance_id, status_nos=[[no] for no in status_nos]
+        )
+        return {row.status_no: struct_of(Publication, row) for row in rows}
 
     def viewers(
         self,
@@ -74,6 +152,13 @@ class Pages(Outbox):
             numbers=[[number] for number in numbers],
         )
         return {row.person_no: row.replied_ms for row in rows}
+
+
+def queue_place(outgoing: Outgoing) -> QueuePlace:
+    """Where it stands in ``page_of_queue``."""
+    at_ms = outgoing.draft.send_at_ms or 0
+    number = _LAST if outgoing.queue_no is None else outgoing.queue_no
+    return number, at_ms, outgoing.accepted_ms, outgoing.status_id
 
 
 def _viewer_of(row: Any, status: Status, replied_ms: int | None) -> Viewer:

@@ -43,21 +43,21 @@ class Statuses(Replies):
             before_ms=_END_OF_TIME if before_ms is None else before_ms,
             contacts_only=contacts_only,
         )
-        return [_status_of(row) for row in rows]
+        return [status_of(row) for row in rows]
 
     def status(
         self, instance_id: InstanceId, status_id: str, author: Address | None = None
     ) -> Status | None:
         """The status of that id: outgoing wins, then the newest; *author* selects (12.3)."""
         rows = self._db.run("statuses_by_id", instance_id=instance_id, status_id=status_id)
-        found = [_status_of(row) for row in rows]
+        found = [status_of(row) for row in rows]
         if author is not None:
             found = [status for status in found if status.author.meets(author)]
         return max(found, key=lambda one: (one.outgoing, one.posted_ms, one.no), default=None)
 
     def status_by_no(self, instance_id: InstanceId, no: int) -> Status | None:
         rows = self._db.run("status_by_no", instance_id=instance_id, status_no=no)
-        return _status_of(rows[0]) if rows else None
+        return status_of(rows[0]) if rows else None
 
     def record_status(self, instance_id: InstanceId, new: NewStatus) -> Status | None:
         """Journal a status, with the receipts that came before it.
@@ -234,7 +234,7 @@ class Statuses(Replies):
         )
 
 
-def _status_of(row: Any) -> Status:
+def status_of(row: Any) -> Status:
     """Make a status of a row of the part ``status_item``."""
     outgoing = row.outgoing == 1
     return Status(

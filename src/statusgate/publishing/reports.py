@@ -14,8 +14,17 @@ from statusgate.domain.outbox import Draft, Outgoing, Phase, Publication
 from statusgate.domain.receipt import Progress, Recipient
 from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction
+from statusgate.journal.pages import FIRST_QUEUED, QueuePlace, queue_place
 from statusgate.publishing.accepting import choose_audience, publication_of
 from statusgate.publishing.sending import excluded, not_on_whatsapp
+from statusgate.wire.lists import (
+    ListedStatus,
+    StatusesPage,
+    StatusesRequest,
+    listed,
+    page,
+    place_of,
+)
 from statusgate.wire.reports import (
     AudienceAnswer,
     IncomingStatus,
@@ -82,6 +91,33 @@ class Reports:
         """What waits or is scheduled, next first (7.3)."""
         found = await self._journal.read(lambda tx: tx.outgoing(instance.id))
         return [queue_item(one) for one in found if one.phase is not Phase.SENDING]
+
+    async def page(self, instance: Instance, request: StatusesRequest) -> StatusesPage:
+        """Statuses that wait or are scheduled, next first (12.11)."""
+        after = place_of("before", request.before, QueuePlace, FIRST_QUEUED)
+        author, wanted = request.author, request.wanted
+        others = author is not None and not author.meets(instance.me)
+        if others or wanted.progress not in (None, Progress.PENDING):
+            return StatusesPage(items=[], next=None)
+
+        def look(tx: Transaction) -> StatusesPage:
+            found = tx.page_of_queue(instance.id, wanted, after=after, limit=request.limit + 1)
+            shown, following = page(found, request.limit, queue_place)
+            return StatusesPage(
+                items=[self._listed(tx, one, instance) for one in shown], next=following
+            )
+
+        return await self._journal.read(look)
+
+    def _listed(
+        self, tx: Transaction, outgoing: Outgoing, instance: Instance
+    ) -> ListedStatus | IncomingStatus:
+        number = outgoing.status_no
+        status = None if number is None else tx.status_by_no(instance.id, number)
+        if status is None:
+            view = scheduled_view(outgoing, instance)
+            return listed(view.status, view.publication, self._public_url, scheduled=True)
+        return listed(status, tx.publication(instance.id, status.no), self._public_url)
 
     async def count(self, instance: Instance) -> int:
         """How many wait or are scheduled (7.3)."""

@@ -225,7 +225,7 @@ def _build(
         accounts=accounts,
         linking=linking,
         history=history,
-        lists=Lists(journal, clock),
+        lists=Lists(journal, clock, public_url=public_url, contacts_only=not everyone),
         contacts=Contacts(journal, publisher, accounts),
         publishing=publishing,
         deleting=Deleting(journal, publisher, accounts, clock),

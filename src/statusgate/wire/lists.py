@@ -1,18 +1,37 @@
-"""Lists in pages: what is asked and what is answered (contract 12.12)."""
+"""Lists in pages: what is asked and what is answered (contract 12.11, 12.12)."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
+from statusgate.domain.address import Address, parse_chat_id
+from statusgate.domain.outbox import Publication
 from statusgate.domain.receipt import PROGRESS_NAMES, Progress, ProgressName, Viewer
-from statusgate.domain.status import Status
+from statusgate.domain.status import Status, Wanted
 from statusgate.wire import fields
-from statusgate.wire.requests import Request, StatusId
+from statusgate.wire.reports import (
+    AudienceCount,
+    Counts,
+    IncomingStatus,
+    Reached,
+    audience_count,
+    status_answer,
+)
+from statusgate.wire.requests import ChatId, Request, StatusId
+from statusgate.wire.statuses import (
+    TYPE_MESSAGE,
+    FailureAnswer,
+    IncomingText,
+    Item,
+    TypeMessage,
+)
 
 T = TypeVar("T")
 LONGEST_CURSOR = 256
+_FOREVER = 2**53
 
 Cursor = Annotated[
     str, msgspec.Meta(max_length=LONGEST_CURSOR, description="`next` of the page before")
@@ -24,6 +43,49 @@ _SHOWN: dict[Show | None, tuple[Progress, ...]] = {
     "unread": (Progress.PENDING, Progress.SENT, Progress.DELIVERED),
     "failed": (Progress.FAILED,),
 }
+
+
+_KINDS = {name: kind for kind, name in TYPE_MESSAGE.items()}
+_PROGRESSES = {name: progress for progress, name in PROGRESS_NAMES.items()}
+
+
+def _time(about: str) -> msgspec.Meta:
+    return msgspec.Meta(ge=0, description=f"unix seconds, {about}")
+
+
+class StatusesRequest(Request, frozen=True, kw_only=True):
+    """Which statuses, and from where on."""
+
+    type: Annotated[
+        Literal["incoming", "outgoing", "queued"],
+        msgspec.Meta(description="`queued`: those that wait or are scheduled"),
+    ]
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    before: Cursor | None = None
+    since: Annotated[int, _time("from when on")] | None = msgspec.field(
+        name="from", default=None
+    )
+    until: Annotated[int, _time("up to but without")] | None = msgspec.field(
+        name="to", default=None
+    )
+    chat_id: ChatId | None = None
+    type_message: TypeMessage | None = None
+    status_message: ProgressName | None = None
+
+    @property
+    def wanted(self) -> Wanted:
+        """What the statuses must be."""
+        return Wanted(
+            since_ms=(self.since or 0) * 1000,
+            before_ms=(_FOREVER if self.until is None else self.until) * 1000,
+            kind=_KINDS[self.type_message] if self.type_message else None,
+            progress=_PROGRESSES[self.status_message] if self.status_message else None,
+        )
+
+    @property
+    def author(self) -> Address | None:
+        """Whose statuses; None: anybody's."""
+        return None if self.chat_id is None else parse_chat_id(self.chat_id)
 
 
 class ViewersRequest(Request, frozen=True, kw_only=True):
@@ -42,6 +104,32 @@ class ViewersRequest(Request, frozen=True, kw_only=True):
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Root of the shapes; times are unix seconds, null: not (yet)."""
+
+
+class ListedStatus(Item, frozen=True, kw_only=True, rename="camel", tag="outgoing"):
+    """An outgoing status as ``getStatus`` shows it, without *participants*, with counts."""
+
+    extended_text_message: IncomingText | msgspec.UnsetType = msgspec.UNSET
+    status_message: ProgressName
+    send_by_api: bool
+    accepted_at: int
+    send_at: int | None
+    sent_at: int | None
+    background_color: str | msgspec.UnsetType = msgspec.UNSET
+    original_file_name: str | msgspec.UnsetType | None = msgspec.UNSET
+    audience: AudienceCount
+    counts: Counts
+    reached: Reached
+    reactions: int
+    replies: int
+    failure: FailureAnswer | None
+
+
+class StatusesPage(_Shape, frozen=True, kw_only=True):
+    """Statuses, newest first; of the queue, the next first."""
+
+    items: list[ListedStatus | IncomingStatus]
+    next: str | None
 
 
 class ViewerItem(_Shape, frozen=True, kw_only=True):
@@ -65,6 +153,29 @@ class ViewersPage(_Shape, frozen=True, kw_only=True):
     next: str | None
 
 
+def listed(
+    status: Status, publication: Publication | None, public_url: str, *, scheduled: bool = False
+) -> ListedStatus | IncomingStatus:
+    """What ``getStatuses`` tells of a status."""
+    answer = status_answer(status, publication, (), public_url)
+    if isinstance(answer, IncomingStatus):
+        return answer
+    shown = msgspec.structs.asdict(answer)
+    del shown["participants"]
+    text = answer.extended_text_message
+    if isinstance(text, IncomingText):
+        shown["extended_text_message"] = IncomingText(
+            text=text.text, background_color=text.background_color, font=text.font
+        )
+    return ListedStatus(
+        **shown | {"counts": _counts(status)},
+        audience=audience_count(status, publication, scheduled=scheduled),
+        reached=Reached(delivered=status.counts.delivered, read=status.counts.read),
+        reactions=status.counts.reactions,
+        replies=status.counts.replies,
+    )
+
+
 def viewer_item(viewer: Viewer, status: Status) -> ViewerItem:
     """What ``getStatusViewers`` tells of one recipient of *status*."""
     row = viewer.row
@@ -79,6 +190,15 @@ def viewer_item(viewer: Viewer, status: Status) -> ViewerItem:
         reaction=(row.reaction.emoji or None) if row.reaction else None,
         replied_at=_seconds(viewer.replied_ms),
     )
+
+
+def _counts(status: Status) -> Counts:
+    """Rows by their present status, from what the status keeps of them."""
+    kept = status.counts
+    found = Counter(read=kept.read, delivered=kept.delivered - kept.read)
+    found[PROGRESS_NAMES[status.base]] += kept.recipients - kept.delivered
+    by_name = {name: found[name] for name in PROGRESS_NAMES.values()}
+    return Counts(**by_name, total=kept.recipients)
 
 
 def page(
@@ -97,12 +217,17 @@ def cursor(place: tuple[int | str, ...]) -> str:
     return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def place_of(name: str, text: str, kind: Any) -> Any:
-    """The place that a cursor means; refuses the parameter *name* if it is no *kind*."""
+def place_of(name: str, text: str | None, kind: Any, first: T) -> T:
+    """Return the place that a cursor means, *first* if there is none.
+
+    Refuses the parameter *name* if it is no *kind*.
+    """
+    if text is None:
+        return first
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        return msgspec.json.decode(raw, type=kind)
-    except (ValueError, msgspec.DecodeError):
+        return cast("T", msgspec.json.decode(raw, type=kind))
+    except (ValueError, msgspec.MsgspecError):
         fields.fail(name, "is not a cursor of this list")
 
 

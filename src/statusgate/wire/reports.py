@@ -225,11 +225,7 @@ def status_report(
         status_message=PROGRESS_NAMES[status.progress],
         send_by_api=status.by_api,
         **_times(status, publication),
-        audience=AudienceCount(
-            requested=publication.requested if publication else None,
-            resolved=None if publication is None or scheduled else publication.resolved,
-            complete=status.by_api,
-        ),
+        audience=audience_count(status, publication, scheduled=scheduled),
         counts=counts(recipients),
         reached=Reached(delivered=len(delivered), read=len(read)),
         first_delivered=_seconds(min(delivered, default=None)),
@@ -245,6 +241,17 @@ def status_report(
             refused=_refused(recipients),
             failure=failure_answer(status.failure),
         ),
+    )
+
+
+def audience_count(
+    status: Status, publication: Publication | None, *, scheduled: bool
+) -> AudienceCount:
+    """How many people a status is for."""
+    return AudienceCount(
+        requested=publication.requested if publication else None,
+        resolved=None if publication is None or scheduled else publication.resolved,
+        complete=status.by_api,
     )
 
 

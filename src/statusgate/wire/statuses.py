@@ -42,7 +42,9 @@ class OutgoingText(IncomingText, frozen=True, kw_only=True, rename="camel"):
     participants: tuple[str, ...]
 
 
-class _Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type"):
+class Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="type"):
+    """What items of every direction have."""
+
     id_message: str
     timestamp: int
     type_message: TypeMessage
@@ -55,7 +57,7 @@ class _Item(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field
     jpeg_thumbnail: str | UnsetType = UNSET
 
 
-class IncomingItem(_Item, frozen=True, kw_only=True, rename="camel", tag="incoming"):
+class IncomingItem(Item, frozen=True, kw_only=True, rename="camel", tag="incoming"):
     """A status somebody posted; times are unix seconds."""
 
     extended_text_message: IncomingText | UnsetType = UNSET
@@ -64,7 +66,7 @@ class IncomingItem(_Item, frozen=True, kw_only=True, rename="camel", tag="incomi
     sender_contact_name: str
 
 
-class OutgoingItem(_Item, frozen=True, kw_only=True, rename="camel", tag="outgoing"):
+class OutgoingItem(Item, frozen=True, kw_only=True, rename="camel", tag="outgoing"):
     """A status of the account; *timestamp* is that of the last action."""
 
     extended_text_message: OutgoingText | UnsetType = UNSET

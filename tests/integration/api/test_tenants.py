@@ -56,6 +56,7 @@ REQUESTS: dict[str, Any] = {
     "getStatusReport": "idMessage=B1",
     "getStatusAudience": {"participants": ["70000000002@c.us"]},
     "getStatusesSummary": "days=7",
+    "getStatuses": "type=outgoing",
     "getStatusViewers": "idMessage=B1",
     "readStatus": {"idMessage": "A1"},
     "receiveNotification": "receiveTimeout=5",

@@ -2,17 +2,19 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from statusgate.domain.contact import Contact
 from statusgate.domain.ids import InstanceId
+from statusgate.domain.outbox import Draft, Outgoing, Phase
 from statusgate.domain.receipt import Progress, Receipt, Recipient, Viewer
 from statusgate.domain.reply import Reply, ReplyKind
-from statusgate.domain.status import Failure, FailureReason, Status
-from statusgate.journal.pages import FIRST, Place
+from statusgate.domain.status import Failure, FailureReason, Kind, Status, Wanted
+from statusgate.journal.pages import FIRST, FIRST_QUEUED, NEWEST, queue_place
 from statusgate.journal.postgres import PostgresSession
 from statusgate.journal.sqlite import SqliteSession
 from statusgate.journal.transaction import Transaction
@@ -20,6 +22,7 @@ from tests.databases import fresh_schema, new_instance, record_in, transaction
 from tests.factories import new_status, person
 
 T = TypeVar("T")
+P = TypeVar("P")
 Session = SqliteSession | PostgresSession
 _instances = itertools.count(1)
 
@@ -38,10 +41,10 @@ def postgres(postgres_server: str) -> Iterator[Session]:
     session.close()
 
 
-def paged(read: Callable[[Place], Sequence[T]], place: Callable[[T], Place]) -> list[T]:
+def paged(read: Callable[[P], Sequence[T]], place: Callable[[T], P], first: P) -> list[T]:
     """All pages, one after the other."""
     found: list[T] = []
-    after = FIRST
+    after = first
     while part := read(after):
         found += part
         after = place(part[-1])
@@ -115,6 +118,7 @@ def check_viewers(session: Session, **asked: Any) -> None:
         found = paged(
             lambda after: tx.viewers(status, shown, after=after, limit=asked["limit"]),
             lambda one: (one.at_ms, one.no),
+            FIRST,
         )
         rows = tx.recipients(status)
         replies = tx.replies(status)
@@ -140,3 +144,174 @@ def test_viewers_page_by_page_are_the_recipients(sqlite: Session, **asked: Any) 
 @given(**crowds)
 def test_viewers_on_postgres(postgres: Session, **asked: Any) -> None:
     check_viewers(postgres, **asked)
+
+
+class Post(NamedTuple):
+    """A status at a time; *author* 0: ours. Person 1 is a contact, person 2 a stranger."""
+
+    author: int
+    posted_ms: int
+    kind: Kind
+    outcome: Progress
+
+
+times = st.integers(1, 6)
+posts = {
+    "told": st.lists(
+        st.builds(
+            Post,
+            st.integers(0, 2),
+            times,
+            st.sampled_from(list(Kind)),
+            st.sampled_from(list(Progress)),
+        ),
+        max_size=10,
+    ),
+    "outgoing": st.booleans(),
+    "author": st.sampled_from([None, None, 1, 2, 3]),
+    "contacts_only": st.booleans(),
+    "wanted": st.builds(
+        Wanted,
+        since_ms=st.integers(0, 4),
+        before_ms=st.integers(3, 8),
+        kind=st.sampled_from([None, *Kind]),
+        progress=st.sampled_from([None, *Progress]),
+    ),
+    "limit": st.integers(1, 4),
+}
+
+
+def post(tx: Transaction, instance_id: InstanceId, number: int, one: Post) -> None:
+    made = tx.record_status(
+        instance_id,
+        new_status(
+            number,
+            author=person(one.author) if one.author else None,
+            wire_id=f"W{number}" if one.author else None,
+            posted_ms=one.posted_ms,
+            kind=one.kind,
+        ),
+    )
+    assert made is not None
+    if one.author or one.outcome is Progress.PENDING:
+        return
+    if one.outcome is Progress.FAILED:
+        failure = Failure(FailureReason.ENGINE_ERROR, "no")
+        tx.mark_failed(instance_id, made.no, failure, 5)
+        return
+    tx.mark_sent(instance_id, made.no, f"W{number}", 5)
+    if one.outcome > Progress.SENT:
+        receipt = Receipt(f"W{number}", person(9), one.outcome, 6)
+        tx.record_receipts(instance_id, [receipt], 6)
+
+
+def check_statuses(session: Session, told: list[Post], wanted: Wanted, **asked: Any) -> None:
+    instance_id = InstanceId(next(_instances))
+    tx = Transaction(session)
+    outgoing, limit = asked["outgoing"], asked["limit"]
+    contacts_only = asked["contacts_only"] and not outgoing
+    author = person(asked["author"]) if asked["author"] and not outgoing else None
+    with transaction(session):
+        tx.create_instance(new_instance(id=instance_id))
+        tx.record_contacts(instance_id, [Contact(address=person(1), contact_name="Anna")])
+        for number, one in enumerate(told, 1):
+            post(tx, instance_id, number, one)
+        found = paged(
+            lambda before: tx.page_of_statuses(
+                instance_id,
+                wanted,
+                outgoing=outgoing,
+                author=author,
+                contacts_only=contacts_only,
+                before=before,
+                limit=limit,
+            ),
+            lambda one: (one.posted_ms, one.no),
+            NEWEST,
+        )
+        everything = tx.statuses(
+            instance_id,
+            outgoing=outgoing,
+            since_ms=wanted.since_ms,
+            before_ms=wanted.before_ms,
+            contacts_only=contacts_only,
+        )
+    assert found == [
+        one
+        for one in everything
+        if (author is None or one.author.meets(author))
+        and wanted.kind in (None, one.kind)
+        and wanted.progress in (None, one.progress)
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(**posts)
+def test_statuses_page_by_page_are_the_window(sqlite: Session, **asked: Any) -> None:
+    check_statuses(sqlite, **asked)
+
+
+@pytest.mark.postgres
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(**posts)
+def test_statuses_on_postgres(postgres: Session, **asked: Any) -> None:
+    check_statuses(postgres, **asked)
+
+
+waiting = {
+    "told": st.lists(
+        st.tuples(times, st.none() | times, st.sampled_from(list(Phase)), st.booleans()),
+        max_size=8,
+    ),
+    "since_ms": st.integers(0, 3),
+    "limit": st.integers(1, 3),
+}
+
+
+def check_queue(session: Session, told: list[Any], since_ms: int, limit: int) -> None:
+    instance_id = InstanceId(next(_instances))
+    tx = Transaction(session)
+    wanted = Wanted(since_ms=since_ms, before_ms=6)
+    with transaction(session):
+        tx.create_instance(new_instance(id=instance_id))
+        for number, (accepted_ms, send_at_ms, phase, queued) in enumerate(told, 1):
+            one = Outgoing(
+                instance_id=instance_id,
+                status_id=f"S{number}",
+                draft=Draft(text="x", send_at_ms=send_at_ms),
+                accepted_ms=accepted_ms,
+                phase=phase,
+            )
+            tx.add_outgoing(one)
+            if queued or send_at_ms is None:
+                post(tx, instance_id, number, Post(0, 1, Kind.TEXT, Progress.PENDING))
+                tx.enqueue(instance_id, one.status_id, number, 9)
+        found = paged(
+            lambda after: tx.page_of_queue(instance_id, wanted, after=after, limit=limit),
+            queue_place,
+            FIRST_QUEUED,
+        )
+        everything = tx.outgoing(instance_id)
+    assert found == [
+        one
+        for one in everything
+        if one.phase is not Phase.SENDING
+        and since_ms <= (one.draft.send_at_ms or one.accepted_ms) < 6
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(**waiting)
+def test_the_queue_page_by_page_is_the_queue(sqlite: Session, **asked: Any) -> None:
+    check_queue(sqlite, **asked)
+
+
+@pytest.mark.postgres
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(**waiting)
+def test_the_queue_on_postgres(postgres: Session, **asked: Any) -> None:
+    check_queue(postgres, **asked)

@@ -50,12 +50,24 @@ PARAMETERS: dict[str, Value] = {
     "shown": [[2], [3]],
     "from_ms": NOON_MS,
     "after_no": 5,
+    "until_ms": NOON_MS,
+    "before_no": 5,
+    "kind": 1,
+    "progress": 2,
+    "last_no": 2**63 - 1,
+    "after_ms": 0,
+    "after_accepted_ms": NOON_MS,
+    "after_id": "A",
 }
 HOT = {
     "statuses_in_window": {"statuses_window"},
     "statuses_by_id": {"statuses_by_id"},
     "status_by_no": {"statuses_pkey"},
     "posted": {"statuses_window"},
+    "page_of_statuses": {"statuses_window"},
+    "page_of_author": {"statuses_by_author"},
+    "page_of_queue": set(),
+    "publications": {"publications_pkey"},
     "viewers": {"receipts_pkey", "people_pkey"},
     "newest_replies": set(),
     "recipients": {"receipts_pkey", "people_pkey"},
@@ -122,8 +134,11 @@ def test_sqlite_looks_by_index(sqlite: apsw.Connection, name: str) -> None:
     assert all(any(index in line for line in tables) for index in named), plan
 
 
-def test_a_window_is_a_range_in_the_order_of_the_answer(sqlite: apsw.Connection) -> None:
-    plan = sqlite_plan(sqlite, "statuses_in_window")
+@pytest.mark.parametrize("name", ["statuses_in_window", "page_of_statuses"])
+def test_a_window_is_a_range_in_the_order_of_the_answer(
+    sqlite: apsw.Connection, name: str
+) -> None:
+    plan = sqlite_plan(sqlite, name)
     assert any(
         "statuses_window (instance_id=? AND outgoing=? AND posted_ms>? AND posted_ms<?)" in line
         for line in plan

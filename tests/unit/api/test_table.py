@@ -11,7 +11,7 @@ STATUS_METHODS = {
     "getStatusStatistic", "getIncomingStatuses", "getOutgoingStatuses", "downloadFile",
     "getMessage", "sendTextStatus", "sendVoiceStatus", "sendMediaStatus", "deleteStatus",
     "getStatus", "getStatusReport", "getStatusAudience", "readStatus", "events",
-    "getStatusesSummary", "getStatusViewers",
+    "getStatusesSummary", "getStatuses", "getStatusViewers",
 }  # fmt: skip
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/methods.md"
 

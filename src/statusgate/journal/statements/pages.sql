@@ -43,3 +43,47 @@ SELECT CAST(item.value ->> 0 AS INTEGER) AS person_no, (
         AND r.person_no = CAST(item.value ->> 0 AS INTEGER)
 ) AS replied_ms
 FROM json_each(:numbers) AS item;
+
+-- part: a_page
+    AND s.posted_ms >= :since_ms AND s.posted_ms <= :until_ms
+    AND (s.posted_ms < :until_ms OR s.status_no < :before_no)
+    AND (:contacts_only = 0 OR coalesce(p.book_name, p.contact_name, '') <> '')
+    AND (:kind = 0 OR s.kind = :kind)
+    AND (:progress < 0 OR :progress = CASE
+        WHEN s.reached > 0 THEN s.reached WHEN s.sent_ms IS NOT NULL THEN 2
+        WHEN s.failed_ms IS NOT NULL THEN 1 ELSE 0 END)
+ORDER BY s.posted_ms DESC, s.status_no DESC
+LIMIT :limit
+
+-- name: page_of_statuses
+-- use: status_item
+WHERE s.instance_id = :instance_id AND s.outgoing = :outgoing
+-- use: a_page
+;
+
+-- name: page_of_author
+-- use: status_item
+WHERE s.instance_id = :instance_id AND s.author_no = :author_no AND s.author_no <> 0
+-- use: a_page
+;
+
+-- name: page_of_queue
+-- What the engine has already is not listed, nor what is no status.
+-- use: outgoing_item
+WHERE o.instance_id = :instance_id AND o.phase <> 3
+    AND (o.queue_no IS NULL OR o.status_no IS NOT NULL)
+    AND (coalesce(o.queue_no, :last_no), coalesce(o.send_at_ms, 0), o.accepted_ms, o.status_id)
+        > (:after_no, :after_ms, :after_accepted_ms, :after_id)
+    AND coalesce(o.send_at_ms, o.accepted_ms) >= :since_ms
+    AND coalesce(o.send_at_ms, o.accepted_ms) < :before_ms
+    AND (:kind = 0 OR o.kind = :kind)
+ORDER BY coalesce(o.queue_no, :last_no), coalesce(o.send_at_ms, 0), o.accepted_ms, o.status_id
+LIMIT :limit;
+
+-- name: publications
+-- at once
+SELECT u.status_no, u.accepted_ms, u.send_at_ms, u.file_name, u.requested, u.resolved
+FROM json_each(:status_nos) AS item
+CROSS JOIN publications u ON (
+    u.instance_id = :instance_id AND u.status_no = CAST(item.value ->> 0 AS INTEGER)
+);
