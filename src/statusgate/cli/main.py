@@ -6,7 +6,6 @@ import click
 import msgspec
 
 from statusgate import __version__, telemetry
-from statusgate.cli.demo import run_demo
 from statusgate.cli.instance import instance
 from statusgate.cli.link import link
 from statusgate.cli.notifications import notifications
@@ -15,7 +14,6 @@ from statusgate.cli.post import post
 from statusgate.cli.simulate import simulate
 from statusgate.cli.status import status
 from statusgate.journal import migrate_journal
-from statusgate.server import run
 from statusgate.settings import Settings
 
 PORT = click.IntRange(0, 65535)
@@ -44,6 +42,8 @@ def main() -> None:
 @click.option("--access-log/--no-access-log", default=None, help="One line a request.")
 def serve(settings: Settings) -> None:
     """Run the gateway until SIGTERM or Ctrl-C; answers what is in flight, then exits 0."""
+    from statusgate.server import run  # other commands need no server, and start sooner
+
     telemetry.configure_logs(settings.log_format, settings.log_level)
     sys.exit(run.run(settings))
 
@@ -63,6 +63,8 @@ def demo(settings: Settings, every: float) -> None:
 
     Nothing leaves this machine. The data stay in ./data/demo and go on at the next start.
     """
+    from statusgate.cli.demo import run_demo
+
     telemetry.configure_logs(settings.log_format, "warning")
     sys.exit(run_demo(settings, every_seconds=every))
 

@@ -4,20 +4,22 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
 from .migrate import Migratable, is_empty, migrate, require_current
-from .postgres import PostgresSession, check_server
-from .server_lock import ServerLock
 from .session import Health, JournalRefused, Session
 from .sql import Dialect
 from .sqlite import FileLock, SqliteSession, check_sqlite, create_private
 from .transaction import Transaction
 from .work_queue import WorkQueue
 from .writer import MOST_TOGETHER, Readers, Writer
+
+if TYPE_CHECKING:
+    from .postgres import PostgresSession
+    from .server_lock import ServerLock
 
 T = TypeVar("T")
 
@@ -41,7 +43,7 @@ class Journal:
         readers: list[Session],
         *,
         health: Health | None = None,
-        lock: FileLock | ServerLock | None = None,
+        lock: "FileLock | ServerLock | None" = None,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
         """*admit* is asked before each write for an instance; it raises if there is no room."""
@@ -154,6 +156,8 @@ def migrate_journal(url: str) -> list[str]:
     Raises as ``open_journal``.
     """
     if url.startswith(("postgresql://", "postgres://")):
+        from .postgres import PostgresSession
+
         return _migrate_alone(PostgresSession(url), "postgres")
     path = url.removeprefix("sqlite:///")
     if path in (url, "", ":memory:"):
@@ -163,7 +167,7 @@ def migrate_journal(url: str) -> list[str]:
     return _migrate_alone(SqliteSession(path, Health(), checkpoints=False), "sqlite")
 
 
-def _migrate_alone(session: SqliteSession | PostgresSession, dialect: Dialect) -> list[str]:
+def _migrate_alone(session: "SqliteSession | PostgresSession", dialect: Dialect) -> list[str]:
     try:
         return migrate(session, dialect)
     finally:
@@ -214,6 +218,10 @@ def _open_sqlite(
 def _open_postgres(
     url: str, *, exclusive: bool, create: bool, admit: Callable[[], None]
 ) -> Journal:
+    # Loaded only here: a start on SQLite is shorter by what psycopg takes.
+    from .postgres import PostgresSession, check_server
+    from .server_lock import ServerLock
+
     health = Health()
     lock = ServerLock(url, health) if exclusive else None
     first = PostgresSession(url)
