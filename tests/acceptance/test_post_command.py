@@ -1,6 +1,7 @@
 """``statusgate post`` and ``statusgate status`` beside a running server."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -146,3 +147,105 @@ def test_waiting_on_an_account_that_is_not_linked_says_why(account: InstanceClie
     first, *_ = done.stderr.splitlines()
     assert first.startswith("the account is notAuthorized: the status goes out once")
     assert "is still pending" in done.stderr
+
+
+HOSTILE = "日本語 \u202eevil\x1b[31m [bold]x[/bold]"
+
+
+@pytest.fixture(scope="module")
+def posted(account: InstanceClient) -> InstanceClient:
+    """Another account: two posts from its phone, one of them seen by Anna."""
+    made = account.server.create_instance()
+    now = int(time.time())
+    receipt = {"event": "receipt", "idMessage": "B1", "participant": ANNA}
+    answer = made.simulate(
+        {"event": "contact", "id": ANNA, "name": "Anna", "contactName": HOSTILE},
+        {"event": "phoneStatus", "type": "text", "text": f"{HOSTILE} {'語' * 40}",
+         "idMessage": "B1", "timestamp": now - 60},
+        {"event": "phoneStatus", "type": "image", "caption": "From my phone",
+         "idMessage": "B2", "timestamp": now - 2 * 86_400},
+        receipt | {"status": "read", "timestamp": now - 30},
+        receipt | {"participant": "79000000002@c.us", "status": "delivered"},
+        {"event": "reaction", "idMessage": "B1", "participant": ANNA, "reaction": "💚"},
+        {"event": "reply", "idMessage": "B1", "participant": ANNA, "text": "Lovely"},
+    )  # fmt: skip
+    assert answer.status == 200, answer.body
+    return made
+
+
+def table(account: InstanceClient, *arguments: str) -> list[list[str]]:
+    """The rows of a printed table; columns are at least two spaces apart."""
+    done = command(account, "status", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stdout) & {"\x1b", "\u202e"}
+    return [re.split(r" {2,}", line.strip()) for line in done.stdout.splitlines()]
+
+
+def test_posts_are_listed_with_their_counts(posted: InstanceClient) -> None:
+    head, first, second = table(posted, "list")
+    assert head == [
+        "posted", "kind", "text", "status", "to", "got", "viewed", "likes", "replies", "id",
+    ]  # fmt: skip
+    assert first[1] == "text"
+    assert first[2].startswith("日本語 \\u202eevil\\x1b[31m [bold]x")
+    assert first[2].endswith("…")
+    assert first[3:] == ["read", "–", "2", "1", "1", "1", "B1"]
+    assert second[1:] == ["image", "From my phone", "sent", "–", "0", "0", "0", "0", "B2"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", second[0])
+    assert len(table(posted, "list", "--days", "1")) == 2
+    assert len(table(posted, "list", "--limit", "1")) == 2
+
+
+def test_a_list_for_programs_is_that_of_the_server(posted: InstanceClient) -> None:
+    done = command(posted, "status", "list", "--json")
+    assert json.loads(done.stdout) == posted.get("getStatuses", "type=outgoing").json()["items"]
+    done = command(posted, "status", "summary", "--days", "3", "--json")
+    assert json.loads(done.stdout) == posted.get("getStatusesSummary", "days=3").json()
+    done = command(posted, "status", "viewers", "B1", "--show", "read", "--json")
+    shown = posted.get("getStatusViewers", "idMessage=B1&show=read").json()
+    assert json.loads(done.stdout) == shown["items"]
+
+
+def test_viewers_are_listed_by_name(posted: InstanceClient) -> None:
+    head, *rows = table(posted, "viewers", "B1")
+    assert head == ["name", "id", "status", "got", "viewed", "like", "replied"]
+    anna = next(row for row in rows if ANNA in row)
+    assert anna[0].startswith("日本語 \\u202eevil\\x1b[31m")
+    assert (anna[2], anna[5], len(anna)) == ("read", "💚", 7)
+    assert ["79000000002@c.us", "delivered"] in [row[:2] for row in rows]
+    assert len(table(posted, "viewers", "B1", "--show", "unread")) == 2
+
+
+def test_the_days_are_summed_up(posted: InstanceClient) -> None:
+    head, *rows = table(posted, "summary", "--days", "4", "--timezone", "Asia/Kathmandu")
+    days = rows[:4]
+    assert head[1:] == ["posted", "recipients", "delivered", "read", "reactions", "replies"]
+    assert [sum(map(int, column)) for column in list(zip(*days, strict=True))[1:]] == [
+        2, 2, 2, 1, 1, 1,
+    ]  # fmt: skip
+    assert ["by hour of the post (Asia/Kathmandu)"] in rows
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (("viewers", "NONE"), 1, "400: ID message notfound"),
+        (
+            ("summary", "--timezone", "Mars"),
+            1,
+            "'timezone' must be the name of an IANA time zone",
+        ),
+        (("list", "--limit", "0"), 2, "0 is not in the range"),
+        (
+            ("viewers", "B1", "--show", "all"),
+            2,
+            "'all' is not one of 'read', 'unread', 'failed'",
+        ),
+    ],
+)
+def test_what_cannot_be_shown_is_said(
+    posted: InstanceClient, arguments: tuple[str, ...], code: int, complaint: str
+) -> None:
+    done = command(posted, "status", *arguments)
+    assert done.returncode == code
+    assert complaint in done.stderr

@@ -20,6 +20,7 @@ PAGES = [
     "docs/how-to/audience.md",
     "docs/how-to/schedule.md",
     "docs/how-to/report.md",
+    "docs/how-to/statistics.md",
     "docs/how-to/sandbox.md",
 ]
 

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import os
 import sys
+import unicodedata
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -12,6 +13,7 @@ from typing import Any, TypeVar, cast
 import click
 import msgspec
 from rich.console import Console
+from rich.text import Text
 
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest, JournalUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id
@@ -21,6 +23,9 @@ from statusgate.settings import Settings, SettingsError, load_settings, unknown_
 
 EXIT_FAILED = 1
 _FAULTS = (SettingsError, StartError, JournalUnavailable, InvalidRequest, InstanceUnknown)
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"
+"""of emoji and of letters"""
 T = TypeVar("T")
 
 
@@ -112,6 +117,21 @@ def on_journal(
 def console() -> Console:
     """Standard output; where it is no terminal, nothing is cut or wrapped."""
     return Console(width=None if sys.stdout.isatty() else 10_000)
+
+
+def visible(text: str, cells: int | None = None) -> Text:
+    """Text of strangers as it may be shown: control characters, and those that turn the
+    direction of what follows, are written out; cut to *cells* of the terminal.
+    """
+    shown = Text("".join(_written_out(one) for one in text))
+    if cells is not None:
+        shown.truncate(cells, overflow="ellipsis")
+    return shown
+
+
+def _written_out(character: str) -> str:
+    harmless = unicodedata.category(character) not in _UNSEEN or character in _JOINERS
+    return character if harmless else character.encode("unicode_escape").decode("ascii")
 
 
 def print_fields(value: dict[str, Any], *, as_json: bool) -> None:
