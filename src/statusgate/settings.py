@@ -62,6 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """``events`` streams of an instance"""
     max_open_qr_sockets: Positive = 8
     """``scanqrcode`` connections of an instance"""
+    max_open_exports: Positive = 2
+    """``exportStatuses`` calls of an instance at the same time"""
     max_uploads: Positive = 10_000
     """files of ``uploadFile`` that are kept for an instance"""
     max_uploads_mb: Positive = 10_240

@@ -115,6 +115,13 @@ class Instances:
             return Denied.INSTANCE
         return instance if same else Denied.TOKEN
 
+    def still_admits(self, instance: Instance) -> bool:
+        """Whether who was let in to read the statuses of *instance* would be let in now."""
+        now = self.find(instance.id)
+        return (
+            now is not None and now.status_methods and now.token_digest == instance.token_digest
+        )
+
     def digest(self, token: str) -> bytes:
         """What is stored of a token: HMAC-SHA-256 under the server's key."""
         return hmac.digest(self._server_key, token.encode(), "sha256")

@@ -31,7 +31,7 @@ from statusgate.api.openapi import openapi_document
 from statusgate.api.out_of_scope import OUT_OF_SCOPE
 from statusgate.api.routes import Gate, InstanceRoute, PartnerRoute, Route, WaitingRoute
 from statusgate.api.sockets import Sockets
-from statusgate.api.streams import StreamRoute
+from statusgate.api.streams import ExportRoute, StreamRoute
 from statusgate.settings import Settings
 from statusgate.telemetry import meter
 
@@ -158,8 +158,8 @@ class Api:
 
 
 def _kind_of_route(method: Method, gate: Gate) -> type[InstanceRoute]:
-    if method.stream:
-        return StreamRoute
+    if method.streams:
+        return StreamRoute if method.streams == "events" else ExportRoute
     return WaitingRoute if gate.open_calls.are_limited(method.name) else InstanceRoute
 
 

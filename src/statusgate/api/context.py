@@ -7,6 +7,7 @@ from statusgate.accounts.instances import Instances
 from statusgate.accounts.linking import Linking
 from statusgate.accounts.manager import AccountManager
 from statusgate.domain.clock import Clock
+from statusgate.history.exporting import Exports
 from statusgate.history.lists import Lists
 from statusgate.history.reading import History
 from statusgate.journal import Journal
@@ -27,6 +28,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     linking: Linking
     history: History
     lists: Lists
+    exports: Exports
     contacts: Contacts
     publishing: Publishing
     deleting: Deleting

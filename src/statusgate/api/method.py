@@ -52,8 +52,8 @@ class Method(msgspec.Struct, frozen=True, kw_only=True):
     """the parameter that one more segment of the path means (contract 2.1)"""
     head: Handler | None = None
     """answers HEAD in the handler's place (contract 2.6)"""
-    stream: bool = False
-    """the handler returns chunks of an event stream"""
+    streams: Literal["events", "file"] | None = None
+    """the answer is sent as it is made: an event stream, or a file to keep"""
 
 
 def row(name: str, verb: Verb, section: str, handler: Handler, **more: Any) -> Method:

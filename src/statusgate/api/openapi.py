@@ -37,6 +37,7 @@ _ID_INSTANCE = {
     "required": True,
     "schema": {"type": "integer", "minimum": 1},
 }
+_STREAMED = {"events": ["text/event-stream"], "file": ["text/csv", "application/x-ndjson"]}
 _REF = "#/components/schemas/{name}"
 
 
@@ -108,8 +109,8 @@ def _operation(
 
 
 def _answer(method: Method, by_kind: dict[str, Any], tag: str) -> dict[str, Any]:
-    if method.stream:
-        return {"content": {"text/event-stream": {"schema": {}}}}
+    if method.streams:
+        return {"content": {kind: {"schema": {}} for kind in _STREAMED[method.streams]}}
     if method.answer is None:
         return {}
     schema = by_kind[repr(method.answer)]

@@ -71,6 +71,7 @@ class Gate:
                 "receiveNotification": settings.max_open_polls,
                 "events": settings.max_open_streams,
                 "scanqrcode": settings.max_open_qr_sockets,
+                "exportStatuses": settings.max_open_exports,
             }
         )
         self._limits = RateLimits() if settings.rate_profile == "green-api" else None
@@ -198,6 +199,7 @@ class MethodRoute(BodyRoute):
         self.takes_tail = method.tail != ""
         self._services = services
         self._gate = gate
+        self._answers = answers
         self._read = method.read
         self._names = names_of(method.request) if method.verb == "GET" and self._read else None
         self._seen: dict[bytes, Any] = {}

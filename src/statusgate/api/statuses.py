@@ -1,9 +1,11 @@
-"""The status methods and single messages (contract 3.7-3.9, 7.5, 12.9)."""
+"""The status methods and single messages (contract 3.7-3.9, 7.5, 12.6, 12.9)."""
+
+from collections.abc import AsyncGenerator
 
 from statusgate.api.context import Services
 from statusgate.domain.instance import Instance
 from statusgate.domain.script import ScriptEvent
-from statusgate.wire.requests import MessageRequest, StatusRequest, WindowRequest
+from statusgate.wire.requests import ExportRequest, MessageRequest, StatusRequest, WindowRequest
 from statusgate.wire.statuses import DownloadAnswer, IncomingItem, OutgoingItem, SimulateAnswer
 
 
@@ -26,6 +28,13 @@ async def get_outgoing_statuses(
 ) -> bytes:
     """Statuses of this account, newest first."""
     return await services.history.outgoing(instance.id, request.minutes)
+
+
+async def export_statuses(
+    services: Services, instance: Instance, request: ExportRequest
+) -> AsyncGenerator[bytes, None]:
+    """Statuses, or what belongs to them, as CSV or JSON lines, oldest first."""
+    return services.exports.pages(instance, request)
 
 
 async def get_message(

@@ -12,7 +12,14 @@ from statusgate.domain.ids import InstanceId
 from .migrate import Migratable, is_empty, migrate, require_current
 from .session import Health, JournalRefused, Session
 from .sql import Dialect
-from .sqlite import FileLock, SqliteSession, check_sqlite, create_private
+from .sqlite import (
+    CACHE_KB,
+    SCAN_CACHE_KB,
+    FileLock,
+    SqliteSession,
+    check_sqlite,
+    create_private,
+)
 from .transaction import Transaction
 from .work_queue import WorkQueue
 from .writer import MOST_TOGETHER, Readers, Writer
@@ -42,6 +49,7 @@ class Journal:
         writers: list[Session],
         readers: list[Session],
         *,
+        scanner: Session | None = None,
         health: Health | None = None,
         lock: "FileLock | ServerLock | None" = None,
         admit: Callable[[], None] = lambda: None,
@@ -58,8 +66,11 @@ class Journal:
             )
             for no, (session, queue) in enumerate(zip(writers, self._queues, strict=True))
         ]
-        self._readers = Readers(readers, self._reads)
-        self._reader_count = len(readers)
+        self._scans = WorkQueue(WAITING_READS)
+        self._pools = [
+            Readers(readers, self._reads),
+            Readers([] if scanner is None else [scanner], self._scans),
+        ]
         self._health = health or Health()
         self._lock = lock
         self._admit = admit
@@ -84,13 +95,23 @@ class Journal:
 
     async def read(self, work: Callable[[Transaction], T]) -> T:
         """Run *work* on one consistent view of what is committed."""
-        if not self._reader_count:
+        if not self._pools[0].count:
             return await self.write(None, work)
         return await self._reads.submit(None, work)
 
+    async def scan(self, work: Callable[[Transaction], T]) -> T:
+        """As ``read``, for one of many pages that are read in turn.
+
+        All scans share a connection of their own: they take no place from other reads, and no
+        room from what those have cached.
+        """
+        if not self._pools[1].count:
+            return await self.read(work)
+        return await self._scans.submit(None, work)
+
     async def close(self) -> None:
         """Finish the work that waits, then close the connections; idempotent."""
-        for queue in (self._reads, *self._queues):
+        for queue in (self._reads, self._scans, *self._queues):
             queue.close()
         await asyncio.to_thread(self._join)
 
@@ -112,8 +133,8 @@ class Journal:
 
     def _join(self) -> None:
         # Readers first: SQLite empties the WAL when its last connection, a writer, closes.
-        self._reads.stop(self._reader_count)
-        self._readers.join()
+        for pool in self._pools:
+            pool.stop()
         for queue, writer in zip(self._queues, self._writers, strict=True):
             queue.stop(1)
             writer.join()
@@ -205,14 +226,16 @@ def _open_sqlite(
             undo.callback(writer.close)
             _prepare(writer, "sqlite", exclusive=exclusive, create=create)
             readers: list[Session] = []
-            for _ in range(READERS):
-                reader = SqliteSession(path, health, read_only=True, vfs=vfs)
+            for cache_kb in [*[CACHE_KB] * READERS, SCAN_CACHE_KB]:
+                reader = SqliteSession(path, health, read_only=True, vfs=vfs, cache_kb=cache_kb)
                 undo.callback(reader.close)
                 readers.append(reader)
         except JournalUnavailable as error:
             raise JournalRefused(f"{path}: {error}") from error
         undo.pop_all()
-    return Journal([writer], readers, health=health, lock=lock, admit=admit)
+    return Journal(
+        [writer], readers[:-1], scanner=readers[-1], health=health, lock=lock, admit=admit
+    )
 
 
 def _open_postgres(
@@ -237,6 +260,7 @@ def _open_postgres(
     return Journal(
         [PostgresSession(url, health=health) for _ in range(1 + POSTGRES_WRITERS)],
         [PostgresSession(url, health=health, read_only=True) for _ in range(READERS)],
+        scanner=PostgresSession(url, health=health, read_only=True),
         health=health,
         lock=lock,
         admit=admit,

@@ -19,7 +19,7 @@ class Replies(Receipts):
         rows = self._db.run(
             "replies_of_status", instance_id=status.instance_id, status_no=status.no
         )
-        found = [_reply_of(row, status.wire_id or "") for row in rows]
+        found = [reply_of(row, status.wire_id or "") for row in rows]
         return sorted(found, key=lambda one: (one.at_ms, one.reply_id), reverse=True)
 
     def reply_times(self, status: Status) -> list[int]:
@@ -87,7 +87,7 @@ class Replies(Receipts):
         self._db.run("recount_replies", instance_id=instance_id, status_no=status_no)
 
 
-def _reply_of(row: Any, wire_id: str) -> Reply:
+def reply_of(row: Any, wire_id: str) -> Reply:
     return Reply(
         wire_id=wire_id,
         viewer=Address(row.phone or "", row.lid or ""),

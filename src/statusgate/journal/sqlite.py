@@ -26,6 +26,9 @@ CHECKPOINT_STEP_PAGES = 1_000
 """If readers kept the WAL from being reset, the next try comes after this many more."""
 RESTART_PAGES = 8_000
 """32 MB: then readers are waited for, so that the WAL stays below 64 MB."""
+CACHE_KB = 16_000
+SCAN_CACHE_KB = 2_000
+"""A scan does not come back to what it has read."""
 BUSY_MS = 5_000
 RESTART_BUSY_MS = 100
 
@@ -50,6 +53,7 @@ class SqliteSession:
         read_only: bool = False,
         checkpoints: bool = True,
         vfs: str | None = None,
+        cache_kb: int = CACHE_KB,
     ) -> None:
         flags = (
             apsw.SQLITE_OPEN_READONLY
@@ -64,7 +68,7 @@ class SqliteSession:
         with Translated(health):
             self._db = apsw.Connection(path, flags=flags, vfs=vfs)
             self._db.set_busy_timeout(BUSY_MS)
-            self._db.execute("PRAGMA cache_size = -16000")
+            self._db.execute(f"PRAGMA cache_size = -{cache_kb}")
             if not read_only:
                 self._prepare_to_write(path)
 

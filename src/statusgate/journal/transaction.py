@@ -1,12 +1,13 @@
 """A transaction: everything that can be asked of the record and done to it."""
 
+from .exports import Exports
 from .merging import Merging
 from .notifications import Notifications
 from .pages import Pages
 from .retention import Retention
 
 
-class Transaction(Pages, Retention, Merging, Notifications):
+class Transaction(Pages, Retention, Merging, Notifications, Exports):
     """One view of the record, over one session of either database.
 
     Given to ``Journal.read`` it is a consistent view of what is committed; given to

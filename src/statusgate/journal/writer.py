@@ -121,6 +121,7 @@ class Readers:
 
     def __init__(self, sessions: list[Session], queue: WorkQueue) -> None:
         self._queue = queue
+        self.count = len(sessions)
         self._threads = [
             Thread(target=self._run, args=(one,), name=f"journal-reader-{no}", daemon=True)
             for no, one in enumerate(sessions)
@@ -128,7 +129,9 @@ class Readers:
         for thread in self._threads:
             thread.start()
 
-    def join(self) -> None:
+    def stop(self) -> None:
+        """Wait until all submitted work is done."""
+        self._queue.stop(self.count)
         for thread in self._threads:
             thread.join()
 

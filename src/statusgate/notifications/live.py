@@ -30,6 +30,7 @@ class Live:
         most_buffered: int = MOST_BUFFERED,
     ) -> None:
         self._journal = journal
+        self._instances = instances
         self._heartbeat_seconds = heartbeat_seconds
         self._most_buffered = most_buffered
         self._streams: dict[InstanceId, set[Stream]] = defaultdict(set)
@@ -79,8 +80,7 @@ class Live:
     def _instance_changed(self, instance: Instance) -> None:
         """End streams whose reader could not open one now."""
         for stream in self._streams.get(instance.id, ()):
-            same_token = instance.token_digest == stream.instance.token_digest
-            if instance.deleted_ms is not None or not same_token or not instance.status_methods:
+            if not self._instances.still_admits(stream.instance):
                 stream.end()
 
 

@@ -23,6 +23,7 @@ from statusgate.domain.status import Status
 from statusgate.engines.port import Engine, EngineContext
 from statusgate.engines.registry import kind_of
 from statusgate.history.cache import StatusCache
+from statusgate.history.exporting import Exports
 from statusgate.history.lists import Lists
 from statusgate.history.reading import History
 from statusgate.journal import Journal, open_journal
@@ -226,6 +227,13 @@ def _build(
         linking=linking,
         history=history,
         lists=Lists(journal, clock, public_url=public_url, contacts_only=not everyone),
+        exports=Exports(
+            journal,
+            clock,
+            public_url=public_url,
+            retention_days=settings.retention_days,
+            contacts_only=not everyone,
+        ),
         contacts=Contacts(journal, publisher, accounts),
         publishing=publishing,
         deleting=Deleting(journal, publisher, accounts, clock),

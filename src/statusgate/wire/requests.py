@@ -10,6 +10,7 @@ import msgspec
 from statusgate.domain.address import Address
 from statusgate.domain.ids import MAX_STATUS_ID_LENGTH
 from statusgate.wire import fields
+from statusgate.wire.exports import Format, What
 
 MAX_NAME = 255
 
@@ -25,6 +26,9 @@ ChatId = Annotated[
     ),
 ]
 AnyChat = Annotated[str, msgspec.Meta(description="the author, or `status@broadcast`")]
+Minutes = Annotated[
+    int, msgspec.Meta(ge=1, description="minutes back from now; at most the retention counts")
+]
 Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
 Phone = Annotated[
     int,
@@ -52,10 +56,26 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class WindowRequest(Request, frozen=True, kw_only=True):
     """How far back to look."""
 
-    minutes: Annotated[
-        int,
-        msgspec.Meta(ge=1, description="minutes back from now; at most the retention counts"),
-    ] = 1440
+    minutes: Minutes = 1440
+
+
+class ExportRequest(Request, frozen=True, kw_only=True):
+    """What to export, of which statuses."""
+
+    what: What = "statuses"
+    format: Format = "csv"
+    minutes: Minutes = 1440
+    since: (
+        Annotated[
+            int,
+            msgspec.Meta(ge=0, description="unix seconds; statuses since then, not `minutes`"),
+        ]
+        | None
+    ) = msgspec.field(name="from", default=None)
+    until: (
+        Annotated[int, msgspec.Meta(ge=0, description="unix seconds; statuses before then")]
+        | None
+    ) = msgspec.field(name="to", default=None)
 
 
 class StatusRequest(Request, frozen=True, kw_only=True):

@@ -64,6 +64,7 @@ REQUESTS: dict[str, Any] = {
     "getWebhooksCount": "",
     "clearWebhooksQueue": None,
     "events": "",
+    "exportStatuses": "minutes=60",
     "simulate": [{"event": "state", "state": "authorized"}],
 }
 CHANGING = ("setSettings", "reboot", "logout", "updateApiToken", "addContact", "simulate")

@@ -223,6 +223,5 @@ async def test_a_reader_asks_a_lost_connection_again() -> None:
     tape.at_begin = [Lost("gone")] * 2
     with pytest.raises(Lost):
         await queue.submit(None, note("b"))
-    queue.stop(1)
-    await asyncio.to_thread(readers.join)
+    await asyncio.to_thread(readers.stop)
     assert tape.closed

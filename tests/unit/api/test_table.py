@@ -12,6 +12,7 @@ STATUS_METHODS = {
     "getMessage", "sendTextStatus", "sendVoiceStatus", "sendMediaStatus", "deleteStatus",
     "getStatus", "getStatusReport", "getStatusAudience", "readStatus", "events",
     "getStatusesSummary", "getStatuses", "getStatusViewers",
+    "exportStatuses",
 }  # fmt: skip
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/methods.md"
 

@@ -1,0 +1,191 @@
+"""Exports: everything that is kept of an instance, streamed from the oldest status on.
+
+Each page is a short read of its own, and all exports together read one at a time, so that
+neither memory nor other requests notice how long an export is.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from statusgate.domain.clock import Clock
+from statusgate.domain.instance import Instance
+from statusgate.domain.status import Status
+from statusgate.journal import Journal, Transaction
+from statusgate.journal.exports import FIRST_PERSON, FIRST_REACTION, FIRST_REPLY, Key
+from statusgate.wire.exports import (
+    Format,
+    Row,
+    What,
+    encoder,
+    head,
+    reaction_row,
+    receipt_row,
+    reply_row,
+    status_row,
+)
+from statusgate.wire.requests import ExportRequest
+
+PAGE: Final = 500
+"""Rows that end a page; it has fewer than twice as many."""
+LOOK: Final = 100
+"""Statuses that a page looks at."""
+_END_OF_TIME: Final = 2**62
+_MINUTE_MS: Final = 60_000
+
+
+class _Export(msgspec.Struct, frozen=True, kw_only=True):
+    """What is exported."""
+
+    instance: Instance
+    what: What
+    format: Format
+    before_ms: int
+    """only of statuses posted earlier"""
+
+
+class Position(NamedTuple):
+    """A status of the export."""
+
+    posted_ms: int
+    status_no: int
+    key: Key | None
+    """the last of its rows that was read; None: all were"""
+
+    @property
+    def before_next(self) -> tuple[int, int]:
+        """The key of a status after which the next page looks."""
+        return self.posted_ms, self.status_no - (self.key is not None)
+
+
+Rows = tuple[Sequence[Row], Key | None]
+"""Some rows of a status, and the key of the last one unless there are no more."""
+
+
+class Exports:
+    """Streams of rows (contract 12.6)."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        *,
+        public_url: str,
+        retention_days: int,
+        contacts_only: bool,
+    ) -> None:
+        """*contacts_only*: as for ``History``."""
+        self._journal = journal
+        self._clock = clock
+        self._public_url = public_url
+        self._retention_ms = retention_days * 24 * 60 * _MINUTE_MS
+        self._contacts_only = contacts_only
+
+    async def pages(
+        self, instance: Instance, request: ExportRequest
+    ) -> AsyncGenerator[bytes, None]:
+        """The file that *request* asks for, in pieces; rows of the oldest status come first.
+
+        What was committed before the first page is in it, some of it perhaps twice.
+        """
+        now_ms = self._clock.now_ms()
+        since_ms = now_ms - request.minutes * _MINUTE_MS
+        if request.since is not None:
+            since_ms = request.since * 1000
+        export = _Export(
+            instance=instance,
+            what=request.what,
+            format=request.format,
+            before_ms=_END_OF_TIME if request.until is None else request.until * 1000,
+        )
+        oldest_ms = max(since_ms, now_ms - self._retention_ms)
+        page, at = await self._page(export, Position(oldest_ms, 0, None))
+        yield head(export.what, export.format) + page
+        while at is not None:
+            page, at = await self._page(export, at)
+            if page:
+                yield page
+
+    async def _page(self, export: _Export, at: Position) -> tuple[bytes, Position | None]:
+        """The rows after *at*, and where the next page goes on; None: there is none."""
+        encode = encoder(export.format)
+
+        def read(tx: Transaction) -> tuple[bytes, Position | None]:
+            rows, end = self._rows(tx, export, at)
+            return encode(rows), end
+
+        return await self._journal.scan(read)
+
+    def _rows(
+        self, tx: Transaction, export: _Export, at: Position
+    ) -> tuple[list[Row], Position | None]:
+        rows: list[Row] = []
+        posted_ms, status_no = at.before_next
+        looked = size = 0
+        for status in tx.statuses_after(
+            export.instance.id,
+            posted_ms,
+            status_no,
+            before_ms=export.before_ms,
+            outgoing_only=export.what != "statuses",
+            limit=LOOK,
+        ):
+            key = at.key if status.no == at.status_no else None
+            found, key = self._rows_of(tx, export, status, key)
+            rows += found
+            size += len(found) + len(status.participants)
+            at = Position(status.posted_ms, status.no, key)
+            looked += 1
+            if key is not None or size >= PAGE:
+                return rows, at
+        return rows, at if looked == LOOK else None
+
+    def _rows_of(
+        self, tx: Transaction, export: _Export, status: Status, key: Key | None
+    ) -> Rows:
+        counts = status.counts
+        match export.what:
+            case "statuses":
+                shown = status.outgoing or status.author_contact_name or not self._contacts_only
+                return [status_row(status, self._public_url)] if shown else [], None
+            case "receipts" if counts.recipients:
+                return _receipts(tx, export.instance, status, key)
+            case "reactions" if counts.reactions:
+                found = tx.reactions_after(status, key or FIRST_REACTION, PAGE)
+                reactions = [
+                    reaction_row(status, one, reaction)
+                    for _, one in found
+                    if (reaction := one.row.reaction)
+                ]
+                return reactions, _end_of(found)
+            case "replies" if counts.replies:
+                replies = tx.replies_after(status, key or FIRST_REPLY, PAGE)
+                return [reply_row(status, reply) for _, reply in replies], _end_of(replies)
+            case _:
+                return [], None
+
+
+def _receipts(tx: Transaction, instance: Instance, status: Status, key: Key | None) -> Rows:
+    """Rows of recipients. A status that needs several pages is read twice: first whom we know
+    by LID alone, then the others. If two people turn out to be one meanwhile, the rows of the
+    first kind become rows of the second, and are still to come."""
+    step, after = key or (
+        "all" if status.counts.recipients < PAGE else "hidden",
+        FIRST_PERSON,
+    )
+    found = tx.recipients_after(status, after, PAGE)
+    rows = [
+        receipt_row(status, one)
+        for _, one in found
+        if (step == "all" or (step == "hidden") == (one.address.phone == ""))
+        and not one.address.meets(instance.me)
+    ]
+    if end := _end_of(found):
+        return rows, (step, end)
+    return rows, ("known", FIRST_PERSON) if step == "hidden" else None
+
+
+def _end_of(found: Sequence[tuple[Key, object]]) -> Key | None:
+    """The key of the last row of a full page; None: no more rows follow."""
+    return found[-1][0] if len(found) == PAGE else None
