@@ -1,4 +1,4 @@
-"""Publishing, the queue, reports (contract 3.3, 3.6, 7.3, 12.3-12.5, 12.8)."""
+"""Publishing, the queue, reports, answers (contract 3.3, 3.6, 7.3, 12.3-12.5, 12.8, 13a)."""
 
 from collections.abc import Sequence
 
@@ -31,6 +31,20 @@ async def send_media_status(
     return await _send(services, instance, request)
 
 
+async def send_status_reaction(
+    services: Services, instance: Instance, request: requests.SendReactionRequest
+) -> wire.SentAnswer:
+    """Reacts to somebody's status; only its author gets it."""
+    return wire.SentAnswer(id_message=await services.publishing.answer(instance, request.draft))
+
+
+async def send_status_reply(
+    services: Services, instance: Instance, request: requests.SendReplyRequest
+) -> wire.SentAnswer:
+    """Answers somebody's status with a private message that quotes it."""
+    return wire.SentAnswer(id_message=await services.publishing.answer(instance, request.draft))
+
+
 async def delete_status(
     services: Services, instance: Instance, request: StatusRequest
 ) -> bytes:
@@ -45,21 +59,21 @@ async def delete_status(
 async def show_messages_queue(
     services: Services, instance: Instance, _request: None
 ) -> list[wire.QueueItem]:
-    """Statuses that wait or are scheduled, next first."""
+    """Statuses and answers that wait or are scheduled, next first."""
     return await services.reports.queue(instance)
 
 
 async def get_messages_count(
     services: Services, instance: Instance, _request: None
 ) -> wire.CountAnswer:
-    """How many statuses wait or are scheduled."""
+    """How many statuses and answers wait or are scheduled."""
     return wire.CountAnswer(count=await services.reports.count(instance))
 
 
 async def clear_messages_queue(
     services: Services, instance: Instance, _request: None
 ) -> wire.ClearedAnswer:
-    """Removes all statuses that wait or are scheduled."""
+    """Removes all statuses and answers that wait or are scheduled."""
     await services.deleting.clear(instance)
     return wire.ClearedAnswer()
 

@@ -7,6 +7,7 @@ import msgspec
 
 from statusgate.domain.contact import KnownContact
 from statusgate.domain.instance import Instance
+from statusgate.domain.outbox import AnswerOutcome
 from statusgate.domain.receipt import ReceiptChange
 from statusgate.domain.reply import Reply
 from statusgate.domain.status import Status
@@ -63,6 +64,7 @@ Fact = (
     StatusAdded
     | FileSettled
     | OutcomeRecorded
+    | AnswerOutcome
     | ReceiptsRecorded
     | ReplyRecorded
     | StatusRemoved
@@ -129,6 +131,10 @@ class Changes(msgspec.Struct, kw_only=True):
         """Note an outgoing status that became sent or failed."""
         self.statuses[status.no] = status
         self.facts.append(OutcomeRecorded(status.no))
+
+    def answer_ended(self, outcome: AnswerOutcome) -> None:
+        """Note an answer of ours that was sent or failed."""
+        self.facts.append(outcome)
 
     def receipts_recorded(self, receipts: Sequence[ReceiptChange]) -> None:
         """Note rows that receipts changed."""

@@ -1,4 +1,4 @@
-"""Statuses of ours on their way out: what was accepted, and how far each has come."""
+"""Statuses and answers of ours on their way out: what was accepted, how far it has come."""
 
 from enum import IntEnum, StrEnum
 
@@ -6,7 +6,7 @@ import msgspec
 
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media import Preview, StoredFile
-from statusgate.domain.status import Kind
+from statusgate.domain.status import Failure, Kind
 
 KEPT_MS = 24 * 3600 * 1000
 """how long a status waits in the queue (contract 3.1)"""
@@ -15,11 +15,13 @@ MOST_LISTED = 100
 
 
 class Method(StrEnum):
-    """The method that accepted a status (contract 3.3)."""
+    """The method that accepted a status or an answer (contract 3.3, 13a)."""
 
     TEXT = "sendTextStatus"
     VOICE = "sendVoiceStatus"
     MEDIA = "sendMediaStatus"
+    REACTION = "sendStatusReaction"
+    REPLY = "sendStatusReply"
 
 
 class Phase(IntEnum):
@@ -36,22 +38,24 @@ class Phase(IntEnum):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller wants to publish, validated, with defaults filled in (contract 3.3)."""
+    """What a caller wants to send, validated, with defaults filled in (contract 3.3, 13a)."""
 
     method: Method = Method.TEXT
     kind: Kind = Kind.TEXT
     text: str = ""
-    """the text, or the caption"""
+    """the text, the caption, or the emoji"""
     background: int | None = None
     """0xRRGGBB"""
     font: int | None = None
     """WhatsApp's number"""
     participants: tuple[str, ...] = ()
-    """chat ids as given; empty: every contact with a contact name"""
+    """chat ids as given; empty: every contact with a contact name; of an answer the author"""
     url: str = ""
     file_name: str = ""
     send_at_ms: int | None = None
     """None, or a time that has passed: at once"""
+    answered_id: str | None = None
+    """the incoming status that it answers; None: it is a status itself"""
 
 
 class Prepared(Preview, frozen=True, kw_only=True):
@@ -61,7 +65,7 @@ class Prepared(Preview, frozen=True, kw_only=True):
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """An accepted status until its outcome is recorded. Times are milliseconds UTC."""
+    """An accepted status or answer until its outcome is recorded; times are ms UTC."""
 
     instance_id: InstanceId
     status_id: str
@@ -71,7 +75,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     queue_no: int | None = None
     """its place; None: it waits for its time"""
     status_no: int | None = None
-    """its number in the journal, once it is in the queue"""
+    """its number in the journal, once it is in the queue; an answer has none"""
     expires_ms: int | None = None
     """24 h after it joined the queue"""
     prepared: Prepared | None = None
@@ -80,6 +84,22 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     def is_scheduled(self) -> bool:
         """Whether it waits for its time."""
         return self.queue_no is None
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether it is a reaction or a reply."""
+        return self.draft.answered_id is not None
+
+
+class AnswerOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a reaction or a reply of ours."""
+
+    answer_id: str
+    chat_id: str
+    """whom it is for"""
+    at_ms: int
+    failure: Failure | None = None
+    """None: it was sent"""
 
 
 class LeftOut(msgspec.Struct, frozen=True):

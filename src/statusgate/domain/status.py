@@ -52,7 +52,7 @@ def colour(background: int | None) -> str:
 
 
 class FailureReason(StrEnum):
-    """Why a status was not published (contract 3.5)."""
+    """Why a status was not published, or an answer not sent (contract 3.5, 13a)."""
 
     FETCH_FAILED = "fetchFailed"
     FILE_TOO_LARGE = "fileTooLarge"
@@ -61,6 +61,7 @@ class FailureReason(StrEnum):
     QUEUE_EXPIRED = "queueExpired"
     REFUSED = "refused"
     NO_RECIPIENTS = "noRecipients"
+    STATUS_GONE = "statusGone"
     ENGINE_ERROR = "engineError"
 
 

@@ -114,9 +114,13 @@ class Outbox(Media):
         )
 
     def enqueue(
-        self, instance_id: InstanceId, status_id: str, status_no: int, expires_ms: int
+        self,
+        instance_id: InstanceId,
+        status_id: str,
+        status_no: int | None,
+        expires_ms: int,
     ) -> None:
-        """Give it the last place of the queue; *status_no* is its row in the journal."""
+        """Give it the last place of the queue; *status_no*: its row in the journal, if any."""
         self._db.run(
             "enqueue",
             instance_id=instance_id,

@@ -23,6 +23,7 @@ from statusgate.domain.clock import Clock
 from statusgate.domain.contact import KnownContact
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
+from statusgate.domain.outbox import AnswerOutcome
 from statusgate.domain.receipt import Progress, ReceiptChange
 from statusgate.domain.reply import Reply
 from statusgate.domain.status import Status
@@ -96,6 +97,8 @@ class _Announcement:
                 self._file_settled(fact)
             case OutcomeRecorded():
                 self._outcome_recorded(fact)
+            case AnswerOutcome():
+                self._answer_ended(fact)
             case ReceiptsRecorded():
                 self._receipts_recorded(fact)
             case ReplyRecorded():
@@ -153,6 +156,11 @@ class _Announcement:
                 )
             self.bodies.append(notifications.outcome_body(self._instance, status))
         self._early(status)
+
+    def _answer_ended(self, outcome: AnswerOutcome) -> None:
+        self.lines.append(events.answer_line(outcome))
+        if self._settings.status_webhook:
+            self.bodies.append(notifications.answer_body(self._instance, outcome))
 
     def _early(self, status: Status, *, logged: bool = True) -> None:
         """Announce what came before this transaction: before the status, or before its file."""

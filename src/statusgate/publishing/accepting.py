@@ -1,4 +1,4 @@
-"""Accepting a status and queueing it."""
+"""Accepting a status, or an answer to somebody's, and queueing it."""
 
 import msgspec
 import structlog
@@ -8,7 +8,7 @@ from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.address import Address, parse_chat_id
 from statusgate.domain.audience import Choice, choose_contacts, choose_named, summary
 from statusgate.domain.clock import Clock
-from statusgate.domain.errors import InstanceUnknown, InvalidRequest
+from statusgate.domain.errors import InstanceUnknown, InvalidRequest, MessageNotFound
 from statusgate.domain.ids import InstanceId, new_status_id
 from statusgate.domain.instance import Instance
 from statusgate.domain.media_types import JPEG, MP4, OPUS_MIMETYPE
@@ -27,7 +27,7 @@ _MIMETYPES = {
 
 
 class Publishing:
-    """Accepts statuses, and queues scheduled ones when they are due."""
+    """Accepts statuses and answers, and queues scheduled statuses when they are due."""
 
     def __init__(
         self,
@@ -78,6 +78,32 @@ class Publishing:
         )
         return outgoing.status_id
 
+    async def answer(self, instance: Instance, draft: Draft) -> str:
+        """Accept and queue a reaction or a reply to an incoming status, as ``accept`` does.
+
+        Raises MessageNotFound, or InvalidRequest if the status is the account's own or is not
+        by the one whom the draft names.
+        """
+        now_ms = self._clock.now_ms()
+        answer_id = new_status_id()
+
+        def work(tx: Transaction, changes: Changes) -> None:
+            author = _answerable(tx, instance.id, draft).author
+            outgoing = Outgoing(
+                instance_id=instance.id,
+                status_id=answer_id,
+                draft=msgspec.structs.replace(draft, participants=(author.chat_id,)),
+                accepted_ms=now_ms,
+                phase=Phase.READY,
+            )
+            tx.add_outgoing(outgoing)
+            tx.enqueue(instance.id, answer_id, None, now_ms + KEPT_MS)
+            changes.outbox.add("queue")
+
+        await self._publisher.record(instance.id, work)
+        log.info("answer.accepted", instance=instance.id, answer=answer_id)
+        return answer_id
+
     async def join_queue(self, instance_id: InstanceId, status_id: str) -> None:
         """Append a scheduled status that is due to its queue (contract 12.1)."""
         now_ms = self._clock.now_ms()
@@ -108,6 +134,27 @@ class Publishing:
         tx.enqueue(outgoing.instance_id, outgoing.status_id, status.no, joined_ms + KEPT_MS)
         changes.status_added(status)
         changes.outbox.add("queue")
+
+
+def status_answered(tx: Transaction, instance_id: InstanceId, draft: Draft) -> Status | None:
+    """The status that a reaction or a reply answers; None if it is not in the journal."""
+    (author,) = addresses_of(draft.participants)
+    return tx.status(instance_id, draft.answered_id or "", author)
+
+
+def _answerable(tx: Transaction, instance_id: InstanceId, draft: Draft) -> Status:
+    """The status that a new answer is for; raises as ``Publishing.answer``."""
+    status_id = draft.answered_id or ""
+    status = status_answered(tx, instance_id, draft)
+    if status is None:
+        status = tx.status(instance_id, status_id)
+        if status is not None and not status.outgoing:
+            raise InvalidRequest("'chatId' must be the author of the status")
+    if status is None:
+        raise MessageNotFound(status_id)
+    if status.outgoing:
+        raise InvalidRequest("'idMessage' must be the id of an incoming status")
+    return status
 
 
 def journal_status(tx: Transaction, outgoing: Outgoing, posted_ms: int) -> Status:

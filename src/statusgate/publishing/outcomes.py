@@ -1,4 +1,4 @@
-"""Recording what became of a status."""
+"""Recording what became of a status, or of an answer to somebody's."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,15 +11,15 @@ from statusgate.domain.address import Address
 from statusgate.domain.audience import Excluded, Reason, summary
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import EngineRejected
-from statusgate.domain.outbox import LeftOut, Outgoing
-from statusgate.domain.post import SentStatus, Skipped
+from statusgate.domain.outbox import AnswerOutcome, LeftOut, Outgoing, Phase
+from statusgate.domain.post import SentAnswer, SentStatus, Skipped
 from statusgate.domain.status import Failure, FailureReason
 from statusgate.journal import Journal, Transaction
 from statusgate.publishing.accepting import journal_status
 
 log = structlog.get_logger()
-EXPIRED = Failure(FailureReason.QUEUE_EXPIRED, "Not sent within 24 hours")
-ENGINE_FAULT = Failure(FailureReason.ENGINE_ERROR, "The engine could not publish the status")
+_EXPIRED = Failure(FailureReason.QUEUE_EXPIRED, "Not sent within 24 hours")
+_GONE = Failure(FailureReason.STATUS_GONE, "The status that it answers was deleted")
 _WHY_SKIPPED = {
     str(Reason.UNKNOWN): "not on WhatsApp",
     str(Reason.SELF): "the account itself",
@@ -29,20 +29,32 @@ _WHY_SKIPPED = {
 _MOST_NAMED = 3
 
 
-def refused(error: EngineRejected) -> Failure:
-    """WhatsApp refused the status with a code; without one the engine did."""
+def refused(head: Outgoing, error: EngineRejected) -> Failure:
+    """WhatsApp refused it with a code; without one the engine did."""
     if not error.code:
-        return engine_fault(str(error))
+        return engine_fault(head, str(error))
     return Failure(FailureReason.REFUSED, f"Refused by WhatsApp ({error.code})")
 
 
-def engine_fault(why: str) -> Failure:
-    """The engine could not publish the status, for a reason that is known."""
-    return Failure(FailureReason.ENGINE_ERROR, f"{ENGINE_FAULT.description}: {why[:200]}")
+def engine_fault(head: Outgoing, why: str = "") -> Failure:
+    """The engine could not send it, or nobody knows whether it did; *why*, if that is known."""
+    what = "send the answer" if head.is_answer else "publish the status"
+    known = f": {why[:200]}" if why else ""
+    return Failure(FailureReason.ENGINE_ERROR, f"The engine could not {what}{known}")
+
+
+def expired(head: Outgoing) -> Failure:
+    """It waited for 24 hours; the engine may have had it before a crash."""
+    return engine_fault(head) if head.phase is Phase.SENDING else _EXPIRED
+
+
+def status_gone(head: Outgoing) -> Failure:
+    """The status that it answers is gone; the engine may have had it before a crash."""
+    return engine_fault(head) if head.phase is Phase.SENDING else _GONE
 
 
 class Outcomes:
-    """Ends a status's time in the outbox, in one transaction with what became of it."""
+    """Ends the time in the outbox, in one transaction with what became of it."""
 
     def __init__(self, journal: Journal, publisher: ChangePublisher, clock: Clock) -> None:
         self._journal = journal
@@ -58,6 +70,8 @@ class Outcomes:
             present = tx.outgoing_one(instance_id, outgoing.status_id)
             if present is None:
                 return False
+            if present.is_answer:
+                return _end_answer(tx, changes, present, at_ms, failure)
             status_no = present.status_no
             if status_no is None:
                 status = journal_status(tx, present, at_ms)
@@ -72,7 +86,7 @@ class Outcomes:
 
         if await self._publisher.record(instance_id, work):
             log.info(
-                "status.failed",
+                "answer.failed" if outgoing.is_answer else "status.failed",
                 instance=instance_id,
                 status=outgoing.status_id,
                 reason=str(failure.reason),
@@ -127,6 +141,35 @@ class Outcomes:
                 skipped=len(sent.skipped),
                 refused=len(sent.refused),
             )
+
+    async def answered(self, outgoing: Outgoing, sent: SentAnswer) -> None:
+        """Record that WhatsApp accepted a reaction or a reply."""
+        at_ms = sent.sent_ms or self._clock.now_ms()
+
+        def work(tx: Transaction, changes: Changes) -> bool:
+            return _end_answer(tx, changes, outgoing, at_ms)
+
+        if await self._publisher.record(outgoing.instance_id, work):
+            log.info("answer.sent", instance=outgoing.instance_id, answer=outgoing.status_id)
+
+
+def _end_answer(
+    tx: Transaction,
+    changes: Changes,
+    outgoing: Outgoing,
+    at_ms: int,
+    failure: Failure | None = None,
+) -> bool:
+    """End an answer, of which nothing but the announcement stays; False: it was removed."""
+    if not tx.forget_outgoing(outgoing.instance_id, outgoing.status_id):
+        return False
+    (chat_id,) = outgoing.draft.participants
+    changes.answer_ended(
+        AnswerOutcome(
+            answer_id=outgoing.status_id, chat_id=chat_id, at_ms=at_ms, failure=failure
+        )
+    )
+    return True
 
 
 def _no_recipients(skipped: Iterable[LeftOut]) -> Failure:

@@ -1,7 +1,9 @@
 """The queue of each instance: strict order, one status at a time, none lost."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
@@ -21,6 +23,7 @@ from statusgate.domain.errors import (
     JournalUnavailable,
     MediaFull,
     MediaUnavailable,
+    MessageNotFound,
     NotAuthorized,
 )
 from statusgate.domain.ids import InstanceId
@@ -30,16 +33,17 @@ from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.outcomes import (
-    ENGINE_FAULT,
-    EXPIRED,
     Outcomes,
     engine_fault,
+    expired,
     refused,
+    status_gone,
 )
 from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
 
 log = structlog.get_logger()
+T = TypeVar("T")
 _SCHEDULE_SECONDS = 30.0
 _DUE_AT_ONCE = 20
 """of one instance"""
@@ -49,7 +53,7 @@ _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 10.0
 _SILENCES = 3
 """so often WhatsApp may leave the engine without an answer before a status is given up"""
-_NO_ANSWER = "WhatsApp did not answer; the status may have been published nevertheless"
+_NO_ANSWER = "WhatsApp did not answer; it may have been sent nevertheless"
 _SPACING_LOOK_SECONDS = 1.0
 _TRANSIENT = (JournalUnavailable, EngineUnavailable, NotAuthorized, MediaFull, OSError)
 
@@ -227,8 +231,7 @@ class Queue:
             if head is None:
                 return
             if self._is_expired(head):
-                uncertain = head.phase is Phase.SENDING
-                await self._outcomes.fail(head, ENGINE_FAULT if uncertain else EXPIRED)
+                await self._outcomes.fail(head, expired(head))
             elif head.phase is Phase.FETCHING:
                 await self._wait_for(head, _LOOK_SECONDS)
             else:
@@ -245,18 +248,28 @@ class Queue:
         except NotAuthorized as error:
             await self._wait_for(head, _START_SECONDS if error.starting else _LOOK_SECONDS)
             return
+        if head.is_answer:
+            answering = self._sending.answer(engine, head)
+            await self._hand_over(head, answering, self._outcomes.answered)
+            return
         audience = await self._audience(engine, head)
         if not audience and head.draft.participants and head.phase is not Phase.SENDING:
             await self._outcomes.fail_without_recipients(head)
             return
-        await self._hand_over(head, engine, audience)
+        posting = self._sending.post(engine, head, audience)
+        await self._hand_over(head, posting, partial(self._outcomes.sent, audience=audience))
 
     async def _hand_over(
-        self, head: Outgoing, engine: Engine, audience: Sequence[Address]
+        self,
+        head: Outgoing,
+        sending: Awaitable[T | None],
+        record: Callable[[Outgoing, T], Awaitable[None]],
     ) -> None:
         """Give the head to the engine; record what became of it."""
         try:
-            sent = await self._sending.post(engine, head, audience)
+            sent = await sending
+        except MessageNotFound:
+            await self._outcomes.fail(head, status_gone(head))
         except EngineRejected as error:
             log.warning(
                 "status.refused",
@@ -264,21 +277,21 @@ class Queue:
                 status=head.status_id,
                 reason=str(error)[:200],
             )
-            await self._ended(self._outcomes.fail(head, refused(error)))
+            await self._ended(self._outcomes.fail(head, refused(head, error)))
         except EngineUncertain:
-            await self._ended(self._outcomes.fail(head, engine_fault(_NO_ANSWER)))
+            await self._ended(self._outcomes.fail(head, engine_fault(head, _NO_ANSWER)))
         except EngineSilent as error:
             self._silences += 1
             if self._silences < _SILENCES:
                 raise
-            await self._ended(self._outcomes.fail(head, engine_fault(str(error))))
+            await self._ended(self._outcomes.fail(head, engine_fault(head, str(error))))
         except MediaUnavailable as error:
             if not error.final:
                 raise EngineUnavailable(str(error)) from error
-            await self._outcomes.fail(head, ENGINE_FAULT)
+            await self._outcomes.fail(head, engine_fault(head))
         else:
             if sent is not None:
-                await self._ended(self._outcomes.sent(head, sent, audience))
+                await self._ended(record(head, sent))
 
     async def _ended(self, recorded: Awaitable[None]) -> None:
         """The engine has answered. If recording that fails, the engine is asked again with the

@@ -170,7 +170,9 @@ class Reports:
                     recipients=tx.recipients(status),
                 )
             waiting = tx.outgoing_one(instance.id, status_id)
-            if waiting is None or (author is not None and not author.meets(instance.me)):
+            if waiting is None or not waiting.is_scheduled:
+                return None
+            if author is not None and not author.meets(instance.me):
                 return None
             return scheduled_view(waiting, instance)
 

@@ -1,21 +1,32 @@
-"""Giving one status to its engine."""
+"""Giving one status or answer to its engine."""
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from statusgate.domain.address import Address
 from statusgate.domain.audience import Reason
-from statusgate.domain.errors import EngineUnavailable
-from statusgate.domain.outbox import Outgoing, Phase
-from statusgate.domain.post import SentStatus, Skipped, StatusPost
+from statusgate.domain.errors import EngineUnavailable, MessageNotFound
+from statusgate.domain.outbox import Method, Outgoing, Phase
+from statusgate.domain.post import (
+    Quoted,
+    SentAnswer,
+    SentStatus,
+    Skipped,
+    StatusAnswer,
+    StatusPost,
+)
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
+from statusgate.publishing.accepting import status_answered
+
+T = TypeVar("T")
 
 _LOOK_UPS_AT_ONCE = 8
 _LOOK_UPS_IN_A_SLICE = 500
@@ -76,14 +87,27 @@ class Sending:
         JournalUnavailable if it can be tried again.
         """
         async with self._file(head) as path:
-            if not await self._set_phase(head, Phase.SENDING):
-                return None
-            try:
-                return await engine.post_status(_post_of(head, path), audience)
-            except EngineUnavailable:
-                if head.phase is not Phase.SENDING:
-                    await self._set_phase(head, Phase.READY)
-                raise
+            post = _post_of(head, path)
+            return await self._ask(head, lambda: engine.post_status(post, audience))
+
+    async def answer(self, engine: Engine, head: Outgoing) -> SentAnswer | None:
+        """Send a reaction or a reply, once as ``post`` does; None if it was removed meanwhile.
+
+        Raises MessageNotFound if the status that it answers is gone, and what ``post`` raises.
+        """
+        answer = await self._journal.read(lambda tx: _answer_of(tx, head))
+        return await self._ask(head, lambda: engine.answer_status(answer))
+
+    async def _ask(self, head: Outgoing, engine: Callable[[], Awaitable[T]]) -> T | None:
+        """Ask the *engine*; that it may have the head is recorded before."""
+        if not await self._set_phase(head, Phase.SENDING):
+            return None
+        try:
+            return await engine()
+        except EngineUnavailable:
+            if head.phase is not Phase.SENDING:
+                await self._set_phase(head, Phase.READY)
+            raise
 
     async def _set_phase(self, head: Outgoing, phase: Phase) -> bool:
         return await self._journal.write(
@@ -157,3 +181,18 @@ def _post_of(head: Outgoing, path: Path | None) -> StatusPost:
     return msgspec.structs.replace(
         post, media_path=str(path), mimetype=prepared.file.mimetype, **prepared.preview()
     )
+
+
+def _answer_of(tx: Transaction, head: Outgoing) -> StatusAnswer:
+    draft = head.draft
+    status = status_answered(tx, head.instance_id, draft)
+    if status is None:
+        raise MessageNotFound(draft.answered_id)
+    wire_id = status.wire_id or status.status_id
+    answer = StatusAnswer(
+        key=head.status_id, wire_id=wire_id, author=status.author, by_lid=status.by_lid
+    )
+    if draft.method is Method.REACTION:
+        return msgspec.structs.replace(answer, reaction=draft.text)
+    quoted = Quoted(kind=status.kind, text=status.text, thumbnail=status.thumbnail)
+    return msgspec.structs.replace(answer, text=draft.text, quoted=quoted)

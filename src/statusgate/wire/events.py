@@ -9,6 +9,7 @@ import msgspec
 
 from statusgate.domain.contact import KnownContact
 from statusgate.domain.instance import Instance
+from statusgate.domain.outbox import AnswerOutcome
 from statusgate.domain.receipt import PROGRESS_NAMES, Progress, Reaction
 from statusgate.domain.reply import Reply
 from statusgate.domain.status import Status
@@ -36,6 +37,19 @@ def changed_line(status: Status) -> bytes:
             "statusMessage": PROGRESS_NAMES[status.progress],
             "timestamp": status.last_action_ms // 1000,
             "failure": failure_answer(status.failure if failed else None),
+        }
+    )
+
+
+def answer_line(outcome: AnswerOutcome) -> bytes:
+    """``answerChanged``: a reaction or a reply of ours was sent, or failed."""
+    return b"answerChanged " + _encode(
+        {
+            "idMessage": outcome.answer_id,
+            "chatId": outcome.chat_id,
+            "status": "failed" if outcome.failure else "sent",
+            "timestamp": outcome.at_ms // 1000,
+            "failure": failure_answer(outcome.failure),
         }
     )
 

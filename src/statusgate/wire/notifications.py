@@ -9,9 +9,10 @@ import msgspec
 from statusgate.domain.contact import KnownContact
 from statusgate.domain.instance import Instance
 from statusgate.domain.media import media_url
+from statusgate.domain.outbox import AnswerOutcome
 from statusgate.domain.receipt import Progress, Reaction
 from statusgate.domain.reply import Reply
-from statusgate.domain.status import Kind, Status, colour, font_name
+from statusgate.domain.status import Failure, Kind, Status, colour, font_name
 from statusgate.wire.statuses import TYPE_MESSAGE
 
 STATUS_BROADCAST = "status@broadcast"
@@ -123,20 +124,26 @@ def deleted_body(instance: Instance, status: Status, at_ms: int) -> bytes:
 def outcome_body(instance: Instance, status: Status) -> bytes:
     """What became of a publication: ``sent``, or ``failed`` with a description."""
     sent = status.base is Progress.SENT
-    described = (
-        {} if sent or not status.failure else {"description": status.failure.description}
+    return _progress_body(
+        instance,
+        STATUS_BROADCAST,
+        status.status_id,
+        "sent" if sent else "failed",
+        status.base_ms,
+        failure=None if sent else status.failure,
+        by_api=status.by_api,
     )
-    return _encode(
-        {
-            "typeWebhook": "outgoingMessageStatus",
-            "chatId": STATUS_BROADCAST,
-            "instanceData": _instance_data(instance),
-            "timestamp": status.base_ms // 1000,
-            "idMessage": status.status_id,
-            "status": "sent" if sent else "failed",
-            **described,
-            "sendByApi": status.by_api,
-        }
+
+
+def answer_body(instance: Instance, outcome: AnswerOutcome) -> bytes:
+    """What became of a reaction or a reply, as of a publication; ``chatId``: for whom."""
+    return _progress_body(
+        instance,
+        outcome.chat_id,
+        outcome.answer_id,
+        "failed" if outcome.failure else "sent",
+        outcome.at_ms,
+        failure=outcome.failure,
     )
 
 
@@ -145,14 +152,29 @@ def receipt_body(
     *, by_api: bool,
 ) -> bytes:  # fmt: skip
     """A viewer got or saw a status for the first time."""
+    return _progress_body(instance, viewer, status_id, status, at_ms, by_api=by_api)
+
+
+def _progress_body(
+    instance: Instance,
+    chat_id: str,
+    id_message: str,
+    status: str,
+    at_ms: int,
+    *,
+    failure: Failure | None = None,
+    by_api: bool = True,
+) -> bytes:
+    described = {"description": failure.description} if failure else {}
     return _encode(
         {
             "typeWebhook": "outgoingMessageStatus",
-            "chatId": viewer,
+            "chatId": chat_id,
             "instanceData": _instance_data(instance),
             "timestamp": at_ms // 1000,
-            "idMessage": status_id,
+            "idMessage": id_message,
             "status": status,
+            **described,
             "sendByApi": by_api,
         }
     )

@@ -1,31 +1,44 @@
 """Parameters of the methods that publish (contract 3.3, 12)."""
 
 import re
-from collections.abc import Callable
 from typing import Annotated, Any, get_args
 
 import msgspec
 
+from statusgate.domain.emoji import is_one_emoji
 from statusgate.domain.media_types import extensions, of_name
 from statusgate.domain.outbox import Draft, Method
 from statusgate.domain.status import Font, FontName, Kind
 from statusgate.wire import fields
 from statusgate.wire.reports import Interval
-from statusgate.wire.requests import Request, StatusId
+from statusgate.wire.requests import ChatId, Request, StatusId
 from statusgate.wire.urls import LONGEST, url_fault
 
 MAX_TEXT = 500
+MAX_REPLY = 4096
 MAX_CAPTION = 1024
 MAX_FILE_NAME = 255
 _LARGEST_TIME = 10**11
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 
 
-def _message(name: str, value: object) -> str:
-    """1-500 code points; only white space counts as empty."""
-    given: str = fields.text(MAX_TEXT)(name, value)
-    if not given.strip():
-        fields.fail(name, "is not allowed to be empty")
+def _text(longest: int) -> fields.Read:
+    """1 to *longest* code points; only white space counts as empty."""
+    within = fields.text(longest)
+
+    def read(name: str, value: object) -> str:
+        given: str = within(name, value)
+        if not given.strip():
+            fields.fail(name, "is not allowed to be empty")
+        return given
+
+    return read
+
+
+def _reaction(name: str, value: object) -> str:
+    given = fields.string(name, value)
+    if given and not is_one_emoji(given):
+        fields.fail(name, "must be one emoji, or empty to take the reaction back")
     return given
 
 
@@ -70,8 +83,8 @@ def _extension(file_name: str) -> str:
     return extension.strip().lower() if dot and stem else ""
 
 
-def _read(read: Callable[[str, object], Any], **more: Any) -> Any:
-    return msgspec.Meta(extra={"read": read}, **more)
+def _read(read: fields.Read, *, blank: bool = False, **more: Any) -> Any:
+    return msgspec.Meta(extra={"read": read, "blank": blank}, **more)
 
 
 Colour = Annotated[
@@ -101,7 +114,7 @@ class SendTextRequest(Request, frozen=True, kw_only=True):
 
     message: Annotated[
         str,
-        _read(_message, max_length=MAX_TEXT, description="1-500 code points"),
+        _read(_text(MAX_TEXT), max_length=MAX_TEXT, description="1-500 code points"),
     ]
     background_color: Colour = "#000000"
     font: PostedFont = "SANS_SERIF"
@@ -174,6 +187,45 @@ class SendMediaRequest(Request, frozen=True, kw_only=True):
             url=self.url_file,
             file_name=self.file_name,
         )
+
+
+class _AnswerRequest(Request, frozen=True, kw_only=True):
+    id_message: StatusId
+    chat_id: Annotated[ChatId, msgspec.Meta(description="the author of the status")]
+
+    def _draft(self, method: Method, text: str) -> Draft:
+        return Draft(
+            method=method,
+            text=text,
+            participants=(self.chat_id,),
+            answered_id=self.id_message,
+        )
+
+
+class SendReactionRequest(_AnswerRequest, frozen=True, kw_only=True):
+    """A reaction to somebody's status."""
+
+    reaction: Annotated[
+        str, _read(_reaction, blank=True, description='one emoji; `""` takes the reaction back')
+    ]
+
+    @property
+    def draft(self) -> Draft:
+        """What is to be sent."""
+        return self._draft(Method.REACTION, self.reaction)
+
+
+class SendReplyRequest(_AnswerRequest, frozen=True, kw_only=True):
+    """A private message that answers somebody's status."""
+
+    message: Annotated[
+        str, _read(_text(MAX_REPLY), max_length=MAX_REPLY, description="1-4,096 code points")
+    ]
+
+    @property
+    def draft(self) -> Draft:
+        """What is to be sent."""
+        return self._draft(Method.REPLY, self.message)
 
 
 class AudienceRequest(Request, frozen=True, kw_only=True):

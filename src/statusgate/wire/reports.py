@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from statusgate.domain.audience import Choice
-from statusgate.domain.outbox import Method, Outgoing, Publication
+from statusgate.domain.outbox import Draft, Method, Outgoing, Publication
 from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName, Recipient
 from statusgate.domain.status import Kind, Status, colour, font_name
 from statusgate.wire.statuses import (
@@ -45,7 +45,7 @@ class ClearedAnswer(_Shape, frozen=True, kw_only=True):
 
 
 class SentAnswer(_Shape, frozen=True, kw_only=True):
-    """The id of an accepted status; it never changes."""
+    """The id of an accepted status or answer; it never changes."""
 
     id_message: str
 
@@ -169,6 +169,12 @@ class AudienceAnswer(_Shape, frozen=True, kw_only=True):
 def queue_item(outgoing: Outgoing) -> QueueItem:
     """The accepted parameters, defaults filled in."""
     draft = outgoing.draft
+    if outgoing.is_answer:
+        return QueueItem(
+            message_id=outgoing.status_id,
+            type=str(draft.method),
+            body=_answer_parameters(draft),
+        )
     body: dict[str, Any] = {}
     if draft.method is Method.TEXT:
         body["message"] = draft.text
@@ -184,6 +190,12 @@ def queue_item(outgoing: Outgoing) -> QueueItem:
     if draft.send_at_ms is not None:
         body["sendAt"] = draft.send_at_ms // 1000
     return QueueItem(message_id=outgoing.status_id, type=str(draft.method), body=body)
+
+
+def _answer_parameters(draft: Draft) -> dict[str, Any]:
+    name = "reaction" if draft.method is Method.REACTION else "message"
+    (chat_id,) = draft.participants
+    return {"idMessage": draft.answered_id, "chatId": chat_id, name: draft.text}
 
 
 def status_answer(

@@ -83,6 +83,25 @@ async def test_what_goes_in_comes_out(account: Account) -> None:
     assert await account.read(lambda tx: tx.outgoing_one(OTHER, "OUT1")) is None
 
 
+async def test_an_answer_has_its_place_in_the_queue_and_no_status(account: Account) -> None:
+    draft = Draft(
+        method=Method.REACTION, text="💚", participants=("79000000001@c.us",), answered_id="A1"
+    )
+
+    def answer(tx: Transaction) -> None:
+        tx.add_outgoing(outgoing(2, draft=draft))
+        tx.enqueue(INSTANCE, "OUT2", None, NOON_MS + 86_400_000)
+
+    await add(account, outgoing(1))
+    await account.write(answer)
+    first, second = await account.read(lambda tx: tx.outgoing(INSTANCE))
+    assert (first.is_answer, second.is_answer, second.is_scheduled) == (False, True, False)
+    assert (second.draft, second.queue_no, second.status_no) == (draft, 2, None)
+    assert await account.read(lambda tx: tx.count_outgoing(INSTANCE)) == 2
+    assert await account.read(lambda tx: tx.outgoing_due(INSTANCE, 2**62, 10)) == []
+    assert await account.write(lambda tx: tx.forget_outgoing(INSTANCE, "OUT2"))
+
+
 async def test_the_queue_keeps_its_order_and_the_schedule_comes_behind(
     account: Account,
 ) -> None:

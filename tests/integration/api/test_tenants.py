@@ -59,6 +59,8 @@ REQUESTS: dict[str, Any] = {
     "getStatuses": "type=outgoing",
     "getStatusViewers": "idMessage=B1",
     "readStatus": {"idMessage": "A1"},
+    "sendStatusReaction": CHAT | {"idMessage": "A1", "reaction": "💚"},
+    "sendStatusReply": CHAT | {"idMessage": "A1", "message": "Hi"},
     "receiveNotification": "receiveTimeout=5",
     "deleteNotification": 7,
     "getWebhooksCount": "",

@@ -6,6 +6,7 @@ as a crash does. The engine keeps its own record of what it has put on the wire.
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,10 +27,18 @@ from statusgate.domain.errors import (
     NotAuthorized,
 )
 from statusgate.domain.instance import State
-from statusgate.domain.outbox import Draft, Phase
-from statusgate.domain.post import AudiencePrivacy, ContactInfo, SentStatus, StatusPost
+from statusgate.domain.outbox import Draft, Method, Phase
+from statusgate.domain.post import (
+    AudiencePrivacy,
+    ContactInfo,
+    SentAnswer,
+    SentStatus,
+    StatusAnswer,
+    StatusPost,
+)
 from statusgate.domain.status import Status
-from statusgate.journal import open_journal
+from statusgate.journal import Transaction, open_journal
+from statusgate.notifications.announcing import Announcing
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.deleting import Deleting
 from statusgate.publishing.outcomes import Outcomes
@@ -37,10 +46,12 @@ from statusgate.publishing.queues import Queues
 from statusgate.publishing.sending import Sending
 from statusgate.publishing.signals import Signals
 from tests.databases import new_instance
-from tests.factories import INSTANCE, NOON_MS
+from tests.factories import INSTANCE, NOON_MS, new_status, person
 
 T = TypeVar("T")
 DAY_MS = 86_400_000
+THEIR_AUTHOR = person(7)
+THEIRS = ("T1", "T2")
 
 
 class Clock:
@@ -69,7 +80,7 @@ class Wire:
 
 
 class Engine:
-    """The port's post_status with its promise: a key is published at most once."""
+    """The port's post_status and answer_status with their promise: a key goes out once."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -77,24 +88,32 @@ class Engine:
     async def post_status(
         self, post: StatusPost, audience: Sequence[Address] | None
     ) -> SentStatus:
+        await self._send(post.key)
+        return SentStatus(
+            key=post.key, wire_id=f"W{post.key}", recipients=tuple(audience or ())
+        )
+
+    async def answer_status(self, answer: StatusAnswer) -> SentAnswer:
+        await self._send(answer.key)
+        assert answer.author == THEIR_AUTHOR
+        return SentAnswer(key=answer.key, wire_id=f"W{answer.key}")
+
+    async def _send(self, key: str) -> None:
         await asyncio.sleep(0)
         wire = self._wire
-        if post.key not in wire.outcomes:
+        if key not in wire.outcomes:
             if wire.mood == "away":
                 raise EngineUnavailable("away")
             if wire.mood == "silent":
                 raise EngineSilent("WhatsApp did not say who may see it")
-            outcome = {"no": EngineRejected(479), "unsure": EngineUncertain(post.key)}
-            wire.outcomes[post.key] = outcome.get(wire.mood)
+            outcome = {"no": EngineRejected(479), "unsure": EngineUncertain(key)}
+            wire.outcomes[key] = outcome.get(wire.mood)
             if wire.mood != "no":
-                wire.posts.append(post.key)
+                wire.posts.append(key)
             await asyncio.sleep(0)
-        before = wire.outcomes[post.key]
+        before = wire.outcomes[key]
         if before is not None:
             raise before
-        return SentStatus(
-            key=post.key, wire_id=f"W{post.key}", recipients=tuple(audience or ())
-        )
 
     async def delete_status(self, wire_id: str, _audience: Sequence[Address]) -> None:
         self._wire.revoked.append(wire_id)
@@ -123,7 +142,7 @@ class Account:
 
 
 class Queue(RuleBasedStateMachine):
-    """One account: posts, deletions, moods of the engine, time, crashes."""
+    """One account: posts, answers, deletions, moods of the engine, time, crashes."""
 
     @initialize()
     def begin(self) -> None:
@@ -132,9 +151,12 @@ class Queue(RuleBasedStateMachine):
         self.account = Account(self.wire)
         self.journal = open_journal("sqlite:///:memory:")
         self.run(self.journal.write(None, lambda tx: tx.create_instance(self.account.instance)))
+        self.run(self.journal.write(None, self.receive))
         self.accepted: list[str] = []
+        self.answers: set[str] = set()
         self.scheduled: set[str] = set()
         self.deleted: set[str] = set()
+        self.withdrawn: set[str] = set()
         self.roles: list[asyncio.Task[None]] = []
         self.start()
 
@@ -147,7 +169,8 @@ class Queue(RuleBasedStateMachine):
         no_store: Any = None
 
         async def build() -> None:
-            publisher = ChangePublisher(self.journal)
+            announcing = Announcing(clock, public_url="", shown=lambda _: True)
+            publisher = ChangePublisher(self.journal, announcing.announce)
             signals = Signals(publisher)
             self.signals = signals
             outcomes = Outcomes(self.journal, publisher, clock)
@@ -183,6 +206,38 @@ class Queue(RuleBasedStateMachine):
         if later is not None:
             self.scheduled.add(self.accepted[-1])
 
+    def receive(self, tx: Transaction) -> None:
+        """Statuses of somebody else come in."""
+        for status_id in THEIRS:
+            new = new_status(status_id=status_id, wire_id=status_id, author=THEIR_AUTHOR)
+            assert tx.record_status(INSTANCE, new)
+
+    @rule(answered=st.sampled_from(THEIRS), reply=st.booleans())
+    def answer(self, answered: str, reply: bool) -> None:
+        draft = Draft(
+            method=Method.REPLY if reply else Method.REACTION,
+            text="💚",
+            participants=(THEIR_AUTHOR.chat_id,),
+            answered_id=answered,
+        )
+        try:
+            answer_id = self.run(self.publishing.answer(self.account.instance, draft))
+        except MessageNotFound:
+            assert answered in self.withdrawn
+            return
+        assert answered not in self.withdrawn
+        self.accepted.append(answer_id)
+        self.answers.add(answer_id)
+
+    @rule(answered=st.sampled_from(THEIRS))
+    def withdraw(self, answered: str) -> None:
+        """Its author deletes a status that may be about to be answered."""
+        deletion = self.journal.write(
+            INSTANCE, lambda tx: tx.record_deletion(INSTANCE, answered, THEIR_AUTHOR, NOON_MS)
+        )
+        self.run(deletion)
+        self.withdrawn.add(answered)
+
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         if not self.accepted:
@@ -197,7 +252,8 @@ class Queue(RuleBasedStateMachine):
             assert found is not None
             assert found.phase is Phase.SENDING
         except MessageNotFound:
-            assert status_id in self.deleted
+            assert status_id in self.deleted | self.answers
+            return
         except NotAuthorized:
             return
         self.deleted.add(status_id)
@@ -247,10 +303,15 @@ class Queue(RuleBasedStateMachine):
         self.run(self.until_idle())
         self.stop()
         found = self.run(self.journal.read(self.statuses))
+        outcomes = self.run(self.journal.read(self.outcomes_of_answers))
         at_once = [one for one in self.wire.posts if one not in self.scheduled]
         assert at_once == sorted(at_once, key=self.accepted.index), "out of order"
         for status_id in self.accepted:
-            self.check(status_id, found.get(status_id))
+            if status_id in self.answers:
+                assert status_id not in found
+                self.check_answer(status_id, outcomes.get(status_id, []))
+            else:
+                self.check(status_id, found.get(status_id))
         self.run(self.journal.close())
         self.loop.close()
 
@@ -264,6 +325,31 @@ class Queue(RuleBasedStateMachine):
         found = tx.statuses(INSTANCE, outgoing=True, since_ms=0)
         return {status.status_id: status for status in found}
 
+    def outcomes_of_answers(self, tx: Any) -> dict[str, list[dict[str, Any]]]:
+        """What the live stream had to say about each answer."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for logged in tx.logged_events(INSTANCE, 0, 10_000):
+            for line in logged.lines:
+                name, _, data = line.partition(b" ")
+                if name == b"answerChanged":
+                    outcome = json.loads(data)
+                    found.setdefault(outcome["idMessage"], []).append(outcome)
+        return found
+
+    def check_answer(self, answer_id: str, outcomes: list[dict[str, Any]]) -> None:
+        """Each accepted answer has one outcome, which is what happened on the wire."""
+        out = answer_id in self.wire.posts
+        if not outcomes:
+            assert answer_id in self.deleted, "an accepted answer is lost"
+            assert not out
+            return
+        (outcome,) = outcomes
+        assert outcome["chatId"] == THEIR_AUTHOR.chat_id
+        if outcome["status"] == "sent":
+            assert out
+        else:
+            assert not out or outcome["failure"]["reason"] == "engineError"
+
     def check(self, status_id: str, status: Status | None) -> None:
         """The report of each accepted status is what happened on the wire."""
         out = status_id in self.wire.posts
@@ -276,6 +362,24 @@ class Queue(RuleBasedStateMachine):
         else:
             assert status.failure is not None, "it was left pending"
             assert not out or status.failure.reason == "engineError"
+
+
+def test_an_answer_to_a_status_that_was_deleted_meanwhile_fails_with_the_reason() -> None:
+    queue = Queue()
+    queue.begin()
+    queue.change_state(State.NOT_AUTHORIZED)
+    queue.answer("T1", reply=True)
+    queue.withdraw("T1")
+    queue.change_state(State.AUTHORIZED)
+    queue.run(queue.until_idle())
+    outcomes = queue.run(queue.journal.read(queue.outcomes_of_answers))
+    ((outcome,),) = outcomes.values()
+    assert outcome["failure"] == {
+        "reason": "statusGone",
+        "description": "The status that it answers was deleted",
+    }
+    queue.teardown()
+    assert queue.wire.posts == []
 
 
 def test_what_whatsapp_never_answers_fails_with_the_reason() -> None:

@@ -1,8 +1,8 @@
 -- part: outgoing_item
 SELECT o.instance_id, o.status_id, o.queue_no, o.status_no, o.phase, o.accepted_ms,
        o.send_at_ms, o.expires_ms, o.method, o.kind, o.background, o.font, o.text,
-       o.participants, o.url, o.file_name, o.seconds, o.width, o.height, o.thumbnail,
-       o.waveform,
+       o.participants, o.url, o.file_name, o.answered_id, o.seconds, o.width, o.height,
+       o.thumbnail, o.waveform,
 -- use: file
 FROM outbox o
 LEFT JOIN files f ON (
@@ -12,7 +12,7 @@ LEFT JOIN files f ON (
 -- name: add_outgoing
 INSERT INTO outbox (
     instance_id, status_id, phase, accepted_ms, send_at_ms, due_ms, method, kind, background,
-    font, text, participants, url, file_name
+    font, text, participants, url, file_name, answered_id
 ) VALUES (:*);
 
 -- name: queued
