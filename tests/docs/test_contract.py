@@ -18,7 +18,12 @@ from statusgate.domain.script import Met, Moved, Posted, Reacted, Replied, Viewe
 from statusgate.domain.status import FailureReason, Font, Kind
 from statusgate.wire.errors import ErrorBody
 from statusgate.wire.fields import reader
-from statusgate.wire.publishing import SendMediaRequest, SendTextRequest
+from statusgate.wire.publishing import (
+    SendMediaRequest,
+    SendReactionRequest,
+    SendReplyRequest,
+    SendTextRequest,
+)
 from statusgate.wire.settings import SettingsAnswer, read_settings_change
 from statusgate.wire.simulation import script_from_json
 from tests.docs.pages import ROOT, fences, headings, prose
@@ -124,6 +129,15 @@ def test_the_examples_of_statuses_are_taken() -> None:
         url="https://my.example.org/img/horse.png",
         file_name="horse.png",
     )
+
+
+def test_the_examples_of_answers_are_taken() -> None:
+    reaction = reader(SendReactionRequest)(
+        msgspec.json.decode(EXAMPLES["sendStatusReaction.request"])
+    )
+    reply = reader(SendReplyRequest)(msgspec.json.decode(EXAMPLES["sendStatusReply.request"]))
+    assert (reaction.draft.method, reaction.draft.text) == (Method.REACTION, "💚")
+    assert (reply.draft.method, reply.draft.text) == (Method.REPLY, "Where is that?")
 
 
 def test_the_example_of_a_script_is_taken() -> None:

@@ -1,4 +1,4 @@
-"""Publishing, the queue, reports, answers (contract 3.3, 3.6, 7.3, 12.3-12.5, 12.8, 13a)."""
+"""Publishing, the queue, reports, answers (contract 3.3, 3.6, 7.3, 12.3-12.5, 12.8, 12.13)."""
 
 from collections.abc import Sequence
 

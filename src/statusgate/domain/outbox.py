@@ -15,7 +15,7 @@ MOST_LISTED = 100
 
 
 class Method(StrEnum):
-    """The method that accepted a status or an answer (contract 3.3, 13a)."""
+    """The method that accepted a status or an answer (contract 3.3, 12.13)."""
 
     TEXT = "sendTextStatus"
     VOICE = "sendVoiceStatus"
@@ -38,7 +38,7 @@ class Phase(IntEnum):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller wants to send, validated, with defaults filled in (contract 3.3, 13a)."""
+    """What a caller wants to send, validated, with defaults filled in (contract 3.3, 12.13)."""
 
     method: Method = Method.TEXT
     kind: Kind = Kind.TEXT

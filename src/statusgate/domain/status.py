@@ -52,7 +52,7 @@ def colour(background: int | None) -> str:
 
 
 class FailureReason(StrEnum):
-    """Why a status was not published, or an answer not sent (contract 3.5, 13a)."""
+    """Why a status was not published, or an answer not sent (contract 3.5, 12.13)."""
 
     FETCH_FAILED = "fetchFailed"
     FILE_TOO_LARGE = "fileTooLarge"

@@ -1,4 +1,4 @@
-"""Reactions and replies to the statuses of others (contract 13a)."""
+"""Reactions and replies to the statuses of others (contract 12.13)."""
 
 from typing import Any
 

@@ -13,6 +13,7 @@ STATUS_METHODS = {
     "getStatus", "getStatusReport", "getStatusAudience", "readStatus", "events",
     "getStatusesSummary", "getStatuses", "getStatusViewers",
     "exportStatuses",
+    "sendStatusReaction", "sendStatusReply",
 }  # fmt: skip
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/methods.md"
 

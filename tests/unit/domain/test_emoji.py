@@ -1,4 +1,4 @@
-"""What may be sent as a reaction (contract 13a)."""
+"""What may be sent as a reaction (contract 12.13)."""
 
 import pytest
 from hypothesis import given
