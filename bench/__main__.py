@@ -15,14 +15,14 @@ from bench import conversion, ingest, linked, load, memory, notify, post, post_e
 from bench.aims import CAVEATS
 from bench.children import ChildFailed
 from bench.figures import Figure
-from bench.plans import Plan, full_plan, short_plan
+from bench.plans import Plan, full_plan, lists_plan, short_plan
 from bench.provenance import provenance
 from bench.reads import Reads
 from bench.report import Report, save, show
 from bench.seeding import Databases, SqliteFiles
 from bench.servers import Process, ServerFailed, floor
 
-PARTS = ("reads", "ingest", "memory", "start", "post", "notify", "conversion")
+PARTS = ("reads", "ingest", "memory", "start", "post", "notify", "conversion", "lists")
 EXIT_FAILED = 1
 EXIT_NO_WRK = 2
 _WIDTH = 104
@@ -68,6 +68,10 @@ class Bench:
         if "reads" in self._parts:
             with floor(self._root) as bare:
                 yield from self._reads(databases, bare)
+        if "lists" in self._parts and (self._full or self._parts == {"lists"}):
+            plan = lists_plan(self._plan.seconds, self._plan.runs)
+            with floor(self._root) as bare:
+                yield from Reads(databases, bare, self._root, plan, self._tell).figures()
 
     def once(self) -> Iterator[Figure]:
         """Measure the engine and conversions, once: the database does not matter."""
@@ -139,6 +143,8 @@ def main(
     notify  webhooks a second, from an event to its webhook, receive and delete by polling
     conversion
             a WAV, and with --full or alone a film: time, and the child's memory
+    lists   only with --full or alone: the summary, pages of statuses and viewers and the
+            report, with a million receipts beside without
 
     Without options it takes under five minutes: the cells that matter, on SQLite. --full takes
     about three hours. wrk must be installed. On a machine that does other things meanwhile,
@@ -148,7 +154,7 @@ def main(
     1 a figure is void or a part could not run, 2 wrk is missing or wrong usage.
     """
     parts = set(only or PARTS)
-    if "reads" in parts:
+    if parts & {"reads", "lists"}:
         try:
             load.find_wrk()
         except load.WrkMissing as error:

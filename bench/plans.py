@@ -13,6 +13,8 @@ class Filler(StrEnum):
     """100,000 older statuses of the same instance"""
     OTHERS = "+100k others"
     """100,000 older statuses of 50 other instances"""
+    RECEIPTS = "+1M receipts"
+    """1,000,000 receipts of 20 older statuses of the same instance"""
 
 
 class Variant(StrEnum):
@@ -37,7 +39,8 @@ class Read(msgspec.Struct, frozen=True):
     """One request of the workload and how many rows answer it."""
 
     method: str
-    rows: int
+    rows: int | None
+    """None: it varies"""
     variant: Variant = Variant.PLAIN
 
 
@@ -65,7 +68,13 @@ READS = {
     "C": Read("getOutgoingStatuses?minutes=30", 10),
     "D": Read("getOutgoingStatuses", 2_000),
     "E": Read("getIncomingStatuses?minutes=110", 150),
+    "S": Read("getStatusesSummary?days=30", 30),
+    "L": Read("getStatuses?type=outgoing&limit=50", 50),
+    "V": Read("getStatusViewers?idMessage=3EB00000000000000001&limit=100", 100),
+    "R": Read("getStatusReport?idMessage=3EB00000000000000001", None),
 }
+_JOURNALS = ("A", "A+", "B", "B+", "C", "D", "E")
+_LISTS = ("S", "L", "V", "R")
 _CONNECTIONS = (1, 8, 32, 64)
 
 
@@ -110,7 +119,7 @@ def short_plan(seconds: int = 1, runs: int = 3) -> Plan:
 def full_plan(seconds: int = 7, runs: int = 3) -> Plan:
     """The whole table of one database."""
     cells = [*_table(Filler.NONE), *_table(Filler.SAME)]
-    cells += [Cell(read, 8, Mode.WARM, Filler.OTHERS) for read in READS]
+    cells += [Cell(read, 8, Mode.WARM, Filler.OTHERS) for read in _JOURNALS]
     cells += [Cell("A", 8, Mode.COLD, Filler.OTHERS), Cell("A", 8, Mode.LOGGED)]
     compared = [
         Cell(read, 8, mode, filler)
@@ -127,9 +136,19 @@ def full_plan(seconds: int = 7, runs: int = 3) -> Plan:
     )
 
 
+def lists_plan(seconds: int, runs: int) -> Plan:
+    """Lists and sums, with and without a million receipts."""
+    return Plan(
+        cells=(),
+        compared=tuple(Cell(read, 1, Mode.WARM, Filler.RECEIPTS) for read in _LISTS),
+        seconds=seconds,
+        runs=runs,
+    )
+
+
 def _table(filler: Filler) -> list[Cell]:
     cells = []
-    for read in READS:
+    for read in _JOURNALS:
         connections = (1, 8) if read == "D" else _CONNECTIONS
         cells += [Cell(read, one, Mode.WARM, filler) for one in connections]
         cells += [Cell(read, one, Mode.COLD, filler) for one in (1, 8)]

@@ -135,6 +135,8 @@ async def _seed(place: Place, filler: Filler, variant: Variant, now_ms: int) -> 
         await _add_instance(journal, workload.INSTANCE, digest, now_ms)
         if filler is Filler.SAME:
             await workload.seed_filler(journal, [workload.INSTANCE], now_ms)
+        elif filler is Filler.RECEIPTS:
+            await workload.seed_receipts(journal, workload.INSTANCE, now_ms)
         elif filler is Filler.OTHERS:
             others = [
                 InstanceId(workload.FIRST_FILLER_INSTANCE + n)

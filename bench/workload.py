@@ -1,9 +1,9 @@
 """The workload: everything follows from the index i, nothing is left to chance.
 
 5,000 statuses of the last day, 2,000 of them outgoing, with 20,090 viewers' rows; a filler of
-100,000 older ones; and one status with 1,024 viewers for a read of its own. Times hang on the
-moment of seeding, so that for the 13 minutes after it ``minutes=30`` holds exactly 10 outgoing
-statuses and ``minutes=110`` exactly 100.
+100,000 older ones, and one of a million receipts; and one status with 1,024 viewers for a read
+of its own. Times hang on the moment of seeding, so that for the 13 minutes after it
+``minutes=30`` holds exactly 10 outgoing statuses and ``minutes=110`` exactly 100.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,6 +29,10 @@ MORE_VIEWERS = 90
 FILLER = 100_000
 FILLER_INSTANCES = 50
 MANY_VIEWERS = 1_024
+CROWDED = 20
+CROWD = 50_000
+"""viewers of each crowded status: a million receipts together"""
+_FIRST_CROWDED = 1_000_000
 OWN = Address(phone="15550000000")
 OWN_WID = "15550000000@c.us"
 INSTANCE = InstanceId(1101000001)
@@ -206,6 +210,25 @@ async def seed_filler(
                 for n in numbers
             ]
             await _write(journal, instance_id, statuses, [], seeded_ms)
+
+
+async def seed_receipts(journal: Journal, instance_id: InstanceId, seeded_ms: int) -> None:
+    """Write older statuses with a million receipts; two viewers of three have read."""
+    for n in range(CROWDED):
+        i = _FIRST_CROWDED + 5 * n
+        posted = filler_posted_ms(n, seeded_ms, CROWDED)
+        await _write(journal, instance_id, [new_status(i, posted)], [], seeded_ms)
+        for viewers in in_batches(range(CROWD), 5 * _BATCH):
+            receipts = [
+                Receipt(
+                    status_id(i),
+                    contact(k),
+                    Progress.READ if k % 3 else Progress.DELIVERED,
+                    posted + (60 + k % 3_600) * 1000,
+                )
+                for k in viewers
+            ]
+            await _write(journal, instance_id, [], receipts, seeded_ms)
 
 
 async def _write(

@@ -65,7 +65,13 @@ def test_a_run_with_an_error_is_void() -> None:
         median_of([run(1), run(1, errors=1)], 10)
 
 
-@pytest.mark.parametrize("body", [b"[1]", b"{}", b"[1,2", b""])
+@pytest.mark.parametrize("body", [b"[1]", b"{}", b"[1,2", b"", b'{"items":[1],"all":[1,2]}'])
 def test_an_answer_with_other_rows_is_void(body: bytes) -> None:
     with pytest.raises(Void):
         check(body, 2)
+
+
+@pytest.mark.parametrize("body", [b"[1,2]", b'{"timezone":"UTC","days":[1,2],"byHour":[]}'])
+def test_the_rows_of_an_object_are_those_of_its_first_array(body: bytes) -> None:
+    check(body, 2)
+    check(body, None)
