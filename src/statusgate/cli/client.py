@@ -15,6 +15,11 @@ from statusgate.domain.media_types import of_name
 
 _SECONDS = 60.0
 _CHUNK = 256 * 1024
+_LATER = (429, 503)
+
+
+class Unavailable(click.ClickException):
+    """What may be had later: the server cannot be reached, or says that it is busy."""
 
 
 class GatewayClient:
@@ -61,9 +66,19 @@ class GatewayClient:
         }
         return str(self._answer("POST", "uploadFile", pieces(), headers)["urlFile"])
 
+    def download(self, method: str, **query: str) -> Iterator[bytes]:
+        """The answer of a GET as it comes; Unavailable if it breaks off."""
+        return self._pieces("GET", f"{method}?{urlencode(query)}", None, {})
+
     def _answer(
         self, verb: str, target: str, body: bytes | Iterator[bytes] | None, headers: Any
     ) -> Any:
+        text = b"".join(self._pieces(verb, target, body, headers))
+        return json.loads(text) if text else None
+
+    def _pieces(
+        self, verb: str, target: str, body: bytes | Iterator[bytes] | None, headers: Any
+    ) -> Iterator[bytes]:
         connection = self._connect(self._host, self._port, timeout=_SECONDS)
         try:
             connection.request(
@@ -73,14 +88,16 @@ class GatewayClient:
                 {"Authorization": f"Bearer {self._token}", **headers},
             )
             answer = connection.getresponse()
-            text = answer.read()
+            if answer.status != 200:
+                raise _refusal(answer.status, answer.read())
+            while piece := answer.read1(_CHUNK):
+                yield piece
+            if answer.length:  # read1 does not complain
+                raise http.client.IncompleteRead(b"", answer.length)
         except (OSError, http.client.HTTPException) as error:
-            raise click.ClickException(f"cannot reach {self._url}: {error}") from None
+            raise Unavailable(f"cannot reach {self._url}: {error}") from None
         finally:
             connection.close()
-        if answer.status != 200:
-            raise click.ClickException(f"{answer.status}: {_message(text)}")
-        return json.loads(text) if text else None
 
 
 _target_flags = together(
@@ -117,6 +134,11 @@ def _port(parts: SplitResult) -> int | None:
         raise click.BadParameter(
             f"{parts.netloc} has no port from 1 to 65535", param_hint="--url"
         ) from None
+
+
+def _refusal(code: int, body: bytes) -> click.ClickException:
+    fault = Unavailable if code in _LATER else click.ClickException
+    return fault(f"{code}: {_message(body)}")
 
 
 def _message(body: bytes) -> str:

@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from statusgate import __version__, telemetry
+from statusgate.cli.export import export
 from statusgate.cli.instance import instance
 from statusgate.cli.link import link
 from statusgate.cli.notifications import notifications
@@ -84,5 +85,5 @@ def migrate(settings: Settings, as_json: bool) -> None:
         click.echo(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
 
 
-for group in (instance, notifications, link, simulate, post, status):
-    main.add_command(group)
+for command in (instance, notifications, link, simulate, post, status, export):
+    main.add_command(command)

@@ -11,7 +11,9 @@ FORMS = (
     '"2026-12-24 09:00", 2026-12-24T09:00+02:00, "today 18:30", "tomorrow 9:00", 18:30, '
     '"in 2 hours" or unix seconds'
 )
+PAST_FORMS = '2026-11-01, "2026-11-01 09:00", "7 days ago" or unix seconds'
 _SPAN = re.compile(r"in (an?|\d{1,6}) ?(min(?:ute)?|h(?:our)?|day|week)s?")
+_AGO = re.compile(r"(an?|\d{1,6}) ?(min(?:ute)?|h(?:our)?|day|week)s?(?: ago)?")
 _SECONDS = {"min": 60, "minute": 60, "h": 3600, "hour": 3600}
 _DAYS = {"day": 1, "week": 7}
 _CLOCK = re.compile(r"(?:(today|tomorrow) )?(\d{1,2}):(\d{2})")
@@ -36,6 +38,20 @@ class FutureMoment(click.ParamType[datetime]):
         return moment
 
 
+class PastMoment(click.ParamType[datetime]):
+    """A moment in the past, in one of the forms of :func:`past_moment_of`."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            return past_moment_of(str(value), int(time.time()))
+        except (ValueError, OverflowError, OSError) as fault:
+            raise click.BadParameter(str(fault), ctx, param) from None
+
+
 def moment_of(text: str, now: int) -> datetime:
     """Return what *text* means at *now* (unix seconds), with its UTC offset.
 
@@ -56,6 +72,23 @@ def moment_of(text: str, now: int) -> datetime:
         written = datetime.fromisoformat(words.upper())
     except ValueError:
         raise ValueError(f"{text!r} is not a time; write {FORMS}") from None
+    return _local(written) if written.tzinfo is None else written.astimezone()
+
+
+def past_moment_of(text: str, now: int) -> datetime:
+    """Return what *text* means at *now* (unix seconds), with its UTC offset.
+
+    A date without a time is its midnight. Raises as :func:`moment_of`.
+    """
+    words = " ".join(text.lower().split())
+    if words.isdecimal():
+        return datetime.fromtimestamp(int(words)).astimezone()
+    if span := _AGO.fullmatch(words):
+        return _after(now, -(1 if span[1].startswith("a") else int(span[1])), span[2])
+    try:
+        written = datetime.fromisoformat(words.upper())
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time; write {PAST_FORMS}") from None
     return _local(written) if written.tzinfo is None else written.astimezone()
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from statusgate.cli.moments import FORMS, FutureMoment, moment_of, shown
+from statusgate.cli.moments import FORMS, FutureMoment, moment_of, past_moment_of, shown
 
 Zone = Callable[[str], None]
 
@@ -141,3 +141,35 @@ def test_a_moment_to_come_is_taken() -> None:
     now = datetime.now(UTC)
     moment = FutureMoment().convert("in 2 hours", None, None)
     assert 7190 <= (moment - now).total_seconds() <= 7260
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("1710230400", "2024-03-12T08:00:00+00:00"),
+        ("2024-03-01", "2024-03-01T00:00:00+00:00"),
+        ("2024-03-01 9:30", None),
+        ("2024-03-01 09:30", "2024-03-01T09:30:00+00:00"),
+        ("2024-03-01T09:30+02:00", "2024-03-01T07:30:00+00:00"),
+        ("7 days ago", "2024-03-05T08:00:00+00:00"),
+        ("1h", "2024-03-12T07:00:00+00:00"),
+        ("an hour ago", "2024-03-12T07:00:00+00:00"),
+        ("2 weeks", "2024-02-27T08:00:00+00:00"),
+        ("in 2 hours", None),
+        ("soon", None),
+    ],
+)
+def test_moments_of_the_past_are_dates_times_or_spans(
+    zone: Zone, text: str, meant: str | None
+) -> None:
+    zone("UTC")
+    if meant is None:
+        with pytest.raises(ValueError, match="is not a time; write 2026-11-01"):
+            past_moment_of(text, 1_710_230_400)
+    else:
+        assert past_moment_of(text, 1_710_230_400) == datetime.fromisoformat(meant)
+
+
+def test_a_date_is_midnight_on_the_clocks_of_this_machine(zone: Zone) -> None:
+    zone("Europe/Berlin")
+    assert past_moment_of("2024-07-01", 0).isoformat() == "2024-07-01T00:00:00+02:00"
