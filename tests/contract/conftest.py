@@ -14,7 +14,7 @@ from tests.whatsapp.client import FakeWhatsApp
 __all__ = ["account", "database_url", "journal", "lasting_url", "postgres_server"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
     with FakeWhatsApp(tmp_path_factory.mktemp("whatsapp")) as server:
         server.quick_pairing()
