@@ -322,12 +322,12 @@ def test_the_demo_prints_commands_that_work_and_lives(tmp_path: Path) -> None:
         urls = re.findall(r"curl '([^']+)'", told)
         incoming, outgoing, rows = (json.loads(_get(url)) for url in urls)
         assert incoming
-        assert len(outgoing) >= 14
+        assert len(outgoing) >= 13
         assert json.loads(_get(urls[1] + "?minutes=120"))
         assert {row["status"] for row in rows} <= {"delivered", "read"}
         assert rows
         report = urls[2].replace("Statistic", "Report").rpartition("=")[0]
-        newest = re.findall(r"status show (\w+)", told)[0]
+        newest = re.findall(r"status viewers (\w+)", told)[0]
         posted = json.loads(_get(f"{report}={newest}"))
         assert posted["audience"] == {"requested": None, "resolved": 200, "complete": True}
         queue = json.loads(_get(urls[1].replace("getOutgoingStatuses", "showMessagesQueue")))

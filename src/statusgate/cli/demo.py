@@ -1,6 +1,7 @@
-"""``statusgate demo``: a sandbox account with a day of statuses that keeps living."""
+"""``statusgate demo``: a sandbox account with a week of statuses that keeps living."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Iterator
 
@@ -29,9 +30,12 @@ POSTING_CONTACTS = 16
 SAYINGS = (
     "Good morning!", "Доброе утро!", "בוקר טוב", "We open at nine", "New arrivals today",
     "Look what came in", "Half price until six", "Thank you all", "Sunset over the bay",
+    "Свежий хлеб уже на полках", "Сегодня работаем до восьми", "שבת שלום", "מבצע עד שש בערב",
+    "Behind the scenes", "Rain or shine, we are here", "Back in stock",
 )  # fmt: skip
 COLOURS = (0x228B22, 0x1E6E8C, 0x8C1E4B, 0x5A3E9B, 0xB5651D, 0x000000)
 _DAY_SECONDS = 86_400
+_WEEK_SECONDS = 7 * _DAY_SECONDS
 _QUARTER_HOUR = 900
 _STEP_SECONDS = 2_400
 _SLOWLY = 60
@@ -56,15 +60,16 @@ class Demo:
         self._url = url
         self._chance = chance
         self._people = made_up_contacts(CONTACTS, random.Random("statusgate demo: people"))
+        self._sayings = itertools.cycle(SAYINGS)
         self._own: list[str] = []
 
     async def live(self, every_seconds: float) -> None:
         """Set the account up, say how to use it, then let something happen now and then."""
         instance, token = await self._account()
         now = self._built.clock.now_ms() // 1000
-        posted = await self._posted(instance, now - _DAY_SECONDS)
+        posted = await self._posted(instance, now - _WEEK_SECONDS)
         self._own = [one.status_id for one in posted if one.failure is None]
-        since = posted[-1].posted_ms // 1000 if posted else now - _DAY_SECONDS
+        since = posted[-1].posted_ms // 1000 if posted else now - _WEEK_SECONDS
         await self._happen(instance, [*self._people])
         for events in self._meanwhile(since, now):
             await self._happen(instance, events)
@@ -100,7 +105,11 @@ class Demo:
 
     def _meanwhile(self, since: int, now: int) -> Iterator[list[ScriptEvent]]:
         """What happened from *since* until a quarter of an hour ago, and what comes of it."""
-        moments = enumerate(range(now - _QUARTER_HOUR, since, -_STEP_SECONDS))
+        yesterday = now - _DAY_SECONDS
+        for at in range(now - _WEEK_SECONDS, yesterday, _DAY_SECONDS):
+            if at > since:
+                yield list(self._own_post(at))
+        moments = enumerate(range(now - _QUARTER_HOUR, max(since, yesterday), -_STEP_SECONDS))
         for back, at in reversed(list(moments)):
             yield [self._post(self._author(), at)]
             if back % 3 == 0:
@@ -111,7 +120,7 @@ class Demo:
         return Posted(
             author=author,
             kind=kind,
-            text=self._chance.choice(SAYINGS) if kind is not Kind.AUDIO else "",
+            text=next(self._sayings) if kind is not Kind.AUDIO else "",
             background=self._chance.choice(COLOURS) if kind is Kind.TEXT else None,
             font=self._chance.choice(tuple(Font)).value if kind is Kind.TEXT else None,
             timestamp=at,
@@ -132,8 +141,8 @@ class Demo:
         """Post to everybody; before that see to two scheduled posts and one that failed."""
         current = self._built.instances.get(instance.id)
         now = self._built.clock.now_ms() // 1000
-        scheduled = await self._built.journal.read(lambda tx: tx.outgoing(instance.id))
-        if not scheduled:
+        waiting = await self._built.journal.read(lambda tx: tx.outgoing(instance.id))
+        if not any(one.is_scheduled for one in waiting):
             for text, when in (("We open at nine", "9:00"), ("Half price until six", "17:30")):
                 at = moment_of(f"tomorrow {when}", now)
                 await self._built.publishing.accept(
@@ -142,7 +151,9 @@ class Demo:
                         text=text, background=0x8C1E4B, send_at_ms=int(at.timestamp()) * 1000
                     ),
                 )
-        if all(one.failure is None for one in await self._posted(instance, now - _DAY_SECONDS)):
+        if all(
+            one.failure is None for one in await self._posted(instance, now - _WEEK_SECONDS)
+        ):
             await self._built.publishing.accept(
                 current,
                 Draft(
@@ -152,7 +163,7 @@ class Demo:
         return await self._built.publishing.accept(current, self._draft())
 
     def _draft(self) -> Draft:
-        return Draft(text=self._chance.choice(SAYINGS), background=self._chance.choice(COLOURS))
+        return Draft(text=next(self._sayings), background=self._chance.choice(COLOURS))
 
     async def _moment(self, instance: Instance) -> None:
         """One thing happens: a contact posts, we post, or somebody looks."""
@@ -203,8 +214,10 @@ Paste this into another terminal for the examples of README and docs/how-to:
   export URL={self._url} ID={instance_id} TOKEN={token}
   export STATUSGATE_URL=$URL STATUSGATE_INSTANCE=$ID STATUSGATE_TOKEN=$TOKEN
 
-Then watch what becomes of the post that has just gone to {CONTACTS} people:
-  statusgate status show {newest}
+and watch what becomes of the post that has just gone to {CONTACTS} people:
+  . .venv/bin/activate
+  statusgate status list
+  statusgate status viewers {newest}
 
 Ctrl-C stops it."""
         )

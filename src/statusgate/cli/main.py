@@ -60,7 +60,7 @@ def serve(settings: Settings) -> None:
     help="Seconds between new statuses and views.",
 )  # fmt: skip
 def demo(settings: Settings, every: float) -> None:
-    """Run a gateway with a sandbox account that has a day of statuses and keeps living.
+    """Run a gateway with a sandbox account that has a week of statuses and keeps living.
 
     Nothing leaves this machine. The data stay in ./data/demo and go on at the next start.
     """
