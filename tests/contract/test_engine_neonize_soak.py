@@ -63,7 +63,7 @@ async def test_ten_thousand_receipts_arrive(fake: FakeWhatsApp, mine: Account) -
     viewers = fake.generate_contacts(600_000, 10_000)
     sent = await mine.engine.post_status(text("popular"), [])
     mine.heard.clear()
-    before = mine.engine.vitals.resident_bytes
+    before = await eventually(lambda: mine.engine.vitals.resident_bytes, "the first beat")
     for start in range(0, len(viewers), 1000):
         await asyncio.to_thread(
             fake.receipts, mine.device, sent.wire_id, viewers[start : start + 1000], "read"
