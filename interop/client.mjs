@@ -116,6 +116,18 @@ class Client {
     return this.post({ react: { key, text: emoji } }, {}, people)
   }
 
+  write({ text, people: [person] }) {
+    return this.reply({ text, people: [person] })
+  }
+
+  /** Write to a person alone; `id`: the status of theirs that is quoted. */
+  async reply({ id, text, people: [person] }) {
+    const quoted = this.received.get(id)
+    const written = await this.socket.sendMessage(person, { text }, { quoted })
+    this.sent.set(written.key.id, written.message)
+    return { id: written.key.id }
+  }
+
   async view({ ids, type = 'read' }) {
     const { key } = this.received.get(ids[0])
     await this.socket.sendReceipt(STATUSES, key.participant, ids, type)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +11,18 @@ import pytest
 import requests
 
 from interop.baileys import Baileys
+from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
+from statusgate.domain.post import Quoted, SentAnswer, StatusAnswer
+from statusgate.domain.reply import Reply
+from statusgate.domain.status import Kind
+from statusgate.journal import Transaction
 from tests.acceptance.test_four_kinds import FILES, KINDS, SAMPLES, publish, received
 from tests.acceptance.test_whole_gateway import Account, Running, make_account
 from tests.waiting import until
-from tests.whatsapp.client import FakeWhatsApp, Person, people
+from tests.whatsapp.client import Addressing, FakeWhatsApp, Person, people
 
+_keys = itertools.count(1)
 FONTS = {"SERIF": 1, "NORICAN_REGULAR": 2, "OSWALD_HEAVY": 5}
 
 
@@ -149,6 +156,38 @@ def test_one_receipt_for_several_statuses_counts_for_each(
         until(lambda one=status_id: _view(mine, other, one) == "read", "the view")  # type: ignore[misc]
 
 
+# -- what Baileys makes of our statuses
+
+
+def test_a_like_by_baileys_is_recorded_until_it_is_taken_back(
+    mine: Account, other: Baileys
+) -> None:
+    status_id = mine.post("Like this")
+    wire_id = _sent(mine, status_id)
+    other.got(wire_id)
+    author = mine.person.address()
+    for emoji, shown in (("💚", "💚"), ("👍", "👍"), ("", None)):
+        other.send("react", mine.person, id=wire_id, author=author, emoji=emoji)
+        until(
+            lambda emoji=shown: _row(mine, other, status_id)["reaction"] == emoji,  # type: ignore[misc]
+            f"the reaction {shown}",
+        )
+    assert _view(mine, other, status_id) == "read"
+
+
+@pytest.mark.parametrize("by", ["pn", "lid"])
+def test_a_reply_by_baileys_is_recorded_and_what_else_it_writes_is_not(
+    mine: Account, other: Baileys, by: Addressing
+) -> None:
+    status_id = mine.post("Answer this")
+    wire_id = _sent(mine, status_id)
+    other.got(wire_id)
+    other.send("write", mine.person, by=by, text="Between us")
+    other.send("reply", mine.person, by=by, id=wire_id, text="How much?")
+    until(lambda: _row(mine, other, status_id)["repliedAt"], "the reply")
+    assert [reply.text for reply in _replies(mine, status_id)] == ["How much?"]
+
+
 # -- what Baileys posts
 
 
@@ -238,6 +277,34 @@ def test_a_like_that_cannot_be_read_is_no_gap(
     assert _gaps(mine) == before
 
 
+# -- what we make of its statuses
+
+
+@pytest.mark.parametrize("by", ["pn", "lid"])
+def test_our_reaction_and_its_withdrawal_reach_baileys(
+    mine: Account, other: Baileys, by: Addressing
+) -> None:
+    posted = other.send("post_text", mine.person, by=by, text="Anybody?")
+    until(lambda: posted in _ids(mine), "the status")
+    for emoji in ("💚", ""):
+        sent = _answer(mine, other, posted, by_lid=by == "lid", reaction=emoji)
+        reaction = other.got(sent)["message"]["reactionMessage"]
+        assert (reaction["key"]["id"], reaction["text"]) == (posted, emoji)
+
+
+def test_our_reply_reaches_baileys_with_what_it_answers(mine: Account, other: Baileys) -> None:
+    posted = other.send("post_text", mine.person, text="For sale")
+    until(lambda: posted in _ids(mine), "the status")
+    quoted = Quoted(kind=Kind.TEXT, text="For sale")
+    sent = _answer(mine, other, posted, text="How much?", quoted=quoted)
+    got = other.got(sent)["message"]["extendedTextMessage"]
+    assert got["text"] == "How much?"
+    context = got["contextInfo"]
+    assert (context["stanzaId"], context["remoteJid"]) == (posted, "status@broadcast")
+    assert context["participant"] == other.person.address()
+    assert context["quotedMessage"]["extendedTextMessage"]["text"] == "For sale"
+
+
 # -- the own phone
 
 
@@ -309,6 +376,35 @@ def _ids(account: Account) -> set[str]:
 
 def _view(account: Account, viewer: Baileys, status_id: str) -> str | None:
     return account.viewers(status_id).get(_chat(viewer.person))
+
+
+def _row(account: Account, viewer: Baileys, status_id: str) -> dict[str, Any]:
+    """What this viewer did with a status of ours."""
+    rows = account.ask("GET", "getStatusViewers", status_id)["items"]
+    (row,) = [one for one in rows if one["participant"] == _chat(viewer.person)]
+    return dict(row)
+
+
+def _replies(account: Account, status_id: str) -> list[Reply]:
+    def read(tx: Transaction) -> list[Reply]:
+        status = tx.status(InstanceId(account.id), status_id)
+        return tx.replies(status) if status else []
+
+    found: list[Reply] = account.running.run(lambda gateway: gateway.journal.read(read))
+    return found
+
+
+def _answer(account: Account, author: Baileys, wire_id: str, **fields: Any) -> str:
+    """React or reply to a status of the author; WhatsApp's id of what was sent."""
+    answer = StatusAnswer(
+        key=f"ANSWER{next(_keys)}",
+        wire_id=wire_id,
+        author=Address(phone=author.person.phone, lid=author.person.lid),
+        **fields,
+    )
+    engine = account.running.engines[str(account.id)]
+    sent: SentAnswer = account.running.run(lambda _: engine.answer_status(answer))
+    return sent.wire_id
 
 
 def _sent(account: Account, status_id: str) -> str:

@@ -283,6 +283,14 @@ async def test_our_reply_is_a_private_message_that_quotes_the_status(
         friend.person.phone,
         anna.person.phone,
     }
+    tags = {
+        child["tag"]
+        for record in fake.history(event="received", device=anna.device)
+        if record["node"]["tag"] == "message" and record["node"]["attrs"]["id"] == sent.wire_id
+        for child in record["node"]["children"]
+    }
+    assert "participants" in tags
+    assert "bot" not in tags
 
 
 @pytest.mark.parametrize("kind", ["whitelist of two", "whitelist of another", "blacklist"])

@@ -177,9 +177,10 @@ def _forwarded(world: World, sender: Device, message: Node, address: Jid) -> Nod
     source = _source(world, sender, address)
     if message.jid("to") == STATUS:
         return node("message", {"from": STATUS, **source, **common})
+    if account.owns(address):
+        source = {"participant": source["participant"], **_recipient(world, message.jid("to"))}
     private = {_IN_PRIVATE.get(name, name): value for name, value in source.items()}
-    recipient = message.jid("to") if account.owns(address) else None
-    return node("message", {**private, "recipient": recipient, **common})
+    return node("message", {**private, **common})
 
 
 def _corrupted(enc: Node) -> Node:
@@ -198,6 +199,16 @@ def _source(world: World, sender: Device, address: Jid) -> Attrs:
         }
     hidden = world.faults.peek("without_lid", sender.jid)
     return {"participant": sender.jid, "participant_lid": None if hidden else sender.lid}
+
+
+def _recipient(world: World, to: Jid | None) -> Attrs:
+    """To whom the own account wrote, for its other devices: both forms of the address."""
+    person = world.accounts.person(to) if to else None
+    if to is None or person is None:
+        return {"recipient": to}
+    if to.server == LIDS:
+        return {"recipient": to, "peer_recipient_pn": person.jid}
+    return {"recipient": to, "peer_recipient_lid": Jid(person.lid, LIDS)}
 
 
 # ---------------------------------------------------------------------------- receipts

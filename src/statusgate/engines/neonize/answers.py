@@ -12,7 +12,6 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (
     ReactionMessage,
     VideoMessage,
 )
-from neonize.utils.jid import build_jid
 
 from statusgate.domain.clock import now_ms
 from statusgate.domain.post import Quoted, StatusAnswer
@@ -21,17 +20,12 @@ from statusgate.engines.neonize.audience import LIDS, PHONES
 from statusgate.engines.neonize.untrusted import STATUS_CHAT
 
 
-def author_jid(answer: StatusAnswer) -> Any:
+def _author(answer: StatusAnswer) -> str:
     """Return the author's address, in the form in which the status named the author."""
     author = answer.author
     if author.lid and (answer.by_lid or not author.phone):
-        return build_jid(author.lid, LIDS)
-    return build_jid(author.phone, PHONES)
-
-
-def _author(answer: StatusAnswer) -> str:
-    jid = author_jid(answer)
-    return f"{jid.User}@{jid.Server}"
+        return f"{author.lid}@{LIDS}"
+    return f"{author.phone}@{PHONES}"
 
 
 def reaction_to(answer: StatusAnswer) -> Any:

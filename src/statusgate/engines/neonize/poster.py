@@ -34,8 +34,8 @@ from statusgate.domain.errors import (
 from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.post import AudiencePrivacy, SentStatus, StatusAnswer, StatusPost
 from statusgate.domain.status import Kind
-from statusgate.engines.neonize.answers import author_jid, reaction_to, reply_to
-from statusgate.engines.neonize.audience import Form, Plan, plan_audience
+from statusgate.engines.neonize.answers import reaction_to, reply_to
+from statusgate.engines.neonize.audience import LIDS, Form, Plan, plan_audience
 from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.contacts import ContactStore
 from statusgate.engines.neonize.post_log import PostLog
@@ -58,7 +58,6 @@ _REFUSED = re.compile(r"server returned error (\d+)")
 _ADDRESSING_REFUSED = 479
 _BEFORE_SENDING = ("failed to ", "the store doesn't contain", "client is nil")
 """how the library's errors begin while nothing has left"""
-_UNKNOWN_PERSON = "no LID found for "
 
 _UPLOADED_AS = {
     Kind.IMAGE: MediaType.MediaImage,
@@ -168,11 +167,19 @@ class Poster:
         return self._publish_either_way(answer.key, message, [answer.author], form, alone=True)
 
     def _reply(self, answer: StatusAnswer) -> SentStatus:
-        plan = Plan(recipients=(answer.author,))
+        """Write to the author, always by LID: by phone the library calls the sender a bot."""
+        try:
+            self._ask_lids([answer.author], self._timing.audience)
+        except NeonizeError as error:
+            raise EngineUnavailable(f"the author is unknown: {error}") from None
+        author = self._contacts.complete(answer.author)
+        if not author.lid:
+            raise EngineRejected(0, "WhatsApp does not know the author")
+        to, message = build_jid(author.lid, LIDS), reply_to(answer)
         return self._noted(
             answer.key,
-            plan,
-            lambda: self._send(author_jid(answer), reply_to(answer), answer.key, 1),
+            Plan(recipients=(author,)),
+            lambda: self._send(to, message, answer.key, 1),
         )
 
     def _form(self) -> Form:
@@ -254,9 +261,7 @@ class Poster:
                 people = audience
                 if people is None:
                     people = [entry.address for entry in entries if entry.full]
-                seconds += self._timing.send_each * len(people)
-                with self._within(seconds, EngineSilent("WhatsApp did not say who is who")):
-                    self._contacts.ask_lids(people)
+                self._ask_lids(people, seconds + self._timing.send_each * len(people))
         except NeonizeError as error:
             raise EngineUnavailable(f"the audience is unknown: {error}") from None
         complete = self._contacts.complete
@@ -269,6 +274,11 @@ class Poster:
                 f" {len(plan.unwanted)} of whom were not chosen",
             )
         return plan
+
+    def _ask_lids(self, people: Sequence[Address], seconds: float) -> None:
+        """Learn the LIDs of *people*. Raises NeonizeError."""
+        with self._within(seconds, EngineSilent("WhatsApp did not say who is who")):
+            self._contacts.ask_lids(people)
 
     def privacy(self) -> AudiencePrivacy:
         """Ask WhatsApp who may see statuses; the first setting is the one in force."""
@@ -337,8 +347,6 @@ class Poster:
         refused = _REFUSED.search(text)
         if refused:
             raise EngineRejected(int(refused[1]))
-        if text.startswith(_UNKNOWN_PERSON):
-            raise EngineRejected(0, "WhatsApp does not know the author")
         if text.startswith(_BEFORE_SENDING):
             raise EngineUnavailable(f"not sent: {text[:200]}")
         raise EngineUncertain(key)
