@@ -57,7 +57,7 @@ async def test_a_chunked_file_and_one_that_ends_with_the_connection_are_taken(
 
 async def test_the_request_says_little(client: GuardedClient, tmp_path: Path) -> None:
     async with receiver(reply(answer("200 OK"))) as server:
-        await client.fetch(server.url, tmp_path / "file", 10, 5)
+        await client.fetch(server.url, tmp_path / "file", 10, 30)
         request = server.requests[0]
         assert request.head.startswith(b"GET /hook?a=b HTTP/1.1\r\n")
         assert set(request.headers) == {

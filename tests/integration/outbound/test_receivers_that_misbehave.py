@@ -232,7 +232,7 @@ async def test_the_next_push_is_never_harmed_by_the_last(
         await client.push(server.url, BODY, {}, 0.2)
         later = True
         for _ in range(2):
-            assert await client.push(server.url, BODY, {}, 5) == PushAnswer(201)
+            assert await client.push(server.url, BODY, {}, 30) == PushAnswer(201)
 
 
 async def test_refused_and_unknown_names_are_unreachable() -> None:
@@ -243,7 +243,7 @@ async def test_refused_and_unknown_names_are_unreachable() -> None:
         pass
     async with GuardedClient(GuardedResolver(LOCAL, no_such_name)) as client:
         for url in (gone.url, "http://nobody.example/"):
-            outcome = await client.push(url, BODY, {}, 5)
+            outcome = await client.push(url, BODY, {}, 30)
             assert kind(outcome) is Fault.UNREACHABLE
             assert next_step(outcome) == Retry(60)
 
@@ -276,7 +276,7 @@ async def test_a_name_without_an_answer_holds_up_no_other() -> None:
         ]
         async with asyncio.timeout(30):
             url = f"http://alive.example:{server.port}/"
-            assert await client.push(url, BODY, {}, 5) == PushAnswer(200)
+            assert await client.push(url, BODY, {}, 30) == PushAnswer(200)
         for task in dead:
             task.cancel()
         await asyncio.gather(*dead, return_exceptions=True)
@@ -324,7 +324,7 @@ async def test_hanging_receivers_hold_up_no_other_even_on_one_host(
         await eventually(lambda: len(server.requests) >= 200)
         async with asyncio.timeout(30):
             for _ in range(50):
-                assert await client.push(server.url, BODY, {}, 5) == PushAnswer(200)
+                assert await client.push(server.url, BODY, {}, 30) == PushAnswer(200)
         for task in hanging:
             task.cancel()
         results = await asyncio.gather(*hanging, return_exceptions=True)
@@ -360,4 +360,4 @@ async def test_the_grace_never_lengthens_the_deadline(
 ) -> None:
     monkeypatch.setattr(client_module, "GRACE_SECONDS", 60)
     async with receiver(reply(OK_LINE + b"X-Y")) as server, asyncio.timeout(30):
-        assert await client.push(server.url, BODY, {}, 0.5) == PushAnswer(200)
+        assert await client.push(server.url, BODY, {}, 2) == PushAnswer(200)

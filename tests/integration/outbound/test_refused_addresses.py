@@ -63,7 +63,7 @@ async def test_pushes_to_the_corpus_connect_nowhere() -> None:
         with nothing_happens(four, six):
             for case in REFUSED:
                 async with case_client(case) as client:
-                    outcome = await client.push(case.url.format(port=four.port), b"{}", {}, 5)
+                    outcome = await client.push(case.url.format(port=four.port), b"{}", {}, 30)
                 expected = Fault.UNREACHABLE if case.dns == ((),) else Fault.BLOCKED
                 if not (isinstance(outcome, PushFailed) and outcome.fault is expected):
                     wrong.append((case, outcome))
@@ -80,7 +80,7 @@ async def test_fetches_of_the_corpus_connect_nowhere_and_say_the_same(
                 url = case.url.format(port=four.port)
                 async with case_client(case) as client:
                     with pytest.raises(FetchFailed) as caught:
-                        await client.fetch(url, tmp_path / "file", 1000, 5)
+                        await client.fetch(url, tmp_path / "file", 1000, 30)
                 texts.add((type(caught.value), str(caught.value)))
         assert texts == {(FetchFailed, "file could not be fetched")}
         assert list(tmp_path.iterdir()) == []
@@ -96,7 +96,7 @@ async def test_a_dead_port_and_a_dead_name_say_the_same(tmp_path: Path) -> None:
     for url in (gone.url, "http://nobody.example/", "http://10.0.0.1/", "http://user@a/"):
         async with GuardedClient(GuardedResolver(LOCAL, no_such_name)) as client:
             with pytest.raises(FetchFailed) as caught:
-                await client.fetch(url, tmp_path / "file", 1000, 5)
+                await client.fetch(url, tmp_path / "file", 1000, 30)
             texts.add(str(caught.value))
     assert texts == {"file could not be fetched"}
 
@@ -105,7 +105,7 @@ async def test_allowed_ones_are_dialled_at_the_vetted_address() -> None:
     for case, addresses in ALLOWED:
         async with case_client(case) as client:
             with dials(blocked=True) as seen:
-                outcome = await client.push(case.url, b"{}", {}, 5)
+                outcome = await client.push(case.url, b"{}", {}, 30)
         assert isinstance(outcome, PushFailed)
         assert outcome.fault is Fault.UNREACHABLE
         assert set(seen) == set(addresses)
@@ -118,8 +118,8 @@ async def test_the_operator_can_allow_what_is_not_public(host: str, tmp_path: Pa
         GuardedClient(GuardedResolver(LOCAL, Names(["127.0.0.1", "::1"]))) as client,
     ):
         url = f"http://{host}:{four.port}/"
-        assert await client.push(url, b"{}", {}, 5) == PushAnswer(200)
-        assert await client.fetch(url, tmp_path / "file", 1000, 5) == Fetched("text/plain", 5)
+        assert await client.push(url, b"{}", {}, 30) == PushAnswer(200)
+        assert await client.fetch(url, tmp_path / "file", 1000, 30) == Fetched("text/plain", 5)
         assert len(four.requests + six.requests) == 2
 
 
@@ -130,7 +130,7 @@ async def test_nobody_can_allow_metadata(host: str) -> None:
     everything = parse_ranges(["0.0.0.0/0", "::/1"])
     async with GuardedClient(GuardedResolver(everything)) as client:
         with dials(blocked=True) as seen:
-            outcome = await client.push(f"http://{host}/", b"{}", {}, 5)
+            outcome = await client.push(f"http://{host}/", b"{}", {}, 30)
     assert isinstance(outcome, PushFailed)
     assert outcome.fault is Fault.BLOCKED
     assert seen == []
@@ -146,7 +146,7 @@ async def test_a_name_is_asked_and_judged_at_every_connect() -> None:
         with dials() as seen:
             for _ in range(3):
                 url = f"http://rebinding.example:{server.port}/"
-                outcomes.append(await client.push(url, b"{}", {}, 5))
+                outcomes.append(await client.push(url, b"{}", {}, 30))
                 await asyncio.sleep(0.01)
         assert isinstance(outcomes[1], PushFailed)
         assert outcomes[1].fault is Fault.BLOCKED
@@ -159,7 +159,7 @@ async def test_the_second_answer_of_a_name_is_never_dialled() -> None:
     names = Names([PUBLIC], ["127.0.0.1"])
     async with canaries() as (four, _), GuardedClient(GuardedResolver((), names)) as client:
         with dials(blocked=True) as seen:
-            await client.push(f"http://rebinding.example:{four.port}/", b"{}", {}, 5)
+            await client.push(f"http://rebinding.example:{four.port}/", b"{}", {}, 30)
         assert seen == [PUBLIC]
         assert len(names.asked) == 1
 
@@ -180,7 +180,7 @@ async def test_a_peer_that_was_not_dialled_is_refused(
             await connect(sock, ("127.0.0.2", other.port))  # type: ignore[arg-type]
 
         monkeypatch.setattr(loop, "sock_connect", elsewhere)
-        outcome = await client.push(meant.url, b"{}", {}, 5)
+        outcome = await client.push(meant.url, b"{}", {}, 30)
         assert isinstance(outcome, PushFailed)
         assert outcome.fault is Fault.BLOCKED
         assert meant.requests == other.requests == []
@@ -192,7 +192,7 @@ async def test_connections_are_not_shared_between_names() -> None:
         GuardedClient(GuardedResolver(LOCAL, Names(["127.0.0.1"]))) as client,
     ):
         for name in ("a.example", "b.example", "a.example", "A.example", "127.0.0.1"):
-            await client.push(f"http://{name}:{server.port}/", b"{}", {}, 5)
+            await client.push(f"http://{name}:{server.port}/", b"{}", {}, 30)
         hosts = [request.headers["host"] for request in server.requests]
         used = [request.connection for request in server.requests]
         assert used == [1, 2, 1, 1, 3]
@@ -219,9 +219,9 @@ async def test_redirects_are_never_followed(status: int, tmp_path: Path) -> None
                 receiver(moved) as server,
                 GuardedClient(GuardedResolver(LOCAL, Names(["127.0.0.1"]))) as client,
             ):
-                assert await client.push(server.url, b"{}", {}, 5) == PushAnswer(status)
+                assert await client.push(server.url, b"{}", {}, 30) == PushAnswer(status)
                 with pytest.raises(FetchFailed, match="file could not be fetched"):
-                    await client.fetch(server.url, tmp_path / "file", 1000, 5)
+                    await client.fetch(server.url, tmp_path / "file", 1000, 30)
                 assert len(server.requests) == 2
         assert four.connections == six.connections == 0
 
@@ -236,14 +236,14 @@ async def test_no_proxy_and_no_password_file_is_taken_from_the_environment(
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         async with GuardedClient(GuardedResolver(LOCAL)) as client:
-            assert await client.push(server.url, b"{}", {}, 5) == PushAnswer(200)
-            await client.fetch(server.url, tmp_path / "file", 1000, 5)
+            assert await client.push(server.url, b"{}", {}, 30) == PushAnswer(200)
+            await client.fetch(server.url, tmp_path / "file", 1000, 30)
         assert proxy.connections == 0
         assert all("authorization" not in request.headers for request in server.requests)
 
 
 async def test_a_blocked_push_is_the_operators_event() -> None:
     async with GuardedClient() as client:
-        outcome = await client.push("http://10.0.0.1/", b"{}", {}, 5)
+        outcome = await client.push("http://10.0.0.1/", b"{}", {}, 30)
     assert outcome == PushFailed(Fault.BLOCKED, "10.0.0.1 is private")
     assert next_step(outcome).event == "webhook.blocked"  # type: ignore[union-attr]

@@ -79,8 +79,8 @@ async def test_the_name_is_checked_and_sent_although_an_address_is_dialled(
     ):
         url = f"https://{NAME}:{server.port}/"
         for _ in range(3):
-            assert await trusting.push(url, b"{}", {}, 5) == PushAnswer(200)
-        await trusting.fetch(url, tmp_path / "file", 10, 5)
+            assert await trusting.push(url, b"{}", {}, 30) == PushAnswer(200)
+        await trusting.fetch(url, tmp_path / "file", 10, 30)
         assert tls.asked == [NAME, NAME]
         assert {request.headers["host"] for request in server.requests} == {
             f"{NAME}:{server.port}"
@@ -101,16 +101,16 @@ async def test_a_certificate_that_is_not_in_order_is_never_ignored(
         client(pem if trusted else None) as made,
     ):
         url = f"https://{NAME}:{server.port}/"
-        outcome = await made.push(url, b"{}", {}, 5)
+        outcome = await made.push(url, b"{}", {}, 30)
         assert isinstance(outcome, PushFailed)
         assert outcome.fault is Fault.UNREACHABLE
         with pytest.raises(FetchFailed, match="file could not be fetched"):
-            await made.fetch(url, tmp_path / "file", 10, 5)
+            await made.fetch(url, tmp_path / "file", 10, 30)
         assert server.requests == []
 
 
 async def test_plain_http_where_tls_was_meant_is_unreachable() -> None:
     async with receiver(reply(answer("200 OK"))) as server, client(None, 0.2) as made:
-        outcome = await made.push(f"https://{NAME}:{server.port}/", b"{}", {}, 5)
+        outcome = await made.push(f"https://{NAME}:{server.port}/", b"{}", {}, 30)
         assert isinstance(outcome, PushFailed)
         assert outcome.fault is Fault.UNREACHABLE

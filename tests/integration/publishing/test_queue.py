@@ -37,6 +37,7 @@ from statusgate.domain.post import (
     StatusPost,
 )
 from statusgate.domain.status import Status
+from statusgate.domain.waiting import cancel
 from statusgate.journal import Transaction, open_journal
 from statusgate.notifications.announcing import Announcing
 from statusgate.publishing.accepting import Publishing
@@ -244,19 +245,25 @@ class Queue(RuleBasedStateMachine):
             return
         status_id = data.draw(st.sampled_from(self.accepted))
         try:
-            deleting = self.deleting.delete(self.account.instance, status_id)
-            self.run(asyncio.wait_for(deleting, 1))
-        except TimeoutError:
-            # Before a crash the engine may have had it, and it was not asked again yet.
-            found = self.run(self.journal.read(lambda tx: tx.outgoing_one(INSTANCE, status_id)))
-            assert found is not None
-            assert found.phase is Phase.SENDING
+            self.run(self.delete_unless_sending(status_id))
         except MessageNotFound:
             assert status_id in self.deleted | self.answers
             return
         except NotAuthorized:
             return
         self.deleted.add(status_id)
+
+    async def delete_unless_sending(self, status_id: str) -> None:
+        """Delete, or give up: the engine may have had it, and was not asked again yet."""
+        deletion = self.deleting.delete(self.account.instance, status_id)
+        deleting = asyncio.ensure_future(deletion)
+        await asyncio.wait({deleting}, timeout=1)
+        if not deleting.done():
+            found = await self.journal.read(lambda tx: tx.outgoing_one(INSTANCE, status_id))
+            if found is not None and found.phase is Phase.SENDING:
+                await cancel(deleting)
+                return
+        await deleting
 
     @rule(mood=st.sampled_from(["well", "well", "no", "unsure", "away", "silent"]))
     def change_mood(self, mood: str) -> None:
