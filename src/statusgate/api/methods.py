@@ -154,6 +154,8 @@ METHODS: tuple[Method, ...] = (
     row("getStatusesSummary", "GET", "12.10", lists.get_statuses_summary, **_EXTENSION),
     row("getStatuses", "GET", "12.11", lists.get_statuses, **_EXTENSION),
     row("getStatusViewers", "GET", "12.12", lists.get_status_viewers, **_EXTENSION),
+    row("getStatusReactions", "GET", "12.14", statuses.get_status_reactions, **_EXTENSION),
+    row("getStatusReplies", "GET", "12.15", statuses.get_status_replies, **_EXTENSION),
     row(
         "events",
         "GET",

@@ -1,10 +1,11 @@
-"""The status methods and single messages (contract 3.7-3.9, 7.5, 12.6, 12.9)."""
+"""The status methods and single messages (contract 3.7-3.9, 7.5, 12.6, 12.9, 12.14, 12.15)."""
 
 from collections.abc import AsyncGenerator
 
 from statusgate.api.context import Services
 from statusgate.domain.instance import Instance
 from statusgate.domain.script import ScriptEvent
+from statusgate.wire.engagement import ReactionItem, ReplyItem
 from statusgate.wire.requests import ExportRequest, MessageRequest, StatusRequest, WindowRequest
 from statusgate.wire.statuses import DownloadAnswer, IncomingItem, OutgoingItem, SimulateAnswer
 
@@ -35,6 +36,20 @@ async def export_statuses(
 ) -> AsyncGenerator[bytes, None]:
     """Statuses, or what belongs to them, as CSV or JSON lines, oldest first."""
     return services.exports.pages(instance, request)
+
+
+async def get_status_reactions(
+    services: Services, instance: Instance, request: StatusRequest
+) -> list[ReactionItem]:
+    """Who reacted to a status of this account, and with which emoji; newest first."""
+    return await services.history.reactions(instance.id, request.id_message)
+
+
+async def get_status_replies(
+    services: Services, instance: Instance, request: StatusRequest
+) -> list[ReplyItem]:
+    """Private messages that answer a status of this account; newest first."""
+    return await services.history.replies(instance.id, request.id_message)
 
 
 async def get_message(

@@ -9,6 +9,7 @@ from statusgate.domain.media import StoredFile, media_url
 from statusgate.domain.status import Status
 from statusgate.history.cache import StatusCache
 from statusgate.journal import Journal, Transaction
+from statusgate.wire.engagement import ReactionItem, ReplyItem, reaction_items, reply_items
 from statusgate.wire.statistics import encode_statistic
 from statusgate.wire.statuses import IncomingItem, OutgoingItem, item
 
@@ -62,6 +63,24 @@ class History:
             return encode_statistic(tx.recipients(status)), status.posted_ms + kept_ms
 
         return await statistics.load(instance_id, status_id, lambda: self._journal.read(rows))
+
+    async def reactions(self, instance_id: InstanceId, status_id: str) -> list[ReactionItem]:
+        """Who reacted to an outgoing status, newest first; ``[]`` for any other id (12.14)."""
+
+        def look(tx: Transaction) -> list[ReactionItem]:
+            status = tx.status(instance_id, status_id)
+            return [] if status is None else reaction_items(tx.reactions(status))
+
+        return await self._journal.read(look)
+
+    async def replies(self, instance_id: InstanceId, status_id: str) -> list[ReplyItem]:
+        """Who answered an outgoing status, newest first; ``[]`` for any other id (12.15)."""
+
+        def look(tx: Transaction) -> list[ReplyItem]:
+            status = tx.status(instance_id, status_id)
+            return [] if status is None else reply_items(tx.replies(status))
+
+        return await self._journal.read(look)
 
     async def message(
         self, instance: Instance, chat_id: str, status_id: str

@@ -91,16 +91,14 @@ class Tally(msgspec.Struct, frozen=True):
 class Receipts(People):
     def recipients(self, status: Status) -> list[Recipient]:
         """Rows of a status, newest ``at_ms`` first, then by participant (contract 3.7)."""
-        if not status.outgoing:
-            return []
         rows = self._db.run("recipients", instance_id=status.instance_id, status_no=status.no)
-        own = self._account(status.instance_id)
-        base, base_ms = status.base, status.base_ms
-        recipients = (recipient_of(row, base, base_ms) for row in rows)
-        return sorted(
-            (one for one in recipients if not one.address.meets(own)),
-            key=lambda one: (-one.at_ms, one.address.chat_id),
-        )
+        found = self._recipients(status, rows)
+        return sorted(found, key=lambda one: (-one.at_ms, one.address.chat_id))
+
+    def reactions(self, status: Status) -> list[Recipient]:
+        """Rows of a status that have a reaction, the newest reaction first (contract 12.14)."""
+        rows = self._db.run("reactions", instance_id=status.instance_id, status_no=status.no)
+        return self._recipients(status, rows)
 
     def add_recipients(
         self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
@@ -162,6 +160,13 @@ class Receipts(People):
         ]
 
     # -- for the other parts of the journal
+
+    def _recipients(self, status: Status, rows: Iterable[Any]) -> list[Recipient]:
+        """Make recipients of *rows*, but for the account's own."""
+        own = self._account(status.instance_id)
+        base, base_ms = status.base, status.base_ms
+        recipients = (recipient_of(row, base, base_ms) for row in rows)
+        return [one for one in recipients if not one.address.meets(own)]
 
     def _apply_early(self, instance_id: InstanceId, status_no: int, wire_id: str) -> None:
         """Apply the receipts that arrived before their status."""

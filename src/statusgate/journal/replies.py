@@ -15,7 +15,7 @@ from .session import clean, in_range
 
 class Replies(Receipts):
     def replies(self, status: Status) -> list[Reply]:
-        """Replies to an outgoing status, newest first (contract 13a)."""
+        """Replies to an outgoing status, newest first (contract 12.15)."""
         rows = self._db.run(
             "replies_of_status", instance_id=status.instance_id, status_no=status.no
         )

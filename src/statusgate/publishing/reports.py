@@ -44,6 +44,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     publication: Publication | None
     recipients: list[Recipient]
+    reply_times: list[int]
     scheduled: bool = False
 
 
@@ -83,6 +84,7 @@ class Reports:
             view.status,
             view.publication,
             view.recipients,
+            view.reply_times,
             interval=interval,
             scheduled=view.scheduled,
         )
@@ -168,6 +170,7 @@ class Reports:
                     status=status,
                     publication=tx.publication(instance.id, status.no),
                     recipients=tx.recipients(status),
+                    reply_times=tx.reply_times(status) if status.counts.replies else [],
                 )
             waiting = tx.outgoing_one(instance.id, status_id)
             if waiting is None or not waiting.is_scheduled:
@@ -231,4 +234,6 @@ def scheduled_view(outgoing: Outgoing, instance: Instance) -> View:
         viewed_ms=None,
     )
     publication = publication_of(outgoing, Choice((), ()))
-    return View(status=status, publication=publication, recipients=[], scheduled=True)
+    return View(
+        status=status, publication=publication, recipients=[], reply_times=[], scheduled=True
+    )

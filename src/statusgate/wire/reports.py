@@ -8,7 +8,7 @@ import msgspec
 
 from statusgate.domain.audience import Choice
 from statusgate.domain.outbox import Draft, Method, Outgoing, Publication
-from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName, Recipient
+from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName, Reaction, Recipient
 from statusgate.domain.status import Kind, Status, colour, font_name
 from statusgate.wire.statuses import (
     FailureAnswer,
@@ -20,6 +20,7 @@ from statusgate.wire.statuses import (
 
 Interval = Literal["minute", "hour"]
 _SECONDS = {"minute": 60, "hour": 3600}
+_MOST_NAMED_REACTIONS = 50
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -103,12 +104,21 @@ class Reached(_Shape, frozen=True, kw_only=True):
     read: int
 
 
+class ReactionCounts(_Shape, frozen=True, kw_only=True):
+    """People who reacted; of the emojis the 50 most frequent, the most frequent first."""
+
+    total: int
+    by_reaction: dict[str, int]
+
+
 class Moment(_Shape, frozen=True, kw_only=True):
-    """First deliveries and first views in one interval."""
+    """First deliveries, first views, reactions and replies in one interval."""
 
     time: int
     delivered: int
     read: int
+    reactions: int
+    replies: int
 
 
 class Omitted(_Shape, frozen=True, kw_only=True):
@@ -126,7 +136,7 @@ class FanOut(_Shape, frozen=True, kw_only=True):
 
 
 class StatusReport(_Shape, frozen=True, kw_only=True):
-    """Who got a status, who saw it, and who did not and why."""
+    """Who got a status, who saw it, who did not and why, and what they did with it."""
 
     id_message: str
     status_message: ProgressName
@@ -140,6 +150,8 @@ class StatusReport(_Shape, frozen=True, kw_only=True):
     first_delivered: int | None
     first_view: int | None
     last_view: int | None
+    reactions: ReactionCounts
+    replies: int
     interval: Interval
     timeline: list[Moment]
     fan_out: FanOut
@@ -225,6 +237,7 @@ def status_report(
     status: Status,
     publication: Publication | None,
     recipients: Sequence[Recipient],
+    reply_times: Sequence[int],
     *,
     interval: str,
     scheduled: bool,
@@ -232,6 +245,7 @@ def status_report(
     """What ``getStatusReport`` answers."""
     delivered = [at for one in recipients if (at := one.row.arrived_ms) is not None]
     read = [at for one in recipients if (at := one.row.read_ms) is not None]
+    reactions = [one for row in recipients if (one := row.row.reaction) and one.emoji]
     return StatusReport(
         id_message=status.status_id,
         status_message=PROGRESS_NAMES[status.progress],
@@ -243,8 +257,16 @@ def status_report(
         first_delivered=_seconds(min(delivered, default=None)),
         first_view=_seconds(min(read, default=None)),
         last_view=_seconds(max(read, default=None)),
+        reactions=_reactions(reactions),
+        replies=len(reply_times),
         interval=interval,  # type: ignore[arg-type]
-        timeline=_timeline(delivered, read, _SECONDS[interval]),
+        timeline=_timeline(
+            _SECONDS[interval],
+            delivered=delivered,
+            read=read,
+            reactions=[one.at_ms for one in reactions],
+            replies=reply_times,
+        ),
         fan_out=FanOut(
             skipped=[
                 Omitted(reason=one.reason, count=one.count, participants=one.participants)
@@ -299,12 +321,25 @@ def _times(status: Status, publication: Publication | None) -> dict[str, Any]:
     }
 
 
-def _timeline(delivered: list[int], read: list[int], seconds: int) -> list[Moment]:
-    got = Counter(at_ms // 1000 // seconds for at_ms in delivered)
-    seen = Counter(at_ms // 1000 // seconds for at_ms in read)
+def _reactions(reactions: Iterable[Reaction]) -> ReactionCounts:
+    found = Counter(one.emoji for one in reactions)
+    frequent = sorted(found.items(), key=lambda one: (-one[1], one[0]))
+    return ReactionCounts(
+        total=found.total(), by_reaction=dict(frequent[:_MOST_NAMED_REACTIONS])
+    )
+
+
+def _timeline(seconds: int, **times: Iterable[int]) -> list[Moment]:
+    """How many of each kind there are in each interval that has any; times in ms."""
+    counted = {
+        kind: Counter(at_ms // 1000 // seconds for at_ms in ones)
+        for kind, ones in times.items()
+    }
     return [
-        Moment(time=bucket * seconds, delivered=got[bucket], read=seen[bucket])
-        for bucket in sorted(got.keys() | seen.keys())
+        Moment(
+            time=bucket * seconds, **{kind: count[bucket] for kind, count in counted.items()}
+        )
+        for bucket in sorted(set().union(*counted.values()))
     ]
 
 

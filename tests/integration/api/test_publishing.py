@@ -181,8 +181,8 @@ async def test_a_report_shows_when_it_was_seen(on_each: Tenant) -> None:
     assert (found["firstDelivered"], found["firstView"]) == (at, at + 61)
     assert found["lastView"] == at + 3600
     assert found["timeline"] == [
-        {"time": at, "delivered": 1, "read": 1},
-        {"time": at + 3600, "delivered": 1, "read": 1},
+        {"time": at, "delivered": 1, "read": 1, "reactions": 0, "replies": 0},
+        {"time": at + 3600, "delivered": 1, "read": 1, "reactions": 0, "replies": 0},
     ]
     minutes = await report(on_each, item["idMessage"], "&interval=minute")
     assert [one["time"] for one in minutes["timeline"]] == [at, at + 60, at + 3600]

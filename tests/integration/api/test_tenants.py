@@ -58,6 +58,8 @@ REQUESTS: dict[str, Any] = {
     "getStatusesSummary": "days=7",
     "getStatuses": "type=outgoing",
     "getStatusViewers": "idMessage=B1",
+    "getStatusReactions": "idMessage=B1",
+    "getStatusReplies": "idMessage=B1",
     "readStatus": {"idMessage": "A1"},
     "sendStatusReaction": CHAT | {"idMessage": "A1", "reaction": "💚"},
     "sendStatusReply": CHAT | {"idMessage": "A1", "message": "Hi"},

@@ -77,6 +77,8 @@ HOT = {
     "outgoing_by_wire_id": {"statuses_by_wire_id"},
     "tallies": {"statuses_pkey"},
     "rows_of_pairs": {"receipts_pkey"},
+    "reactions": {"receipts_with_reaction", "people_pkey"},
+    "reply_times": {"replies_of_status"},
     "recount": {"receipts_pkey", "statuses_pkey"},
     "replies_of_status": {"replies_of_status", "people_pkey"},
     "statuses_after": {"statuses_window"},

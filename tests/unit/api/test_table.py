@@ -14,6 +14,7 @@ STATUS_METHODS = {
     "getStatusesSummary", "getStatuses", "getStatusViewers",
     "exportStatuses",
     "sendStatusReaction", "sendStatusReply",
+    "getStatusReactions", "getStatusReplies",
 }  # fmt: skip
 DOCUMENT = Path(__file__).parents[3] / "docs/reference/methods.md"
 

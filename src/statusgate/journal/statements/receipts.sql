@@ -75,6 +75,17 @@ CROSS JOIN people p ON (
 )
 WHERE r.instance_id = :instance_id AND r.status_no = :status_no;
 
+-- name: reactions
+-- at once
+SELECT p.phone, p.lid, coalesce(p.book_name, p.contact_name) AS contact_name,
+       r.delivered_ms, r.read_ms, r.reacted_ms, r.reaction, r.refused
+FROM receipts r
+CROSS JOIN people p ON (
+    p.instance_id = r.instance_id AND p.person_no = r.person_no
+)
+WHERE r.instance_id = :instance_id AND r.status_no = :status_no AND r.reaction <> ''
+ORDER BY r.reacted_ms DESC, r.person_no;
+
 -- name: early_by_wire_id
 SELECT wire_id, person_no, delivered_ms, read_ms, reacted_ms, reaction
 FROM early_receipts
