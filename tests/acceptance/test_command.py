@@ -203,6 +203,9 @@ def test_everything_of_a_sandbox_can_happen_by_command(
         {"participant": boris, "timestamp": 1710134900, "status": "read"},
         {"participant": anna, "timestamp": 1710134811, "status": "read"},
     ]
+    viewers = account.get("getStatusViewers", "idMessage=B1").json()["items"]
+    found = {one["participant"]: (one["reaction"], bool(one["repliedAt"])) for one in viewers}
+    assert found == {boris: ("💚", False), anna: (None, True)}
     until(lambda: _downloaded(account, "A2") == picture.read_bytes())
     assert simulate("delete", "A1", anna).returncode == 0
     assert "A1" not in account.get("getIncomingStatuses").body.decode()
