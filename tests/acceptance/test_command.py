@@ -323,12 +323,14 @@ def test_the_demo_prints_commands_that_work_and_lives(tmp_path: Path) -> None:
             assert line, process.stderr and process.stderr.read()
             told += line
         urls = re.findall(r"curl '([^']+)'", told)
-        incoming, outgoing, rows = (json.loads(_get(url)) for url in urls)
+        incoming, outgoing, rows, *_ = (json.loads(_get(url)) for url in urls)
         assert incoming
         assert len(outgoing) >= 13
         assert json.loads(_get(urls[1] + "?minutes=120"))
         assert {row["status"] for row in rows} <= {"delivered", "read"}
         assert rows
+        assert until(lambda: json.loads(_get(urls[3])))[0]["reaction"]
+        assert until(lambda: json.loads(_get(urls[4])))[0]["textMessage"]
         report = urls[2].replace("Statistic", "Report").rpartition("=")[0]
         newest = re.findall(r"status viewers (\w+)", told)[0]
         posted = json.loads(_get(f"{report}={newest}"))

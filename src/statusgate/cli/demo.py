@@ -210,6 +210,10 @@ What the account posted today, newest first (look again: it changes):
 Who got and who viewed one of them:
   curl '{base}/getStatusStatistic/{token}?idMessage={watched}'
 
+Who liked it, and who answered what:
+  curl '{base}/getStatusReactions/{token}?idMessage={watched}'
+  curl '{base}/getStatusReplies/{token}?idMessage={watched}'
+
 Paste this into another terminal for the examples of README and docs/how-to:
   export URL={self._url} ID={instance_id} TOKEN={token}
   export STATUSGATE_URL=$URL STATUSGATE_INSTANCE=$ID STATUSGATE_TOKEN=$TOKEN

@@ -105,6 +105,19 @@ class Model:
         rows = self._rows.get(status_id, {})
         return {person: shown for person, row in rows.items() if (shown := row.shown)}
 
+    def reactions(self, status_id: str) -> set[tuple[str, str, int]]:
+        rows = self._rows.get(status_id, {})
+        latest = {person: row.reaction for person, row in rows.items() if row.reaction}
+        return {(person, emoji, at) for person, (at, _, emoji) in latest.items() if emoji}
+
+    def replies(self, status_id: str) -> set[tuple[str, str, int]]:
+        rows = self._rows.get(status_id, {})
+        return {
+            (person, reply_id, at)
+            for person, row in rows.items()
+            for reply_id, at in row.replies.items()
+        }
+
     def totals(self) -> dict[str, int]:
         rows = [row for one in self.posted for row in self._rows.get(one, {}).values()]
         shown = [one for row in rows if (one := row.shown)]
@@ -125,6 +138,14 @@ async def viewers(tenant: Tenant, status_id: str) -> dict[str, dict[str, Any]]:
     return {one["participant"]: {key: one[key] for key in keys} for one in page["items"]}
 
 
+async def engaged(tenant: Tenant, what: str, status_id: str, key: str) -> set[Any]:
+    """Person, *key* and time of each reaction or reply, as the API has it."""
+    found = (await tenant.get(f"getStatus{what}", f"idMessage={status_id}")).json()
+    shown = {(one["participant"], one[key], one["timestamp"]) for one in found}
+    assert len(shown) == len(found)
+    return shown
+
+
 async def totals(tenant: Tenant) -> dict[str, int]:
     days = (await tenant.get("getStatusesSummary", "days=2")).json()["days"]
     return {key: sum(day[key] for day in days) for key in days[0] if key != "date"}
@@ -143,6 +164,10 @@ async def test_a_script_in_any_order_gives_what_its_events_say(
             await tenant.simulate(*(_by(tenant, event) for event in part))
         for status_id in model.posted:
             assert await viewers(tenant, status_id) == model.viewers(status_id)
+            reactions = await engaged(tenant, "Reactions", status_id, "reaction")
+            assert reactions == model.reactions(status_id)
+            replies = await engaged(tenant, "Replies", status_id, "idMessage")
+            assert replies == model.replies(status_id)
         assert await totals(tenant) == model.totals()
 
 
