@@ -54,7 +54,7 @@ async def friends(anna: Account, boris: Account) -> AsyncIterator[tuple[Account,
     """Two accounts that have each other in their address books, and heard nothing yet."""
     anna.know(boris.person)
     boris.know(anna.person)
-    await asyncio.sleep(0.25)  # the seeding looks ten times a second
+    await eventually(lambda: anna.knows() and boris.knows())
     anna.heard.clear()
     boris.heard.clear()
     yield anna, boris

@@ -27,7 +27,7 @@ from statusgate.engines.neonize.engine import NeonizeEngine
 from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.port import Engine
 from tests.waiting import eventually
-from tests.whatsapp.client import FakeWhatsApp, Person, people
+from tests.whatsapp.client import FakeWhatsApp, Person, is_seeded, people
 
 FAST = Timing(
     beat=5.0,
@@ -106,6 +106,10 @@ class Account:
         fresh = self._contacts.with_suffix(".new")
         fresh.write_text(json.dumps(rows))
         fresh.replace(self._contacts)
+
+    def knows(self) -> bool:
+        """Whether the library has taken over the address book as it is now."""
+        return is_seeded(self._contacts)
 
     async def start(self) -> None:
         await self.engine.start()

@@ -21,6 +21,8 @@ from tests.whatsapp.history import Record
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT_KEY = "STATUSGATE_TEST_ROOT_KEY"
 CONTACTS = "STATUSGATE_TEST_CONTACTS"
+SEEDED = ".seeded"
+"""beside the file of contacts: which version of it an engine knows"""
 RECEIVED = "STATUSGATE_TEST_RECEIVED"
 
 Addressing = Literal["pn", "lid"]
@@ -53,6 +55,18 @@ def people(first: int, count: int) -> list[Person]:
         Person(str(79_000_000_000 + n), str(222_000_000_000_000 + n))
         for n in range(first, first + count)
     ]
+
+
+def version_of(path: Path) -> str:
+    """What changes when the file is written again."""
+    status = path.stat()
+    return f"{status.st_ino} {status.st_mtime_ns}"
+
+
+def is_seeded(path: Path) -> bool:
+    """Whether an engine knows the contacts of the file as it is now."""
+    seeded = path.with_suffix(SEEDED)
+    return seeded.exists() and seeded.read_text() == version_of(path)
 
 
 class FakeWhatsApp:

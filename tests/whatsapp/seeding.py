@@ -24,6 +24,8 @@ from neonize import events
 from neonize.proto.Neonize_pb2 import ContactEntry
 from neonize.utils import build_jid
 
+from tests.whatsapp.client import SEEDED, version_of
+
 _LOOK_EVERY = 0.1
 
 
@@ -60,7 +62,7 @@ class _Seeder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[tuple[str, str], str] = {}
-        self._version: tuple[int, int] | None = None
+        self._version = ""
         self._watching = False
 
     def start(self, client: Any) -> None:
@@ -75,8 +77,7 @@ class _Seeder:
             self._seed(client)
 
     def _seed(self, client: Any) -> None:
-        status = self._path.stat()
-        version = (status.st_ino, status.st_mtime_ns)
+        version = version_of(self._path)
         if version == self._version:
             return
         self._version = version
@@ -91,6 +92,7 @@ class _Seeder:
                     for who, name in changes.items()
                 ]
             )
+        self._path.with_suffix(SEEDED).write_text(version)
 
 
 def _read(path: Path) -> dict[tuple[str, str], str]:

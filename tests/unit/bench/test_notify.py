@@ -70,8 +70,15 @@ def test_an_event_is_found_again_by_its_viewer() -> None:
 
 async def test_the_receiver_keeps_what_comes_in_order() -> None:
     arrivals: list[Arrival] = []
+    ended = asyncio.Event()
+
+    class Watched(Connection):
+        def connection_lost(self, error: Exception | None) -> None:
+            super().connection_lost(error)
+            ended.set()
+
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(arrivals), HOST, 0)
+    server = await loop.create_server(lambda: Watched(arrivals), HOST, 0)
     client = await Client.open(server.sockets[0].getsockname()[1])
     for number in range(3):
         answer = await client.ask(request("POST", "/hook", b"%d" % number))
@@ -81,7 +88,7 @@ async def test_the_receiver_keeps_what_comes_in_order() -> None:
     await client.ask(request("DELETE", "/arrivals"))
     client.close()
     server.close()
-    await asyncio.sleep(0.05)
+    await ended.wait()
 
     assert count.body == b"3"
     kept = msgspec.json.decode(told.body, type=list[Arrival])

@@ -12,6 +12,7 @@ import pytest
 from bench.openloop import Call, Work, send
 from bench.servers import HOST
 from bench.wire import AnswerParser, Closed, Connection, request
+from tests.waiting import eventually
 
 TWO = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"
@@ -46,6 +47,10 @@ class Slow(asyncio.Protocol):
 
     seconds = 0.2
     status = b"200 OK"
+    lost = False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -67,11 +72,17 @@ class Refusing(Slow):
 
 @asynccontextmanager
 async def served(kind: type[Slow]) -> AsyncIterator[int]:
-    """A server's port; at the end its connections get a moment to close."""
-    server = await asyncio.get_running_loop().create_server(kind, HOST, 0)
+    """A server's port; at the end its connections are closed."""
+    made: list[Slow] = []
+
+    def new() -> Slow:
+        made.append(kind())
+        return made[-1]
+
+    server = await asyncio.get_running_loop().create_server(new, HOST, 0)
     yield server.sockets[0].getsockname()[1]
     server.close()
-    await asyncio.sleep(0.05)
+    await eventually(lambda: all(one.lost for one in made))
 
 
 def work(port: int, rate: float, count: int) -> Work:
