@@ -73,7 +73,7 @@ class Demo:
         await self._happen(instance, [*self._people])
         for events in self._meanwhile(since, now):
             await self._happen(instance, events)
-        watched = self._own[-1]
+        watched = self._own[-2]
         newest = await self._post_by_api(instance)
         self._greet(instance.id, token, watched, newest)
         while True:
