@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,18 +10,14 @@ import pytest
 import requests
 
 from interop.baileys import Baileys
-from statusgate.domain.address import Address
 from statusgate.domain.ids import InstanceId
-from statusgate.domain.post import Quoted, SentAnswer, StatusAnswer
 from statusgate.domain.reply import Reply
-from statusgate.domain.status import Kind
 from statusgate.journal import Transaction
 from tests.acceptance.test_four_kinds import FILES, KINDS, SAMPLES, publish, received
 from tests.acceptance.test_whole_gateway import Account, Running, make_account
 from tests.waiting import until
 from tests.whatsapp.client import Addressing, FakeWhatsApp, Person, people
 
-_keys = itertools.count(1)
 FONTS = {"SERIF": 1, "NORICAN_REGULAR": 2, "OSWALD_HEAVY": 5}
 
 
@@ -169,7 +164,7 @@ def test_a_like_by_baileys_is_recorded_until_it_is_taken_back(
     for emoji, shown in (("💚", "💚"), ("👍", "👍"), ("", None)):
         other.send("react", mine.person, id=wire_id, author=author, emoji=emoji)
         until(
-            lambda emoji=shown: _row(mine, other, status_id)["reaction"] == emoji,  # type: ignore[misc]
+            lambda emoji=shown: mine.row(other.person, status_id)["reaction"] == emoji,  # type: ignore[misc]
             f"the reaction {shown}",
         )
     assert _view(mine, other, status_id) == "read"
@@ -184,7 +179,7 @@ def test_a_reply_by_baileys_is_recorded_and_what_else_it_writes_is_not(
     other.got(wire_id)
     other.send("write", mine.person, by=by, text="Between us")
     other.send("reply", mine.person, by=by, id=wire_id, text="How much?")
-    until(lambda: _row(mine, other, status_id)["repliedAt"], "the reply")
+    until(lambda: mine.row(other.person, status_id)["repliedAt"], "the reply")
     assert [reply.text for reply in _replies(mine, status_id)] == ["How much?"]
 
 
@@ -286,20 +281,18 @@ def test_our_reaction_and_its_withdrawal_reach_baileys(
 ) -> None:
     posted = other.send("post_text", mine.person, by=by, text="Anybody?")
     until(lambda: posted in _ids(mine), "the status")
+    author = _chat(other.person)
     for emoji in ("💚", ""):
-        sent = _answer(mine, other, posted, by_lid=by == "lid", reaction=emoji)
-        reaction = other.got(sent)["message"]["reactionMessage"]
-        assert (reaction["key"]["id"], reaction["text"]) == (posted, emoji)
+        mine.ask("POST", "sendStatusReaction", posted, chatId=author, reaction=emoji)
+        until(lambda text=emoji: _reaction(other, posted) == text, f"the reaction {emoji}")  # type: ignore[misc]
 
 
 def test_our_reply_reaches_baileys_with_what_it_answers(mine: Account, other: Baileys) -> None:
     posted = other.send("post_text", mine.person, text="For sale")
     until(lambda: posted in _ids(mine), "the status")
-    quoted = Quoted(kind=Kind.TEXT, text="For sale")
-    sent = _answer(mine, other, posted, text="How much?", quoted=quoted)
-    got = other.got(sent)["message"]["extendedTextMessage"]
-    assert got["text"] == "How much?"
-    context = got["contextInfo"]
+    author = _chat(other.person)
+    mine.ask("POST", "sendStatusReply", posted, chatId=author, message="Still there?")
+    context = until(lambda: _quoted(other, "Still there?"), "the reply")
     assert (context["stanzaId"], context["remoteJid"]) == (posted, "status@broadcast")
     assert context["participant"] == other.person.address()
     assert context["quotedMessage"]["extendedTextMessage"]["text"] == "For sale"
@@ -378,13 +371,6 @@ def _view(account: Account, viewer: Baileys, status_id: str) -> str | None:
     return account.viewers(status_id).get(_chat(viewer.person))
 
 
-def _row(account: Account, viewer: Baileys, status_id: str) -> dict[str, Any]:
-    """What this viewer did with a status of ours."""
-    rows = account.ask("GET", "getStatusViewers", status_id)["items"]
-    (row,) = [one for one in rows if one["participant"] == _chat(viewer.person)]
-    return dict(row)
-
-
 def _replies(account: Account, status_id: str) -> list[Reply]:
     def read(tx: Transaction) -> list[Reply]:
         status = tx.status(InstanceId(account.id), status_id)
@@ -392,19 +378,6 @@ def _replies(account: Account, status_id: str) -> list[Reply]:
 
     found: list[Reply] = account.running.run(lambda gateway: gateway.journal.read(read))
     return found
-
-
-def _answer(account: Account, author: Baileys, wire_id: str, **fields: Any) -> str:
-    """React or reply to a status of the author; WhatsApp's id of what was sent."""
-    answer = StatusAnswer(
-        key=f"ANSWER{next(_keys)}",
-        wire_id=wire_id,
-        author=Address(phone=author.person.phone, lid=author.person.lid),
-        **fields,
-    )
-    engine = account.running.engines[str(account.id)]
-    sent: SentAnswer = account.running.run(lambda _: engine.answer_status(answer))
-    return sent.wire_id
 
 
 def _sent(account: Account, status_id: str) -> str:
@@ -428,6 +401,23 @@ def _revokes(client: Baileys, wire_id: str) -> bool:
 def _messages(client: Baileys) -> list[dict[str, Any]]:
     told = [event["data"] for event in list(client.events) if event["event"] == "MessageEv"]
     return [one["message"] for one in told if one["message"]]
+
+
+def _reaction(client: Baileys, status_id: str) -> str | None:
+    """The latest reaction that it got for a status of its own."""
+    found = [
+        message["reactionMessage"]
+        for message in _messages(client)
+        if "reactionMessage" in message
+    ]
+    texts = [one["text"] for one in found if one["key"]["id"] == status_id]
+    return texts[-1] if texts else None
+
+
+def _quoted(client: Baileys, text: str) -> dict[str, Any] | None:
+    """What a message with these words refers to."""
+    found = [message.get("extendedTextMessage") or {} for message in _messages(client)]
+    return next((one["contextInfo"] for one in found if one.get("text") == text), None)
 
 
 def _viewed(client: Baileys, message_id: str) -> bool:

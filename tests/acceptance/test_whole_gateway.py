@@ -175,9 +175,9 @@ class Account:
         until(lambda: self.ask("GET", "getStatus", status_id)["sentAt"], "acknowledgement")
         return status_id
 
-    def ask(self, verb: str, method: str, status_id: str) -> Any:
+    def ask(self, verb: str, method: str, status_id: str, **more: str) -> Any:
         """One of our own methods, which the official client does not have."""
-        named = {"idMessage": status_id}
+        named = {"idMessage": status_id, **more}
         answer = requests.request(
             verb,
             f"{self.running.url}/waInstance{self.id}/{method}/{self.token}",
@@ -187,6 +187,12 @@ class Account:
         )
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def row(self, viewer: Person, status_id: str) -> dict[str, Any]:
+        """What this viewer did with a status."""
+        items = self.ask("GET", "getStatusViewers", status_id)["items"]
+        (row,) = [one for one in items if one["participant"] == f"{viewer.phone}@c.us"]
+        return dict(row)
 
     def view(self, status_id: str) -> None:
         """Look at an incoming status, for its author to see."""
@@ -242,6 +248,12 @@ def test_two_accounts_post_view_and_know_it(fake: FakeWhatsApp, tmp_path: Path) 
         until(lambda: a.viewers(status_id).get(viewer) == "delivered", "delivered at A")
         b.view(item["idMessage"])
         until(lambda: a.viewers(status_id).get(viewer) == "read", "read at A")
+        author = {"chatId": f"{one.phone}@c.us"}
+        for emoji, shown in (("💚", "💚"), ("", None)):
+            b.ask("POST", "sendStatusReaction", item["idMessage"], **author, reaction=emoji)
+            until(lambda: a.row(other, status_id)["reaction"] == shown, f"like {shown} at A")  # noqa: B023
+        b.ask("POST", "sendStatusReply", item["idMessage"], **author, message="Good morning, A")
+        until(lambda: a.row(other, status_id)["repliedAt"], "reply at A")
         (mine,) = a.outgoing()
         assert (mine["idMessage"], mine["statusMessage"]) == (status_id, "read")
         assert mine["sendByApi"] is True

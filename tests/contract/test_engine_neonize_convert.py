@@ -67,7 +67,7 @@ else:
     from statusgate.domain.receipt import Progress
     from statusgate.domain.reply import Reply, ReplyKind
     from statusgate.domain.status import Kind
-    from statusgate.engines.neonize.convert import Converter, font_of
+    from statusgate.engines.neonize.convert import Converter, evidence, font_of
     from statusgate.engines.neonize.untrusted import DAY_MS, clean
 
     OWN = Address(phone="100", lid="900")
@@ -368,6 +368,10 @@ else:
         revoked = revoke().Message
         for body in (Message(conversation="x"), Message(), like().Message, revoked):
             assert convert.message(message(body, private())) == []
+
+    def test_of_a_private_message_that_cannot_be_handled_nothing_is_kept() -> None:
+        assert evidence(said(quoting())) == evidence(said(ContextInfo())) == b""
+        assert evidence(like()) == like().SerializePartialToString()
 
     def test_a_reply_s_text_is_cut_and_cleaned() -> None:
         got = only(Converter(OWN).message(said(quoting(), "\x00" + "x" * 10_000))).reply

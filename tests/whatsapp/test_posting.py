@@ -63,6 +63,18 @@ def test_an_audience_by_hidden_number_sees_the_author_by_his(
     author.receipt(sent, "INACTIVE", viewer.person.lid)
 
 
+def test_a_private_message_shows_both_addresses_of_its_sender(
+    fake: FakeWhatsApp, author: RawEngine, viewer: RawEngine
+) -> None:
+    sent = author.call("write", user=viewer.person.phone, text="between us")["id"]
+    source = viewer.message(sent)["Info"]["MessageSource"]
+    assert source["Chat"]["User"] == source["Sender"]["User"] == author.person.lid
+    assert source["SenderAlt"]["User"] == author.person.phone
+    assert not source["IsGroup"]
+    addresses = {author.person.address("lid"), viewer.person.address("lid")}
+    assert {one for one in recipients(fake, sent) if ":" not in one} == addresses
+
+
 def test_nobody_else_gets_it(
     fake: FakeWhatsApp, author: RawEngine, viewer: RawEngine, third: RawEngine
 ) -> None:

@@ -188,6 +188,15 @@ class Converter:
         return [IdentityLearned(address=person, at_ms=at_ms)]
 
 
+def evidence(event: Any) -> bytes:
+    """Return what to keep of an event that could not be handled: of a private one nothing."""
+    if isinstance(event, bytes):
+        return event
+    if isinstance(event, wire.Message) and not is_status(event.Info.MessageSource):
+        return b""
+    return bytes(event.SerializePartialToString())
+
+
 def status_of(message: Any, **common: Any) -> StatusReceived | None:
     """Return the status that *message* is; None if it has no content that we know.
 

@@ -36,11 +36,11 @@ from statusgate.domain.events import (
 )
 from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.contacts import AddressBookListener, ContactStore, ContactWatch
-from statusgate.engines.neonize.convert import Converter
+from statusgate.engines.neonize.convert import Converter, evidence
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.poster import Poster
 from statusgate.engines.neonize.store import Linked, SessionStore
-from statusgate.engines.neonize.untrusted import MAX_NAME, clean, is_status, jid_address
+from statusgate.engines.neonize.untrusted import MAX_NAME, clean, jid_address
 
 log = logging.getLogger(__name__)
 for _name in ("whatsmeow", "Whatsmeow.Database"):
@@ -238,7 +238,7 @@ class Session:
             except OSError as error:
                 self._outlet.spool_failed(error)
             except BaseException as error:  # noqa: BLE001 - the library would swallow it
-                self._outlet.poison(_evidence(message), error)
+                self._outlet.poison(evidence(message), error)
 
         return run
 
@@ -375,15 +375,6 @@ class Session:
             except OSError as error:
                 self._outlet.spool_failed(error)
             self._outlet.end(code)
-
-
-def _evidence(message: Any) -> bytes:
-    """Return what to keep of an event that could not be handled: of a private one, nothing."""
-    if isinstance(message, bytes):
-        return message
-    if isinstance(message, wire.Message) and not is_status(message.Info.MessageSource):
-        return b""
-    return bytes(message.SerializeToString())
 
 
 def _named(reason: int) -> str:
