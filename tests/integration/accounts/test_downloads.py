@@ -60,6 +60,11 @@ async def linked(running: Running) -> Tenant:
     return tenant
 
 
+def later(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was postponed is due."""
+    running.set_clock(running.built.clock.now_ms() + 60_000, monkeypatch)
+
+
 async def hang() -> None:
     await asyncio.Event().wait()
 
@@ -99,7 +104,9 @@ async def test_a_fault_postpones_a_download_and_keeps_no_place(
             source = Source(tenant, broken, fail)
             await tenant.simulate(*(photo(number) for number in range(9)))
             await eventually(lambda: source.asked >= 9)
-        assert len(await items_with_files(tenant, "getIncomingStatuses")) == 9
+        later(running, monkeypatch)
+        await tenant.simulate(photo(9))
+        assert len(await items_with_files(tenant, "getIncomingStatuses")) == 10
 
 
 async def test_nothing_is_fetched_and_nothing_counts_while_an_account_is_offline(
@@ -122,6 +129,7 @@ async def test_nothing_is_fetched_and_nothing_counts_while_an_account_is_offline
             await tenant.simulate(photo(2))  # wakes the downloads, to no avail
             await stays(lambda: source.asked == 1)
         assert [one.attempts for one in await due(tenant)] == [0, 0]
+        later(running, monkeypatch)
         await tenant.simulate({"event": "state", "state": "authorized"})
         assert len(await items_with_files(tenant, "getIncomingStatuses")) == 2
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from statusgate.api.edge.connections import OpenConnections
 from statusgate.api.edge.server import Server, make_server
@@ -54,6 +55,12 @@ class Running:
         protocol: Any = self.server.config.http_protocol_class
         found: OpenConnections = protocol.everyone
         return found
+
+    def set_clock(self, at_ms: int, patch: pytest.MonkeyPatch) -> None:
+        """Have the server's clock show *at_ms* and go on from there; wakes nobody."""
+        clock = self.built.clock
+        now_ms, ahead_ms = clock.now_ms, at_ms - clock.now_ms()
+        patch.setattr(clock, "now_ms", lambda: now_ms() + ahead_ms)
 
     async def raw(self, request: bytes, *, seconds: float = 30.0) -> bytes:
         """Send bytes on a connection of their own; everything that comes back."""

@@ -276,14 +276,24 @@ async def test_what_waited_goes_out_in_order_and_spaced(tenant: Tenant) -> None:
     assert all(b - a >= 480 for a, b in itertools.pairwise(times)), times
 
 
-async def test_a_scheduled_status_joins_when_it_is_due(on_each: Tenant) -> None:
-    await people(on_each)
+async def test_a_scheduled_status_joins_when_it_is_due(tenant: Tenant) -> None:
+    await people(tenant)
     due = int(time.time()) + 2
+    await ended(tenant, await post(tenant, sendAt=due))
+    assert time.time() >= due
+
+
+async def test_a_scheduled_status_is_out_of_sight_until_it_is_due(
+    on_each: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await people(on_each)
+    due = int(time.time()) + 3_600
     status_id = await post(on_each, sendAt=due)
     assert (await on_each.get("getOutgoingStatuses")).json() == []
     assert (await report_of(on_each, status_id))["counts"]["total"] == 0
+    on_each.running.set_clock(due * 1000, monkeypatch)
+    await post(on_each, sendAt=due + 3_600)  # wakes the schedule
     item = await ended(on_each, status_id)
-    assert time.time() >= due
     assert (item["sendAt"], item["statusMessage"]) == (due, "sent")
     assert item["acceptedAt"] <= due
     past = await ended(on_each, await post(on_each, sendAt=1))

@@ -35,9 +35,7 @@ async def schedule(tenant: Tenant, count: int, at_ms: int) -> list[str]:
 
 async def wait_until(running: Running, at_ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the server's clock to *at_ms*, and have it look."""
-    clock = running.built.clock
-    now_ms, ahead_ms = clock.now_ms, at_ms - clock.now_ms()
-    monkeypatch.setattr(clock, "now_ms", lambda: now_ms() + ahead_ms)
+    running.set_clock(at_ms, monkeypatch)
     await schedule(await running.create(), 1, at_ms + HOUR_MS)
 
 
