@@ -17,6 +17,7 @@ _AGO = re.compile(r"(an?|\d{1,6}) ?(min(?:ute)?|h(?:our)?|day|week)s?(?: ago)?")
 _SECONDS = {"min": 60, "minute": 60, "h": 3600, "hour": 3600}
 _DAYS = {"day": 1, "week": 7}
 _CLOCK = re.compile(r"(?:(today|tomorrow) )?(\d{1,2}):(\d{2})")
+_SHORT_HOUR = re.compile(r"([ t])(\d:)")
 _DAY = timedelta(days=1)
 
 
@@ -66,13 +67,10 @@ def moment_of(text: str, now: int) -> datetime:
         return _after(now, 1 if span[1].startswith("a") else int(span[1]), span[2])
     if clock := _CLOCK.fullmatch(words):
         return _on_the_clock(_wall(now), *clock.groups())
-    if ":" not in words:
+    written = _from_calendar(words) if ":" in words else None
+    if written is None:
         raise ValueError(f"{text!r} is not a time; write {FORMS}")
-    try:
-        written = datetime.fromisoformat(words.upper())
-    except ValueError:
-        raise ValueError(f"{text!r} is not a time; write {FORMS}") from None
-    return _local(written) if written.tzinfo is None else written.astimezone()
+    return _local(written)
 
 
 def past_moment_of(text: str, now: int) -> datetime:
@@ -85,16 +83,23 @@ def past_moment_of(text: str, now: int) -> datetime:
         return datetime.fromtimestamp(int(words)).astimezone()
     if span := _AGO.fullmatch(words):
         return _after(now, -(1 if span[1].startswith("a") else int(span[1])), span[2])
-    try:
-        written = datetime.fromisoformat(words.upper())
-    except ValueError:
-        raise ValueError(f"{text!r} is not a time; write {PAST_FORMS}") from None
-    return _local(written) if written.tzinfo is None else written.astimezone()
+    written = _from_calendar(words)
+    if written is None:
+        raise ValueError(f"{text!r} is not a time; write {PAST_FORMS}")
+    return _local(written)
 
 
 def shown(moment: datetime) -> str:
     """``Thu 2026-12-24 09:00:00+01:00 (CET)``"""
     return f"{moment:%a} {moment.isoformat(' ', 'seconds')} ({moment:%Z})"
+
+
+def _from_calendar(words: str) -> datetime | None:
+    """Read ISO 8601, where the hour may have one digit; None if it is something else."""
+    try:
+        return datetime.fromisoformat(_SHORT_HOUR.sub(r"\g<1>0\2", words).upper())
+    except ValueError:
+        return None
 
 
 def _after(now: int, count: int, unit: str) -> datetime:
@@ -119,7 +124,9 @@ def _wall(now: int) -> datetime:
 
 
 def _local(wall: datetime) -> datetime:
-    """Return the moment when the clocks of this machine show *wall*."""
+    """Return the moment when the clocks of this machine, or of its own zone, show *wall*."""
+    if wall.tzinfo is not None:
+        return wall.astimezone()
     before, after = (wall.replace(fold=fold).astimezone() for fold in (0, 1))
     if before.utcoffset() == after.utcoffset():
         return before
