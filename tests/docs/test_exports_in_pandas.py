@@ -15,7 +15,7 @@ from statusgate.domain.status import Counts
 from statusgate.wire.exports import (
     ROWS,
     What,
-    encoder,
+    encoded,
     head,
     receipt_row,
     reply_row,
@@ -60,7 +60,7 @@ STATUSES = [status_row(POSTED, ""), status_row(status(2), "")]
 
 def exported(what: What) -> bytes:
     rows = {"receipts": RECEIPTS, "replies": REPLIES, "statuses": STATUSES}[what]
-    return head(what, "csv") + encoder("csv")(rows)  # type: ignore[arg-type]
+    return head(what, "csv") + encoded("csv", rows)  # type: ignore[arg-type]
 
 
 def test_the_program_of_the_page_reads_what_is_there(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_program_of_the_page_reads_what_is_there(tmp_path: Path) -> None:
         text for label, text in fences(ROOT / "docs/how-to/exports.md") if label == "python"
     ]
     (tmp_path / "receipts-1101000001.csv").write_bytes(exported("receipts"))
-    (tmp_path / "replies-1101000001.jsonl").write_bytes(encoder("jsonl")(REPLIES))
+    (tmp_path / "replies-1101000001.jsonl").write_bytes(encoded("jsonl", REPLIES))
     checks = (
         f"assert receipts['idMessage'].tolist() == ['{DIGITS}'] * 3\n"
         "assert receipts['contactName'].tolist()[:2] == ['Anna', 'NA']\n"
@@ -108,7 +108,7 @@ def test_booleans_and_counts_that_may_be_absent_have_types_for_that() -> None:
 
 
 def test_json_lines_keep_their_types() -> None:
-    frame = pd.read_json(BytesIO(encoder("jsonl")(STATUSES)), lines=True, dtype=False)
+    frame = pd.read_json(BytesIO(encoded("jsonl", STATUSES)), lines=True, dtype=False)
     assert frame["idMessage"][0] == DIGITS
     assert frame["timestamp"].tolist() == [AT, AT]
     assert frame["sendByApi"].tolist()[:1] == [False]

@@ -7,18 +7,16 @@ neither memory nor other requests notice how long an export is.
 from collections.abc import AsyncGenerator, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
+from statusgate.domain.address import Address
 from statusgate.domain.clock import Clock
 from statusgate.domain.instance import Instance
 from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction
 from statusgate.journal.exports import FIRST_PERSON, FIRST_REACTION, FIRST_REPLY, Key
 from statusgate.wire.exports import (
-    Format,
     Row,
     What,
-    encoder,
+    encoded,
     head,
     reaction_row,
     receipt_row,
@@ -31,18 +29,7 @@ PAGE: Final = 500
 """Rows that end a page; it has fewer than twice as many."""
 LOOK: Final = 100
 """Statuses that a page looks at."""
-_END_OF_TIME: Final = 2**62
-_MINUTE_MS: Final = 60_000
-
-
-class _Export(msgspec.Struct, frozen=True, kw_only=True):
-    """What is exported."""
-
-    instance: Instance
-    what: What
-    format: Format
-    before_ms: int
-    """only of statuses posted earlier"""
+_DAY_MS: Final = 86_400_000
 
 
 class Position(NamedTuple):
@@ -79,7 +66,7 @@ class Exports:
         self._journal = journal
         self._clock = clock
         self._public_url = public_url
-        self._retention_ms = retention_days * 24 * 60 * _MINUTE_MS
+        self._retention_ms = retention_days * _DAY_MS
         self._contacts_only = contacts_only
 
     async def pages(
@@ -90,49 +77,41 @@ class Exports:
         What was committed before the first page is in it, some of it perhaps twice.
         """
         now_ms = self._clock.now_ms()
-        since_ms = now_ms - request.minutes * _MINUTE_MS
-        if request.since is not None:
-            since_ms = request.since * 1000
-        export = _Export(
-            instance=instance,
-            what=request.what,
-            format=request.format,
-            before_ms=_END_OF_TIME if request.until is None else request.until * 1000,
-        )
-        oldest_ms = max(since_ms, now_ms - self._retention_ms)
-        page, at = await self._page(export, Position(oldest_ms, 0, None))
-        yield head(export.what, export.format) + page
+        since_ms = max(request.since_ms(now_ms), now_ms - self._retention_ms)
+        page, at = await self._read(instance, request, Position(since_ms, 0, None))
+        yield head(request.what, request.format) + page
         while at is not None:
-            page, at = await self._page(export, at)
+            page, at = await self._read(instance, request, at)
             if page:
                 yield page
 
-    async def _page(self, export: _Export, at: Position) -> tuple[bytes, Position | None]:
+    async def _read(
+        self, instance: Instance, request: ExportRequest, at: Position
+    ) -> tuple[bytes, Position | None]:
         """The rows after *at*, and where the next page goes on; None: there is none."""
-        encode = encoder(export.format)
 
         def read(tx: Transaction) -> tuple[bytes, Position | None]:
-            rows, end = self._rows(tx, export, at)
-            return encode(rows), end
+            rows, end = self._page(tx, instance, request, at)
+            return encoded(request.format, rows), end
 
         return await self._journal.scan(read)
 
-    def _rows(
-        self, tx: Transaction, export: _Export, at: Position
+    def _page(
+        self, tx: Transaction, instance: Instance, request: ExportRequest, at: Position
     ) -> tuple[list[Row], Position | None]:
         rows: list[Row] = []
         posted_ms, status_no = at.before_next
         looked = size = 0
         for status in tx.statuses_after(
-            export.instance.id,
+            instance.id,
             posted_ms,
             status_no,
-            before_ms=export.before_ms,
-            outgoing_only=export.what != "statuses",
+            before_ms=request.before_ms,
+            outgoing_only=request.what != "statuses",
             limit=LOOK,
         ):
             key = at.key if status.no == at.status_no else None
-            found, key = self._rows_of(tx, export, status, key)
+            found, key = self._rows_of(tx, instance, request.what, status, key)
             rows += found
             size += len(found) + len(status.participants)
             at = Position(status.posted_ms, status.no, key)
@@ -142,15 +121,15 @@ class Exports:
         return rows, at if looked == LOOK else None
 
     def _rows_of(
-        self, tx: Transaction, export: _Export, status: Status, key: Key | None
+        self, tx: Transaction, instance: Instance, what: What, status: Status, key: Key | None
     ) -> Rows:
         counts = status.counts
-        match export.what:
+        match what:
             case "statuses":
                 shown = status.outgoing or status.author_contact_name or not self._contacts_only
                 return [status_row(status, self._public_url)] if shown else [], None
             case "receipts" if counts.recipients:
-                return _receipts(tx, export.instance, status, key)
+                return _receipts(tx, instance.me, status, key)
             case "reactions" if counts.reactions:
                 found = tx.reactions_after(status, key or FIRST_REACTION, PAGE)
                 reactions = [
@@ -166,7 +145,7 @@ class Exports:
                 return [], None
 
 
-def _receipts(tx: Transaction, instance: Instance, status: Status, key: Key | None) -> Rows:
+def _receipts(tx: Transaction, me: Address, status: Status, key: Key | None) -> Rows:
     """Rows of recipients. A status that needs several pages is read twice: first whom we know
     by LID alone, then the others. If two people turn out to be one meanwhile, the rows of the
     first kind become rows of the second, and are still to come."""
@@ -179,7 +158,7 @@ def _receipts(tx: Transaction, instance: Instance, status: Status, key: Key | No
         receipt_row(status, one)
         for _, one in found
         if (step == "all" or (step == "hidden") == (one.address.phone == ""))
-        and not one.address.meets(instance.me)
+        and not one.address.meets(me)
     ]
     if end := _end_of(found):
         return rows, (step, end)

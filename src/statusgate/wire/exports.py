@@ -1,7 +1,7 @@
 """Rows of ``exportStatuses`` as CSV and JSON lines (contract 12.6)."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any, Literal
 
@@ -184,13 +184,13 @@ def head(what: What, format: Format) -> bytes:
     return _csv([ROWS[what].__struct_encode_fields__])
 
 
-def encoder(format: Format) -> Callable[[Sequence[Row]], bytes]:
-    """A function that writes rows, each with the end of its line."""
-    return _encode_lines if format == "jsonl" else csv_lines
+def encoded(format: Format, rows: Sequence[Row]) -> bytes:
+    """Rows, each with the end of its line.
 
-
-def csv_lines(rows: Iterable[Row]) -> bytes:
-    """Rows as RFC 4180 has them, in UTF-8; no cell is a formula."""
+    CSV is as RFC 4180 has it, in UTF-8; no cell of it is a formula.
+    """
+    if format == "jsonl":
+        return _encode_lines(rows)
     return _csv([_cell(value) for value in msgspec.structs.astuple(row)] for row in rows)
 
 

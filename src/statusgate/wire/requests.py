@@ -13,6 +13,7 @@ from statusgate.wire import fields
 from statusgate.wire.exports import Format, What
 
 MAX_NAME = 255
+_END_OF_TIME = 2**62
 
 StatusId = Annotated[
     str, msgspec.Meta(max_length=MAX_STATUS_ID_LENGTH, description="id of the status")
@@ -76,6 +77,15 @@ class ExportRequest(Request, frozen=True, kw_only=True):
         Annotated[int, msgspec.Meta(ge=0, description="unix seconds; statuses before then")]
         | None
     ) = msgspec.field(name="to", default=None)
+
+    def since_ms(self, now_ms: int) -> int:
+        """Statuses posted from then on count, if the request is made at *now_ms*."""
+        return now_ms - self.minutes * 60_000 if self.since is None else self.since * 1000
+
+    @property
+    def before_ms(self) -> int:
+        """Only statuses posted earlier count."""
+        return _END_OF_TIME if self.until is None else self.until * 1000
 
 
 class StatusRequest(Request, frozen=True, kw_only=True):

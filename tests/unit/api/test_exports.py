@@ -14,7 +14,7 @@ from statusgate.domain.status import Counts, Failure, FailureReason, Kind
 from statusgate.wire.exports import (
     ROWS,
     ReplyRow,
-    encoder,
+    encoded,
     head,
     reaction_row,
     receipt_row,
@@ -60,7 +60,7 @@ def test_a_csv_begins_with_its_header_and_json_lines_with_a_row() -> None:
 
 @given(st.lists(texts, min_size=1))
 def test_any_text_comes_back_from_a_csv(given_texts: list[str]) -> None:
-    raw = encoder("csv")([reply_row(text) for text in given_texts])
+    raw = encoded("csv", [reply_row(text) for text in given_texts])
     read = [row[-1] for row in cells(raw)]
     assert [text.removeprefix("'") for text in read] == [
         text.removeprefix("'") for text in given_texts
@@ -70,7 +70,7 @@ def test_any_text_comes_back_from_a_csv(given_texts: list[str]) -> None:
 
 @given(texts)
 def test_any_text_comes_back_from_json_lines_as_it_was(text: str) -> None:
-    raw = encoder("jsonl")([reply_row(text)] * 2)
+    raw = encoded("jsonl", [reply_row(text)] * 2)
     first, second, rest = raw.split(b"\n")
     assert json.loads(first)["textMessage"] == json.loads(second)["textMessage"] == text
     assert rest == b""
@@ -78,9 +78,9 @@ def test_any_text_comes_back_from_json_lines_as_it_was(text: str) -> None:
 
 @pytest.mark.parametrize("first", list("=+-@\t\r\n＝＋－＠"))
 def test_no_cell_of_a_csv_is_a_formula(first: str) -> None:
-    [read] = cells(encoder("csv")([reply_row(f"{first}1+1")]))
+    [read] = cells(encoded("csv", [reply_row(f"{first}1+1")]))
     assert read[-1] == f"'{first}1+1"
-    [plain] = cells(encoder("csv")([reply_row(f"1{first}1")]))
+    [plain] = cells(encoded("csv", [reply_row(f"1{first}1")]))
     assert plain[-1] == f"1{first}1"
 
 
@@ -94,7 +94,7 @@ def test_an_outgoing_status_has_its_progress_and_counts() -> None:
         failure=Failure(FailureReason.REFUSED, "Refused by WhatsApp (479)"),
         counts=Counts(2, 1, 1, 0, 3),
     )
-    [line] = encoder("csv")([status_row(posted, PUBLIC_URL)]).decode().splitlines()
+    [line] = encoded("csv", [status_row(posted, PUBLIC_URL)]).decode().splitlines()
     assert line == (
         f"{AT},{posted.status_id},outgoing,{AT + 1},extendedTextMessage,79000000001@c.us,,,"
         "status 7,#228B22,SERIF,,,,,failed,true,7@c.us 8@lid,2,1,1,0,3,refused"
@@ -102,7 +102,7 @@ def test_an_outgoing_status_has_its_progress_and_counts() -> None:
 
 
 def test_an_incoming_status_has_its_author_and_no_counts() -> None:
-    row = json.loads(encoder("jsonl")([status_row(status(7), PUBLIC_URL)]))
+    row = json.loads(encoded("jsonl", [status_row(status(7), PUBLIC_URL)]))
     assert (row["senderName"], row["senderContactName"]) == ("Anna", "Anna K")
     assert (row["type"], row["postedAt"], row["timestamp"]) == ("incoming", AT, AT)
     for absent in ("caption", "fileName", "statusMessage", "sendByApi", "read", "participants"):
