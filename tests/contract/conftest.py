@@ -25,8 +25,7 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
 def lawful(fake: FakeWhatsApp) -> Iterator[None]:
     """Whatever a test does, the engine keeps to the protocol's rules."""
     yield
-    fake.clear_faults()
-    assert fake.violations(take=True) == []
+    fake.require_lawful()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

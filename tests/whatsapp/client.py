@@ -306,8 +306,13 @@ class FakeWhatsApp:
         """Rules that were broken; `take` empties the list."""
         return self._records("violations", take=take)
 
+    def require_lawful(self) -> None:
+        """Switch all faults off; AssertionError if a rule was broken meanwhile."""
+        self.clear_faults()
+        assert self.violations(take=True) == []
+
     def ack_deadline(self, seconds: float) -> None:
-        """How long a connected device may leave a stanza unacknowledged (5 s)."""
+        """How long a connected device may leave a stanza unacknowledged (10 s)."""
         self._call("ack_deadline", seconds=seconds)
 
     # ------------------------------------------------------------ the wire

@@ -140,7 +140,7 @@ def test_a_stanza_without_an_answer_is_a_violation(
     attrs = {"id": "P1", "from": f"@{viewer.person.address()}", "type": "unavailable"}
     fake.push(viewer.jid, {"tag": "presence", "attrs": attrs})
     found = until(lambda: fake.violations(take=True))
-    fake.ack_deadline(5)
+    fake.ack_deadline(10)
     assert [each["rule"] for each in found] == ["missing_ack"]
 
 
