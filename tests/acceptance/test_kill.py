@@ -1,4 +1,7 @@
-"""F1: kill -9 while receipts arrive. What was acknowledged is there, nothing is there twice."""
+"""F1: kill -9 while receipts, reactions and replies arrive.
+
+What was acknowledged is there, nothing is there twice.
+"""
 
 import http.client
 import random
@@ -12,23 +15,42 @@ from tests.acceptance.processes import InstanceClient, ServerProcess
 STATUSES = 20
 VIEWERS = 500
 PER_REQUEST = 50
+REACTING = 5
+"""one of so many viewers"""
 NOW = 1_710_134_811
 
 
 def requests() -> list[list[dict[str, object]]]:
-    """10,000 receipts: each viewer reads each status once, in arrays of 50."""
-    receipts: list[dict[str, object]] = [
-        {
-            "event": "receipt",
-            "idMessage": f"B{status}",
-            "participant": f"7900{viewer:07d}@c.us",
-            "status": "read",
-            "timestamp": NOW + viewer,
-        }
-        for viewer in range(VIEWERS)
-        for status in range(STATUSES)
-    ]
-    return [receipts[i : i + PER_REQUEST] for i in range(0, len(receipts), PER_REQUEST)]
+    """10,000 views: each viewer sees each status once, in arrays of 50.
+
+    Every fifth viewer is seen by a reaction. Each array has one reply as well.
+    """
+    views = [view(viewer, status) for viewer in range(VIEWERS) for status in range(STATUSES)]
+    arrays = [views[i : i + PER_REQUEST] for i in range(0, len(views), PER_REQUEST)]
+    return [[*array, reply(number)] for number, array in enumerate(arrays)]
+
+
+def view(viewer: int, status: int) -> dict[str, object]:
+    told = {"event": "receipt", "status": "read"}
+    if viewer % REACTING == 0:
+        told = {"event": "reaction", "reaction": "💚"}
+    return {
+        "idMessage": f"B{status}",
+        "participant": f"7900{viewer:07d}@c.us",
+        "timestamp": NOW + viewer,
+        **told,
+    }
+
+
+def reply(number: int) -> dict[str, object]:
+    return {
+        "event": "reply",
+        "idMessage": f"B{number % STATUSES}",
+        "participant": "79001234567@c.us",
+        "text": "Nice!",
+        "replyId": f"R{number}",
+        "timestamp": NOW,
+    }
 
 
 class Upstream:
@@ -50,7 +72,7 @@ class Upstream:
             except (OSError, http.client.HTTPException):
                 return
             assert answer.status == 200, answer.body
-            assert answer.json() == {"accepted": PER_REQUEST}
+            assert answer.json() == {"accepted": PER_REQUEST + 1}
             del self._waiting[0]
             self.acknowledged += PER_REQUEST
 
@@ -89,6 +111,13 @@ def kill_at_random_points(folder: Path, kills: int, seed: int) -> None:
         assert upstream.done
         found = rows(account)
         assert len(found) == len(set(found)) == STATUSES * VIEWERS
+        for number in range(STATUSES):
+            reactions = account.get("getStatusReactions", f"idMessage=B{number}").json()
+            assert len(reactions) == VIEWERS // REACTING
+            replies = account.get("getStatusReplies", f"idMessage=B{number}").json()
+            posted = STATUSES * VIEWERS // PER_REQUEST
+            wanted = {f"R{one}" for one in range(number, posted, STATUSES)}
+            assert sorted(one["idMessage"] for one in replies) == sorted(wanted)
 
 
 def test_eight_kills_lose_nothing_acknowledged(tmp_path: Path) -> None:

@@ -204,28 +204,41 @@ def test_the_polling_loop(server: ServerProcess) -> None:
     """The client's own loop: receive, hand over, delete, until it is told to stop."""
     logging.getLogger("whatsapp-api-client-python").handlers.clear()
     tenant = server.create_instance()
-    wanted = {"statusWebhook": "yes", "stateWebhook": "yes"}
-    assert tenant.post("setSettings", wanted).status == 200
+    wanted = ("status", "state", "statusReaction", "statusReply", "statusDeleted")
+    settings = {f"{name}Webhook": "yes" for name in wanted}
+    assert tenant.post("setSettings", settings).status == 200
     client = GreenApi(
         str(tenant.id), tenant.token, host=f"http://127.0.0.1:{server.port}", media=""
     )
     states = [{"event": "state", "state": state} for state in ("suspended", "authorized")]
+    ours = {"idMessage": "B1", "participant": ANNA}
+    engagement = [
+        {"event": "reaction", "reaction": "💚", **ours},
+        {"event": "reply", "type": "sticker", "text": "", **ours},
+        {"event": "deleteStatus", "idMessage": "A1", "from": ANNA},
+    ]
     assert tenant.simulate(*EVENTS, *states).status == 200
+    assert tenant.simulate(*engagement).status == 200
     told: list[tuple[str, dict[str, Any]]] = []
 
     def handle(kind: str, body: dict[str, Any]) -> None:
         told.append((kind, body))
-        if len(told) == 4:
+        if len(told) == 7:
             client.webhooks.stopReceivingNotifications()
 
     polling = threading.Thread(
         target=client.webhooks.startReceivingNotifications, args=(handle,), daemon=True
     )
     polling.start()
-    polling.join(20)
+    polling.join(30)
     assert not polling.is_alive(), told
     assert {kind for kind, _ in told} == {
         "incomingMessageReceived", "outgoingMessageReceived", "stateInstanceChanged",
+    }  # fmt: skip
+    messages = [body["messageData"] for _, body in told if "messageData" in body]
+    assert {message["typeMessage"] for message in messages} == {
+        "extendedTextMessage", "imageMessage", "reactionMessage", "quotedMessage",
+        "deletedMessage",
     }  # fmt: skip
     assert ok(client.receiving.receiveNotification()) is None
     assert tenant.get("getWebhooksCount").json() == {"count": 0}

@@ -20,19 +20,35 @@ PER_ROUND = 40
 
 
 def tell(account: InstanceClient, first: int, count: int) -> None:
-    """Make *count* statuses of a contact."""
-    answer = account.simulate(
-        *(
-            {"event": "incomingStatus", "from": ANNA, "type": "text", "text": str(n),
-             "idMessage": f"A{n:06d}"}
-            for n in range(first, first + count)
-        )
-    )  # fmt: skip
+    """Make *count* facts: a status of a contact and a reply to ours in turn."""
+    answer = account.simulate(*(fact(n) for n in range(first, first + count)))
     assert answer.status == 200, answer.body
 
 
+def fact(number: int) -> dict[str, str]:
+    fact_id = f"A{number:06d}"
+    if number % 2:
+        return {"event": "reply", "idMessage": "B1", "participant": f"7900{number:07d}@c.us",
+                "text": "Hi", "replyId": fact_id}  # fmt: skip
+    return {"event": "incomingStatus", "from": ANNA, "type": "text", "text": str(number),
+            "idMessage": fact_id}  # fmt: skip
+
+
+def set_up(account: InstanceClient, receiver: RecordingReceiver) -> None:
+    """A contact, a status of ours, and a webhook for what follows."""
+    account.simulate(
+        {"event": "contact", "id": ANNA, "contactName": "Anna"},
+        {"event": "phoneStatus", "type": "text", "text": "Mine", "idMessage": "B1"},
+    )
+    account.post(
+        "setSettings",
+        {"webhookUrl": receiver.url, "webhookUrlToken": "s3cret", "statusWebhook": "yes",
+         "statusReplyWebhook": "yes"},
+    )  # fmt: skip
+
+
 def numbers(got: list[Push]) -> list[int]:
-    """Which statuses were told, in order; each strictly decoded."""
+    """Which facts were told, in order; each strictly decoded."""
     found = []
     for push in got:
         told = notified.strictly(push.body)
@@ -63,11 +79,7 @@ def kill_while_pushing(folder: Path, kills: int, seed: int) -> None:
     )
     with RecordingReceiver() as receiver, server:
         account = server.create_instance()
-        account.post(
-            "setSettings",
-            {"webhookUrl": receiver.url, "webhookUrlToken": "s3cret", "statusWebhook": "yes"},
-        )
-        account.simulate({"event": "contact", "id": ANNA, "contactName": "Anna"})
+        set_up(account, receiver)
         for number in range(kills):
             tell(account, number * PER_ROUND, PER_ROUND)
             time.sleep(chance.uniform(0.0, 0.1))
@@ -122,8 +134,7 @@ def test_a_backlog_is_drained_in_order(tmp_path: Path) -> None:
     )
     with RecordingReceiver(lambda _push: 500 if off[0] else 200) as receiver, server:
         account = server.create_instance()
-        account.post("setSettings", {"webhookUrl": receiver.url, "statusWebhook": "yes"})
-        account.simulate({"event": "contact", "id": ANNA, "contactName": "Anna"})
+        set_up(account, receiver)
         tell(account, 0, 1000)
         assert account.get("getWebhooksCount").json() == {"count": 1000}
         refused = len(receiver.got)

@@ -15,6 +15,8 @@ import pytest
 
 from statusgate.domain.address import Address
 from statusgate.domain.receipt import Progress, Receipt
+from statusgate.domain.reply import Reply, ReplyKind
+from statusgate.domain.status import Counts
 from statusgate.journal import Transaction, open_journal
 from tests.databases import fresh_schema, new_instance, record_in, transaction
 from tests.factories import INSTANCE, NOON_MS, new_status
@@ -24,16 +26,24 @@ VIEWERS = 3
 
 
 def record(tx: Transaction, number: int) -> None:
-    """Status *number* of ours with a few receipts, half of them early."""
+    """Status *number* of ours with receipts, reactions and replies, half of them early."""
     wire_id = f"W{number}"
+    viewers = [Address(phone=f"79{viewer}") for viewer in range(VIEWERS)]
     receipts = [
-        Receipt(wire_id, Address(phone=f"79{viewer}"), kind, NOON_MS + viewer)
-        for viewer in range(VIEWERS)
-        for kind in (Progress.DELIVERED, Progress.READ)
+        Receipt(wire_id, viewer, kind, NOON_MS, reaction)
+        for viewer in viewers
+        for kind, reaction in ((Progress.DELIVERED, None), (Progress.READ, "💚"))
+    ]
+    replies = [
+        Reply(wire_id=wire_id, viewer=viewer, reply_id="R", kind=ReplyKind.TEXT, at_ms=NOON_MS)
+        for viewer in viewers
     ]
     tx.record_receipts(INSTANCE, receipts[:3], NOON_MS)
+    tx.record_reply(INSTANCE, replies[0], NOON_MS)
     tx.record_status(INSTANCE, new_status(number, author=None, wire_id=wire_id))
     tx.record_receipts(INSTANCE, receipts[3:], NOON_MS)
+    for reply in replies[1:]:
+        tx.record_reply(INSTANCE, reply, NOON_MS)
     tx.advance_cursor(INSTANCE, number)
 
 
@@ -69,6 +79,9 @@ def check(url: str, acknowledged: set[int]) -> int:
     with transaction(session):
         statuses = found.statuses(INSTANCE, outgoing=True, since_ms=0)
         rows = {status.status_id: found.recipients(status) for status in statuses}
+        assert all(len(found.reactions(status)) == VIEWERS for status in statuses)
+        assert all(len(found.replies(status)) == VIEWERS for status in statuses)
+        assert {status.counts for status in statuses} == {Counts(*[VIEWERS] * 5)}
         cursor = found.cursor(INSTANCE)
         if url.startswith("sqlite"):
             assert session.run_script("PRAGMA integrity_check") == [("ok",)]
