@@ -39,6 +39,12 @@ STEPS: dict[str, list[tuple[type, str]]] = {
     "outcome": [(Outcomes, "sent")],
 }
 """Each has a ``before`` and an ``after``."""
+ANSWER_STEPS: dict[str, list[tuple[type, str]]] = {
+    "accept answer": [(Publishing, "answer")],
+    "answer": [(SimulatedEngine, "answer_status"), (NeonizeEngine, "answer_status")],
+    "outcome of answer": [(Outcomes, "answered")],
+}
+"""what a reaction or a reply does otherwise than a status"""
 
 
 def die_if_told(moment: str) -> None:
@@ -59,7 +65,7 @@ def mined(step: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def lay_mines() -> None:
-    for step, places in STEPS.items():
+    for step, places in (STEPS | ANSWER_STEPS).items():
         for owner, name in places:
             setattr(owner, name, mined(step, getattr(owner, name)))
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.crashing import STEPS
+from tests.acceptance.crashing import ANSWER_STEPS, STEPS
 from tests.acceptance.processes import InstanceClient, ServerProcess
 from tests.waiting import until
 from tests.whatsapp.client import FakeWhatsApp, people
 
 MOMENTS = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
 FILE_STEPS = ("fetch", "keep")
+ANSWER_MOMENTS = [f"after {step}" for step in ANSWER_STEPS] + ["before answer"]
+ANNA = "79000000001@c.us"
 SAMPLE = Path(__file__).parents[2] / "src/statusgate/engines/simulated/samples/image.jpg"
 
 
@@ -37,6 +39,14 @@ class Victim:
             url = self.client.post("uploadFile", SAMPLE.read_bytes()).json()["urlFile"]
             method, wish = "sendMediaStatus", {"urlFile": url, "fileName": "a.jpg"}
             wish["caption"] = moment
+        return self._send_and_die(moment, method, wish)
+
+    def answer_and_die(self, moment: str) -> str | None:
+        """Reply to Anna's status, die at *moment*, start again. The id, if it was told."""
+        wish = {"idMessage": "A1", "chatId": ANNA, "message": moment}
+        return self._send_and_die(moment, "sendStatusReply", wish)
+
+    def _send_and_die(self, moment: str, method: str, wish: dict[str, str]) -> str | None:
         self._crash.write_text(moment)
         try:
             status_id = str(self.client.post(method, wish).json()["idMessage"])
@@ -46,6 +56,16 @@ class Victim:
         self.server.wait()
         self.server.start()
         return status_id
+
+    def announced(self) -> dict[str, Any]:
+        """The one notification there is, once there is one."""
+        waiting = until(lambda: self.client.get("getWebhooksCount").json()["count"])
+        assert waiting == 1
+        assert self.client.get("getMessagesCount").json() == {"count": 0}
+        found = self.client.get("receiveNotification").json()
+        path = f"/waInstance{self.client.id}/deleteNotification/{self.client.token}"
+        self.server.request("DELETE", f"{path}/{found['receiptId']}")
+        return dict(found["body"])
 
     def outgoing(self, words: str) -> list[dict[str, Any]]:
         items = self.client.get("getOutgoingStatuses").json()
@@ -77,7 +97,7 @@ def test_a_sandbox_post_survives_every_step(tmp_path: Path) -> None:
         victim.account = server.create_instance()
         victim.client.post("setSettings", {"delaySendMessagesMilliseconds": 500})
         victim.client.simulate(
-            {"event": "contact", "id": "79000000001@c.us", "name": "A", "contactName": "A"}
+            {"event": "contact", "id": ANNA, "name": "A", "contactName": "A"}
         )
         for moment in MOMENTS:
             status_id = victim.post_and_die(moment)
@@ -89,6 +109,18 @@ def test_a_sandbox_post_survives_every_step(tmp_path: Path) -> None:
             assert report["idMessage"] == status_id or status_id is None
             assert report["statusMessage"] == "sent", moment
             assert report["counts"]["sent"] == report["audience"]["resolved"] == 1
+        victim.client.simulate(
+            {"event": "incomingStatus", "from": ANNA, "type": "text", "text": "Hi",
+             "idMessage": "A1"}
+        )  # fmt: skip
+        victim.client.post("setSettings", {"statusWebhook": "yes"})
+        for moment in ANSWER_MOMENTS:
+            answer_id = victim.answer_and_die(moment)
+            victim.client.server = server
+            told = victim.announced()
+            assert told["idMessage"] == answer_id or answer_id is None
+            assert (told["chatId"], told["status"]) == (ANNA, "sent"), moment
+        assert victim.client.get("getWebhooksCount").json() == {"count": 0}
         assert server.stop() == 0
 
 

@@ -249,3 +249,15 @@ def test_what_cannot_be_shown_is_said(
     done = command(posted, "status", *arguments)
     assert done.returncode == code
     assert complaint in done.stderr
+
+
+def test_somebodys_status_is_answered_by_its_id(account: InstanceClient) -> None:
+    theirs = {"event": "incomingStatus", "from": ANNA, "type": "text", "text": "Hi"}
+    account.simulate(theirs | {"idMessage": "T1"})
+    for words in (("react", "T1", "💚"), ("reply", "T1", "Nice", "--author", ANNA)):
+        done = command(account, "status", *words)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("3EB0")
+    refused = command(account, "status", "react", "T1", "ok")
+    assert refused.returncode == 1
+    assert "'reaction' must be one emoji" in refused.stderr

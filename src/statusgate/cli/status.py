@@ -1,4 +1,4 @@
-"""``statusgate status``: look at statuses on a running server."""
+"""``statusgate status``: look at statuses on a running server, and answer those of others."""
 
 import json
 import time
@@ -26,7 +26,7 @@ _LONGEST_NAME = 30
 
 @click.group()
 def status() -> None:
-    """Look at the account's statuses on a running server: posts, viewers, days.
+    """Look at statuses on a running server: posts, viewers, days; answer those of others.
 
     URL, instance and token are also read from STATUSGATE_URL, STATUSGATE_INSTANCE and
     STATUSGATE_TOKEN. Times are those of this machine's zone; --json prints one JSON value
@@ -36,7 +36,14 @@ def status() -> None:
     statusgate status list --days 7
     statusgate status viewers 3EB0C767D097B7C7C030
     statusgate status summary --days 14 --timezone Europe/Berlin
+    statusgate status reply 3EB0A1B2C3D4E5F60718 "Where is that?"
     """
+
+
+_author = click.option(
+    "--author", metavar="CHAT_ID",
+    help="Whose status, if people have statuses of the same ID.  [default: the newest]",
+)  # fmt: skip
 
 
 @status.command("list")
@@ -153,6 +160,56 @@ def show_status(target: GatewayClient, status_id: str, as_json: bool) -> None:
         _print_json(answer)
     else:
         show_report(answer)
+
+
+@status.command("react")
+@click.argument("status_id", metavar="ID")
+@click.argument("emoji")
+@_author
+@target_options
+@json_option
+def react(
+    target: GatewayClient, status_id: str, emoji: str, author: str | None, as_json: bool
+) -> None:
+    """React to somebody's status ID with one EMOJI; "" takes the reaction back.
+
+    Only the author gets it. Prints the id of the reaction, which waits in the queue of posts.
+    """
+    _answer(target, "sendStatusReaction", status_id, author, as_json, reaction=emoji)
+
+
+@status.command("reply")
+@click.argument("status_id", metavar="ID")
+@click.argument("message")
+@_author
+@target_options
+@json_option
+def reply(
+    target: GatewayClient, status_id: str, message: str, author: str | None, as_json: bool
+) -> None:
+    """Reply to somebody's status ID with a private message that quotes it.
+
+    Only the author gets it. Prints the id of the reply, which waits in the queue of posts.
+    """
+    _answer(target, "sendStatusReply", status_id, author, as_json, message=message)
+
+
+def _answer(
+    target: GatewayClient,
+    method: str,
+    status_id: str,
+    author: str | None,
+    as_json: bool,
+    **content: str,
+) -> None:
+    chat_id = author or target.get("getStatus", idMessage=status_id)["chatId"]
+    answer: dict[str, Any] = target.post(
+        method, {"idMessage": status_id, "chatId": chat_id, **content}
+    )
+    if as_json:
+        _print_json(answer)
+    else:
+        click.echo(answer["idMessage"])
 
 
 def show_report(report: dict[str, Any]) -> None:
