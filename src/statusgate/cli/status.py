@@ -241,9 +241,9 @@ def show_report(report: dict[str, Any]) -> None:
 
 
 def _pages(
-    target: GatewayClient, method: str, cursor: str, most: int | None, query: dict[str, str]
+    target: GatewayClient, method: str, goes_on: str, most: int | None, query: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """The items of all pages, at most *most*; *cursor* is the parameter that goes on."""
+    """The items of all pages, at most *most*; *goes_on* is the parameter for ``next``."""
     found: list[dict[str, Any]] = []
     more = {"limit": str(min(most or _LARGEST_PAGE, _LARGEST_PAGE))}
     while True:
@@ -251,7 +251,7 @@ def _pages(
         found += answer["items"]
         if answer["next"] is None or (most is not None and len(found) >= most):
             return found[:most]
-        more[cursor] = answer["next"]
+        more[goes_on] = answer["next"]
 
 
 def _sums(first: str, names: tuple[str, ...], rows: list[dict[str, Any]]) -> Table:

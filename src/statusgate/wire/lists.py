@@ -33,7 +33,7 @@ T = TypeVar("T")
 LONGEST_CURSOR = 256
 _FOREVER = 2**53
 
-Cursor = Annotated[
+PageCursor = Annotated[
     str, msgspec.Meta(max_length=LONGEST_CURSOR, description="`next` of the page before")
 ]
 Show = Literal["read", "unread", "failed"]
@@ -61,7 +61,7 @@ class StatusesRequest(Request, frozen=True, kw_only=True):
         msgspec.Meta(description="`queued`: those that wait or are scheduled"),
     ]
     limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
-    before: Cursor | None = None
+    before: PageCursor | None = None
     since: Annotated[int, _time("from when on")] | None = msgspec.field(
         name="from", default=None
     )
@@ -94,7 +94,7 @@ class ViewersRequest(Request, frozen=True, kw_only=True):
     id_message: StatusId
     show: Show | None = None
     limit: Annotated[int, msgspec.Meta(ge=1, le=500)] = 100
-    after: Cursor | None = None
+    after: PageCursor | None = None
 
     @property
     def shown(self) -> tuple[Progress, ...]:
@@ -204,21 +204,21 @@ def _counts(status: Status) -> Counts:
 def page(
     found: Sequence[T], limit: int, place: Callable[[T], tuple[int | str, ...]]
 ) -> tuple[Sequence[T], str | None]:
-    """Split off a page of what was found, one more than *limit* if there is more; its cursor.
+    """Return a page of what was *found* (one more than *limit* if there is more), its cursor.
 
     *place* is where an item stands in its list.
     """
     kept = found[:limit]
-    return kept, cursor(place(kept[-1])) if len(found) > limit else None
+    return kept, page_cursor(place(kept[-1])) if len(found) > limit else None
 
 
-def cursor(place: tuple[int | str, ...]) -> str:
+def page_cursor(place: tuple[int | str, ...]) -> str:
     """Return *place* as text that fits into a query."""
     return urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
 def place_of(name: str, text: str | None, kind: Any, first: T) -> T:
-    """Return the place that a cursor means, *first* if there is none.
+    """Return the place that a page cursor means, *first* if there is none.
 
     Refuses the parameter *name* if it is no *kind*.
     """

@@ -155,16 +155,17 @@ class Post(NamedTuple):
     outcome: Progress
 
 
-times = st.integers(1, 6)
+times = st.integers(1, 3)
 posts = {
     "told": st.lists(
         st.builds(
             Post,
-            st.integers(0, 2),
+            st.sampled_from([0, 0, 1, 2]),
             times,
-            st.sampled_from(list(Kind)),
+            st.sampled_from([Kind.TEXT, Kind.TEXT, Kind.IMAGE]),
             st.sampled_from(list(Progress)),
         ),
+        min_size=4,
         max_size=10,
     ),
     "outgoing": st.booleans(),
@@ -172,10 +173,10 @@ posts = {
     "contacts_only": st.booleans(),
     "wanted": st.builds(
         Wanted,
-        since_ms=st.integers(0, 4),
-        before_ms=st.integers(3, 8),
-        kind=st.sampled_from([None, *Kind]),
-        progress=st.sampled_from([None, *Progress]),
+        since_ms=st.integers(0, 2),
+        before_ms=st.integers(2, 5),
+        kind=st.sampled_from([None, None, Kind.TEXT]),
+        progress=st.sampled_from([None, None, *Progress]),
     ),
     "limit": st.integers(1, 4),
 }
@@ -262,10 +263,16 @@ def test_statuses_on_postgres(postgres: Session, **asked: Any) -> None:
 
 waiting = {
     "told": st.lists(
-        st.tuples(times, st.none() | times, st.sampled_from(list(Phase)), st.booleans()),
+        st.tuples(
+            times,
+            st.none() | times,
+            st.sampled_from(list(Phase)),
+            st.sampled_from(["queued", "scheduled", "answer"]),
+        ),
+        min_size=2,
         max_size=8,
     ),
-    "since_ms": st.integers(0, 3),
+    "since_ms": st.integers(0, 2),
     "limit": st.integers(1, 3),
 }
 
@@ -273,19 +280,22 @@ waiting = {
 def check_queue(session: Session, told: list[Any], since_ms: int, limit: int) -> None:
     instance_id = InstanceId(next(_instances))
     tx = Transaction(session)
-    wanted = Wanted(since_ms=since_ms, before_ms=6)
+    wanted = Wanted(since_ms=since_ms, before_ms=3)
     with transaction(session):
         tx.create_instance(new_instance(id=instance_id))
-        for number, (accepted_ms, send_at_ms, phase, queued) in enumerate(told, 1):
+        for number, (accepted_ms, send_at_ms, phase, what) in enumerate(told, 1):
+            answered = "A" if what == "answer" else None
             one = Outgoing(
                 instance_id=instance_id,
-                status_id=f"S{number}",
-                draft=Draft(text="x", send_at_ms=send_at_ms),
+                status_id=f"S{9 - number}",
+                draft=Draft(text="x", send_at_ms=send_at_ms, answered_id=answered),
                 accepted_ms=accepted_ms,
                 phase=phase,
             )
             tx.add_outgoing(one)
-            if queued or send_at_ms is None:
+            if answered:
+                tx.enqueue(instance_id, one.status_id, None, 9)
+            elif what == "queued" or send_at_ms is None:
                 post(tx, instance_id, number, Post(0, 1, Kind.TEXT, Progress.PENDING))
                 tx.enqueue(instance_id, one.status_id, number, 9)
         found = paged(
@@ -298,7 +308,8 @@ def check_queue(session: Session, told: list[Any], since_ms: int, limit: int) ->
         one
         for one in everything
         if one.phase is not Phase.SENDING
-        and since_ms <= (one.draft.send_at_ms or one.accepted_ms) < 6
+        and not one.is_answer
+        and since_ms <= (one.draft.send_at_ms or one.accepted_ms) < 3
     ]
 
 

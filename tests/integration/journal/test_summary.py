@@ -34,7 +34,10 @@ Session = SqliteSession | PostgresSession
 
 
 class Post(NamedTuple):
-    """A status of ours or of somebody, so many minutes before the question, and its viewers."""
+    """A status of ours or of somebody, so many minutes before the question, and its viewers.
+
+    *seen*: WhatsApp did not acknowledge it, though it is out.
+    """
 
     minutes: int
     outcome: str
@@ -46,7 +49,7 @@ posts = st.lists(
     st.builds(
         Post,
         st.integers(-60, 12 * 24 * 60),
-        st.sampled_from(["sent", "phone", "failed", "waiting", "theirs"]),
+        st.sampled_from(["sent", "phone", "seen", "failed", "waiting", "theirs"]),
         st.lists(
             st.tuples(
                 st.integers(1, 5),
@@ -77,7 +80,7 @@ def record(
         new_status(
             number,
             author=person(1) if theirs else None,
-            wire_id=wire_id if post.outcome in ("phone", "theirs") else None,
+            wire_id=wire_id if post.outcome in ("phone", "seen", "theirs") else None,
             by_api=not theirs and post.outcome != "phone",
             posted_ms=at_ms,
             sent_ms=at_ms if post.outcome == "phone" else None,
