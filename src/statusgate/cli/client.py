@@ -80,6 +80,7 @@ class GatewayClient:
         self, verb: str, target: str, body: bytes | Iterator[bytes] | None, headers: Any
     ) -> Iterator[bytes]:
         connection = self._connect(self._host, self._port, timeout=_SECONDS)
+        fault = "cannot reach"
         try:
             connection.request(
                 verb,
@@ -88,6 +89,7 @@ class GatewayClient:
                 {"Authorization": f"Bearer {self._token}", **headers},
             )
             answer = connection.getresponse()
+            fault = "lost the connection to"
             if answer.status != 200:
                 raise _refusal(answer.status, answer.read())
             while piece := answer.read1(_CHUNK):
@@ -95,7 +97,7 @@ class GatewayClient:
             if answer.length:  # read1 does not complain
                 raise http.client.IncompleteRead(b"", answer.length)
         except (OSError, http.client.HTTPException) as error:
-            raise Unavailable(f"cannot reach {self._url}: {error}") from None
+            raise Unavailable(f"{fault} {self._url}: {error}") from None
         finally:
             connection.close()
 

@@ -100,14 +100,14 @@ class _Download:
 
     def run(self) -> int:
         """Return how many rows there are, once all are in the file."""
-        tries = iter(PAUSES)
+        tries, is_terminal = iter(PAUSES), sys.stderr.isatty()
         bar: Any
         with click.progressbar(
             length=_STEPS,
             label=self._query["what"],
             item_show_func=lambda rows: "" if rows is None else f"{rows} rows",
             file=sys.stderr,
-            hidden=not sys.stderr.isatty(),
+            hidden=not is_terminal,
         ) as bar:
             while True:
                 before = self._second
@@ -119,9 +119,10 @@ class _Download:
                     pause = next(tries, None)
                     if self._second is None or pause is None:
                         raise
-                    click.echo(f"{fault.message}; going on", err=True)
+                    click.echo("\n" * is_terminal + f"{fault.message}; going on", err=True)
                     time.sleep(pause)
                 else:
+                    bar.update(_STEPS - bar.pos, self._rows)
                     return self._rows
 
     def _take_all(self, bar: Any) -> None:

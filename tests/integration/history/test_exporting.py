@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from statusgate.domain.reply import Reply, ReplyKind
 from statusgate.history import exporting
 from statusgate.history.exporting import Exports
 from statusgate.journal import Journal, Transaction, open_journal
+from statusgate.journal.journal import READERS
 from statusgate.wire.requests import ExportRequest
 from tests.databases import Account, new_instance
 from tests.factories import INSTANCE, new_status, person
@@ -187,6 +189,29 @@ async def test_a_page_of_nothing_but_the_header_is_an_export_too(account: Accoun
         assert len(found) == 1
         assert found[0].startswith(b"postedAt,")
         assert found[0].endswith(b"\r\n")
+
+
+async def test_exports_and_other_reads_do_not_wait_for_each_other(lasting_url: str) -> None:
+    journal, leave = open_journal(lasting_url), threading.Event()
+
+    def stay(_: Transaction) -> None:
+        leave.wait(60)
+
+    try:
+        reads = [asyncio.create_task(journal.read(stay)) for _ in range(READERS)]
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(journal.scan(lambda _: "scanned"), 30) == "scanned"
+        leave.set()
+        await asyncio.gather(*reads)
+        leave.clear()
+        scan = asyncio.create_task(journal.scan(stay))
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(journal.read(lambda _: "read"), 30) == "read"
+        leave.set()
+        await scan
+    finally:
+        leave.set()
+        await journal.close()
 
 
 class Meanwhile:
