@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from yarl import URL
 
 from statusgate.domain.address import Address
-from statusgate.domain.errors import EngineRejected, MediaUnavailable
+from statusgate.domain.errors import EngineRejected, EngineUnavailable, MediaUnavailable
 from statusgate.domain.events import (
     ContactsChanged,
     GapClosed,
@@ -29,6 +30,7 @@ from statusgate.domain.post import Quoted, StatusAnswer, StatusPost
 from statusgate.domain.reply import ReplyKind
 from statusgate.domain.status import Kind
 from tests.contract.test_engine_neonize_support import (
+    FAST,
     Account,
     account,
     by_phone,
@@ -310,6 +312,29 @@ async def test_a_reaction_that_privacy_lets_reach_others_or_nobody_is_not_sent(
         await anna.engine.answer_status(answer)
     assert len(fake.posts(device=anna.device)) == before
     fake.account(anna.person, privacy="contacts")
+
+
+async def test_no_reaction_is_sent_while_names_arrive_that_would_add_recipients(
+    fake: FakeWhatsApp, tmp_path: Path
+) -> None:
+    me, author = strangers(2)
+    fake.account(author)
+    timing = msgspec.structs.replace(FAST, audience=1.0)
+    async with account(fake, tmp_path, me, timing=timing) as mine:
+        fake.fault("unanswered", mine.device, query="w:sync:app:state")
+        fake.rename(me, [(author.address(), None, "Author")])
+        await eventually(lambda: _asked_for(fake, mine, "w:sync:app:state"), "the question")
+        answer = StatusAnswer(
+            key="EARLY", wire_id="3EB0", author=by_phone(author), reaction="💚"
+        )
+        with pytest.raises(EngineUnavailable, match="arriving"):
+            await mine.engine.answer_status(answer)
+        assert fake.posts(device=mine.device) == []
+
+
+def _asked_for(fake: FakeWhatsApp, by: Account, namespace: str) -> bool:
+    received = fake.history(event="received", device=by.device)
+    return any(record["node"]["attrs"].get("xmlns") == namespace for record in received)
 
 
 async def test_a_reply_to_somebody_whom_whatsapp_does_not_know_is_refused(

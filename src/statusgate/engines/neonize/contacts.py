@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -21,9 +22,19 @@ PER_EVENT = 200
 
 _NUMBER = re.compile(r"[0-9]{7,}")
 """phone numbers and LIDs"""
+_ADDRESS_BOOK_COMES = re.compile(
+    r"Got server sync notification that app state critical_unblock_low"
+    r"|Received app state sync key"
+)
 _ADDRESS_BOOK_ARRIVED = re.compile(
     r"(Full sync of|Synced) app state critical_unblock_low (completed|from version)"
 )
+_ADDRESS_BOOK_FAILED = re.compile(
+    r"Failed to (sync app state|do initial fetch of app state critical_unblock_low)"
+)
+_LOOK_SECONDS = 0.02
+_LONGEST_ARRIVAL = 30.0
+"""seconds after which contacts that were on their way are no longer waited for"""
 
 
 class ContactStore:
@@ -32,6 +43,24 @@ class ContactStore:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._asked: set[str] = set()
+        self._arriving_until = 0.0
+
+    def expect(self) -> None:
+        """Contacts are on their way from the phone; the library writes them when it likes."""
+        self._arriving_until = time.monotonic() + _LONGEST_ARRIVAL
+
+    def arrived(self) -> None:
+        """No more contacts are on their way."""
+        self._arriving_until = 0.0
+
+    def settled(self, seconds: float) -> bool:
+        """Wait until no contacts are on their way; return whether that came to pass in time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < self._arriving_until:
+            if time.monotonic() > end:
+                return False
+            time.sleep(_LOOK_SECONDS)
+        return True
 
     def entries(self) -> list[Entry]:
         """Return the rows of persons. Raises NeonizeError."""
@@ -111,14 +140,15 @@ class ContactStore:
 
 
 class AddressBookListener(logging.Handler):
-    """Calls *arrived* when the phone has sent contacts or new names for them.
+    """Tells *contacts* what is on its way, and calls *arrived* when the phone has sent it.
 
     The library raises no event for that, but writes a line to its log. Its warnings go on to
     the log of the process without the numbers in them; the rest ends here, for it names people.
     """
 
-    def __init__(self, arrived: Callable[[], None]) -> None:
+    def __init__(self, contacts: ContactStore, arrived: Callable[[], None]) -> None:
         super().__init__()
+        self._contacts = contacts
         self._arrived = arrived
 
     def install(self) -> None:
@@ -131,11 +161,17 @@ class AddressBookListener(logging.Handler):
         client.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.WARNING:
-            record.msg, record.args = _NUMBER.sub("…", record.getMessage()), ()
-            logging.getLogger().handle(record)
-        elif _ADDRESS_BOOK_ARRIVED.match(record.getMessage()):
+        text = record.getMessage()
+        if _ADDRESS_BOOK_COMES.match(text):
+            self._contacts.expect()
+        elif _ADDRESS_BOOK_ARRIVED.match(text):
+            self._contacts.arrived()
             self._arrived()
+        elif _ADDRESS_BOOK_FAILED.match(text):
+            self._contacts.arrived()
+        if record.levelno >= logging.WARNING:
+            record.msg, record.args = _NUMBER.sub("…", text), ()
+            logging.getLogger().handle(record)
 
 
 class ContactWatch:

@@ -215,6 +215,9 @@ class Poster:
         form: Form,
         alone: bool,
     ) -> SentStatus:
+        settled = audience is None or self._contacts.settled(self._timing.audience)
+        if alone and not settled:
+            raise EngineUnavailable("contacts are arriving from the phone")
         plan = self._plan(audience, form, narrowing=True)
         if len(plan.recipients) > MAX_RECIPIENTS:
             raise EngineRejected(

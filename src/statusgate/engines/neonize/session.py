@@ -189,7 +189,7 @@ class Session:
 
     def _listen(self) -> None:
         """Register all handlers; the library only learns of those that exist at connecting."""
-        AddressBookListener(self._look_at_contacts).install()
+        AddressBookListener(self.contacts, self._look_at_contacts).install()
         self.client.qr(self._guarded(self._show_code))
         handlers: dict[Any, Callable[[Any], None]] = {
             library.PairStatusEv: self._on_pair_status,
