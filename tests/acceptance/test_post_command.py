@@ -196,6 +196,21 @@ def test_posts_are_listed_with_their_counts(posted: InstanceClient) -> None:
     assert len(table(posted, "list", "--limit", "1")) == 2
 
 
+def test_a_list_goes_on_over_many_pages(account: InstanceClient) -> None:
+    busy = account.server.create_instance()
+    wanted = [f"B{number}" for number in range(205)]
+    now = int(time.time())
+    post = {"event": "phoneStatus", "type": "text", "text": "x"}
+    posts = [
+        post | {"idMessage": status_id, "timestamp": now - number}
+        for number, status_id in enumerate(wanted)
+    ]
+    assert busy.simulate(*posts).status == 200
+    for arguments, count in ((("--days", "1"), 205), (("--limit", "203"), 203), ((), 20)):
+        done = command(busy, "status", "list", "--json", *arguments)
+        assert [item["idMessage"] for item in json.loads(done.stdout)] == wanted[:count]
+
+
 def test_a_list_for_programs_is_that_of_the_server(posted: InstanceClient) -> None:
     done = command(posted, "status", "list", "--json")
     assert json.loads(done.stdout) == posted.get("getStatuses", "type=outgoing").json()["items"]
@@ -214,6 +229,12 @@ def test_viewers_are_listed_by_name(posted: InstanceClient) -> None:
     assert (anna[2], anna[5], len(anna)) == ("read", "💚", 7)
     assert ["79000000002@c.us", "delivered"] in [row[:2] for row in rows]
     assert len(table(posted, "viewers", "B1", "--show", "unread")) == 2
+
+
+def test_a_report_tells_likes_and_replies(posted: InstanceClient) -> None:
+    told = command(posted, "status", "show", "B1").stdout
+    assert "likes: 1 💚\nreplies: 1\n" in told
+    assert "likes: none\nreplies: 0\n" in command(posted, "status", "show", "B2").stdout
 
 
 def test_the_days_are_summed_up(posted: InstanceClient) -> None:

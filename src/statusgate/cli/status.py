@@ -234,6 +234,10 @@ def show_report(report: dict[str, Any]) -> None:
     counts = Table(*_STEPS, "failed", "total")
     counts.add_row(*(str(report["counts"][key]) for key in (*_STEPS, "failed", "total")))
     out.print(counts)
+    by_reaction = report["reactions"]["byReaction"].items()
+    likes = ", ".join(f"{count} {emoji}" for emoji, count in by_reaction) or "none"
+    out.print(Text("likes: ").append_text(visible(likes)))
+    out.print(Text(f"replies: {report['replies']}"))
     for what in ("skipped", "refused"):
         for one in report["fanOut"][what]:
             some = ", ".join(one["participants"][:5]) + ("…" if one["count"] > 5 else "")
