@@ -87,8 +87,16 @@ class People(Part):
 
     def contact(self, instance_id: InstanceId, address: Address) -> KnownContact | None:
         """A known person, a contact or only a viewer; None if unknown."""
-        found = self._look_up(instance_id, [address]).person(address)
-        return self._person(instance_id, found.no).contact if found else None
+        return self.known(instance_id, [address]).get(address)
+
+    def known(
+        self, instance_id: InstanceId, addresses: Sequence[Address]
+    ) -> dict[Address, KnownContact]:
+        """The known people among *addresses*, contacts or only viewers."""
+        directory = self._look_up(instance_id, addresses)
+        found = {one: person.no for one in addresses if (person := directory.person(one))}
+        people = self._people(instance_id, set(found.values())) if found else {}
+        return {address: people[number].contact for address, number in found.items()}
 
     def record_contacts(
         self, instance_id: InstanceId, contacts: Sequence[Contact]

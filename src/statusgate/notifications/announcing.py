@@ -4,7 +4,7 @@ Two logs: the notification queue, as far as the instance's settings ask for it (
 and the event log of the live stream, always (contract 12.7).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from statusgate.changes.changes import (
@@ -82,6 +82,8 @@ class _Announcement:
         self.lines: list[bytes] = []
         self._awaiting: dict[int, bool] = {}
         """by number: whether the file of a status is still to be fetched"""
+        self._people: dict[Address, KnownContact] = {}
+        """those looked up so far"""
 
     def compose(self) -> None:
         """Contacts first, so that a status comes after its author."""
@@ -178,7 +180,10 @@ class _Announcement:
             before.setdefault(key, change.raised_from)
             if change.reacted:
                 reacted.add(key)
-        for one in reversed(self._tx.recipients(status)):
+        recipients = self._tx.recipients(status)
+        if self._settings.status_reaction_webhook:
+            self._look_up([one.address for one in recipients if one.row.reaction])
+        for one in reversed(recipients):
             key = (status.no, one.address.chat_id)
             receipt = ReceiptChange(
                 status_no=status.no,
@@ -205,6 +210,8 @@ class _Announcement:
                 self._reply(status, reply, logged=logged)
 
     def _receipts_recorded(self, fact: ReceiptsRecorded) -> None:
+        if self._settings.status_reaction_webhook:
+            self._look_up([one.viewer for one in fact.receipts if one.reacted])
         for one in fact.receipts:
             self._receipt(one)
             self._reaction(one)
@@ -282,8 +289,15 @@ class _Announcement:
 
     def _person(self, address: Address) -> KnownContact:
         """Who that is, with the names known now."""
-        found = self._tx.contact(self._instance.id, address)
-        return found or KnownContact(no=0, address=address, name="", contact_name="")
+        self._look_up([address])
+        nobody = KnownContact(no=0, address=address, name="", contact_name="")
+        return self._people.get(address, nobody)
+
+    def _look_up(self, addresses: Sequence[Address]) -> None:
+        """Ask for many people at once."""
+        wanted = [one for one in addresses if one not in self._people]
+        if wanted:
+            self._people |= self._tx.known(self._instance.id, wanted)
 
     def _awaits_file(self, number: int, *, by_api: bool) -> bool:
         """Whether the status was posted on the phone and its file is still to be fetched."""

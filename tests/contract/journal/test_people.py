@@ -180,3 +180,19 @@ async def test_ten_thousand_contacts_come_in_one_batch(account: Account) -> None
     assert len(await tell(account, *told)) == 10_000
     assert await tell(account, *told) == []
     assert len(await names(account)) == 10_000
+
+
+async def test_many_people_are_looked_up_at_once_by_any_of_their_numbers(
+    account: Account,
+) -> None:
+    await account.write(lambda tx: tx.learn_identity(INSTANCE, BOTH))
+    await account.write(lambda tx: tx.record_name(INSTANCE, PHONE, "Anna"))
+    await tell(account, Contact(address=person(1), name="B", contact_name="Boris"))
+    wanted = [PHONE, LID, person(1), person(7)]
+    found = await account.read(lambda tx: tx.known(INSTANCE, wanted))
+    assert {who: (one.address, one.name, one.contact_name) for who, one in found.items()} == {
+        PHONE: (BOTH, "Anna", ""),
+        LID: (BOTH, "Anna", ""),
+        person(1): (person(1), "B", "Boris"),
+    }
+    assert await account.read(lambda tx: tx.known(INSTANCE, [])) == {}

@@ -19,6 +19,7 @@ from tests.factories import INSTANCE, NOON_MS, new_status, person
 numbers = st.integers(1, 5)
 names = st.sampled_from(["", "Anna", "Коля", "\x00"])
 kinds = st.sampled_from([Progress.DELIVERED, Progress.READ])
+emojis = st.none() | st.sampled_from(["", "💚", "👍"])
 
 
 class Crashes(RuleBasedStateMachine):
@@ -60,12 +61,14 @@ class Crashes(RuleBasedStateMachine):
                 if status == number
             }
 
-    @rule(number=numbers, viewer=numbers, kind=kinds, at_ms=st.integers(1, 9))
-    def see(self, number: int, viewer: int, kind: Progress, at_ms: int) -> None:
-        receipt = Receipt(f"W{number}", person(viewer), kind, at_ms)
+    @rule(number=numbers, viewer=numbers, kind=kinds, at_ms=st.integers(1, 9), emoji=emojis)
+    def see(
+        self, number: int, viewer: int, kind: Progress, at_ms: int, emoji: str | None
+    ) -> None:
+        receipt = Receipt(f"W{number}", person(viewer), kind, at_ms, emoji)
         with transaction(self.session):
             self.record.record_receipts(INSTANCE, [receipt], NOON_MS)
-        row = row_of(kind, at_ms)
+        row = row_of(kind, at_ms, emoji)
         if number in self.statuses:
             rows = self.statuses[number]
             rows[viewer] = rows.get(viewer, row).joined(row)
