@@ -314,6 +314,17 @@ async def test_a_reaction_that_privacy_lets_reach_others_or_nobody_is_not_sent(
     fake.account(anna.person, privacy="contacts")
 
 
+async def test_a_list_of_the_author_alone_lets_a_reaction_pass(
+    fake: FakeWhatsApp, anna: Account, friend: RawEngine, bystander: Person
+) -> None:
+    author = friend.person
+    fake.account(anna.person, privacy="whitelist", listed=[author.address()])
+    answer = StatusAnswer(key="LISTED", wire_id="3EB0", author=by_phone(author), reaction="💚")
+    sent = await anna.engine.answer_status(answer)
+    fake.account(anna.person, privacy="contacts")
+    assert _reached(fake, anna, sent.wire_id) == {author.phone, anna.person.phone}
+
+
 async def test_no_reaction_is_sent_while_names_arrive_that_would_add_recipients(
     fake: FakeWhatsApp, tmp_path: Path
 ) -> None:
