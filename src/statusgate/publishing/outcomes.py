@@ -85,11 +85,12 @@ class Outcomes:
             return True
 
         if await self._publisher.record(instance_id, work):
+            what = "answer" if outgoing.is_answer else "status"
             log.info(
-                "answer.failed" if outgoing.is_answer else "status.failed",
+                f"{what}.failed",
                 instance=instance_id,
-                status=outgoing.status_id,
                 reason=str(failure.reason),
+                **{what: outgoing.status_id},
             )
 
     async def fail_without_recipients(self, outgoing: Outgoing) -> None:
