@@ -76,7 +76,7 @@ class Converter:
         self._known: set[Address] = set()
 
     def message(self, event: Any) -> list[EngineEvent]:
-        """A message: a status, its withdrawal, an answer to one, or nothing of interest."""
+        """A message: a status, its withdrawal, a reaction, a reply, or nothing of interest."""
         if not is_status(event.Info.MessageSource):
             return self._private(event)
         info = event.Info
