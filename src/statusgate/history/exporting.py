@@ -25,8 +25,8 @@ from statusgate.wire.exports import (
 )
 from statusgate.wire.requests import ExportRequest
 
-PAGE: Final = 500
-"""Rows that end a page; it has fewer than twice as many."""
+PAGE: Final = 200
+"""Rows that end a page; it has fewer than twice as many. Large pages keep others waiting."""
 LOOK: Final = 100
 """Statuses that a page looks at."""
 _DAY_MS: Final = 86_400_000
