@@ -13,6 +13,7 @@ import pytest
 
 from statusgate.api.edge.connections import OpenConnections
 from statusgate.api.edge.server import Server, make_server
+from statusgate.domain.waiting import cancel
 from statusgate.server.roles import supervise
 from statusgate.server.wiring import Gateway, gateway
 from statusgate.settings import Settings
@@ -173,16 +174,27 @@ async def running_gateway(
             asyncio.create_task(supervise(role, built.clock), name=role.name)
             for role in built.roles
         ]
-        serving = asyncio.create_task(server.serve())
+        await begin(server)
         try:
-            while not server.started:
-                await asyncio.sleep(0.005)
             built.app.ready = True
             yield Running(built, server)
         finally:
             built.release()
-            server.should_exit = True
-            await serving
-            for role in roles:
-                role.cancel()
-            await asyncio.gather(*roles, return_exceptions=True)
+            await end(server)
+            await cancel(*roles)
+
+
+async def begin(server: Server) -> None:
+    """As ``Server.serve`` does; its loop, which looks ten times a second, is not needed."""
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    await server.on_tick(0)
+
+
+async def end(server: Server) -> None:
+    """Stop listening, and grant what is open the time that it has in life."""
+    if server.server_state.connections or server.server_state.tasks:
+        await server.shutdown()
+    for one in server.servers:
+        one.close()
