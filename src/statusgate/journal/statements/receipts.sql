@@ -84,7 +84,7 @@ CROSS JOIN people p ON (
     p.instance_id = r.instance_id AND p.person_no = r.person_no
 )
 WHERE r.instance_id = :instance_id AND r.status_no = :status_no AND r.reaction <> ''
-ORDER BY r.reacted_ms DESC, r.person_no;
+ORDER BY r.reacted_ms DESC, r.person_no DESC;
 
 -- name: early_by_wire_id
 SELECT wire_id, person_no, delivered_ms, read_ms, reacted_ms, reaction
