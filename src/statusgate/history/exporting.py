@@ -4,12 +4,13 @@ Each page is a short read of its own, and all exports together read one at a tim
 neither memory nor other requests notice how long an export is.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, NamedTuple
 
 from statusgate.domain.address import Address
 from statusgate.domain.clock import Clock
 from statusgate.domain.instance import Instance
+from statusgate.domain.receipt import Recipient
 from statusgate.domain.status import Status
 from statusgate.journal import Journal, Transaction
 from statusgate.journal.exports import FIRST_PERSON, FIRST_REACTION, FIRST_REPLY, Key
@@ -123,21 +124,17 @@ class Exports:
     def _rows_of(
         self, tx: Transaction, instance: Instance, what: What, status: Status, key: Key | None
     ) -> Rows:
-        counts = status.counts
+        counts, me = status.counts, instance.me
         match what:
             case "statuses":
                 shown = status.outgoing or status.author_contact_name or not self._contacts_only
                 return [status_row(status, self._public_url)] if shown else [], None
             case "receipts" if counts.recipients:
-                return _receipts(tx, instance.me, status, key)
+                people = _People(tx.recipients_after, FIRST_PERSON, receipt_row)
+                return people.rows(status, me, counts.recipients, key)
             case "reactions" if counts.reactions:
-                found = tx.reactions_after(status, key or FIRST_REACTION, PAGE)
-                reactions = [
-                    reaction_row(status, one, reaction)
-                    for _, one in found
-                    if (reaction := one.row.reaction)
-                ]
-                return reactions, _end_of(found)
+                people = _People(tx.reactions_after, FIRST_REACTION, reaction_row)
+                return people.rows(status, me, counts.reactions, key)
             case "replies" if counts.replies:
                 replies = tx.replies_after(status, key or FIRST_REPLY, PAGE)
                 return [reply_row(status, reply) for _, reply in replies], _end_of(replies)
@@ -145,24 +142,32 @@ class Exports:
                 return [], None
 
 
-def _receipts(tx: Transaction, me: Address, status: Status, key: Key | None) -> Rows:
-    """Rows of recipients. A status that needs several pages is read twice: first whom we know
-    by LID alone, then the others. If two people turn out to be one meanwhile, the rows of the
-    first kind become rows of the second, and are still to come."""
-    step, after = key or (
-        "all" if status.counts.recipients < PAGE else "hidden",
-        FIRST_PERSON,
-    )
-    found = tx.recipients_after(status, after, PAGE)
-    rows = [
-        receipt_row(status, one)
-        for _, one in found
-        if (step == "all" or (step == "hidden") == (one.address.phone == ""))
-        and not one.address.meets(me)
-    ]
-    if end := _end_of(found):
-        return rows, (step, end)
-    return rows, ("known", FIRST_PERSON) if step == "hidden" else None
+class _People(NamedTuple):
+    """How to read rows of which a person has one."""
+
+    after: Callable[[Status, Key, int], list[tuple[Key, Recipient]]]
+    first: Key
+    row: Callable[[Status, Recipient], Row | None]
+
+    def rows(self, status: Status, me: Address, count: int, key: Key | None) -> Rows:
+        """A part of the *count* rows of *status*.
+
+        What needs several pages is read twice: first people known by LID alone, then the
+        others. If two people turn out to be one meanwhile, rows of the first kind become rows
+        of the second, and are still to come.
+        """
+        step, key = key or ("all" if count < PAGE else "hidden", self.first)
+        found = self.after(status, key, PAGE)
+        rows = [
+            row
+            for _, one in found
+            if (step == "all" or (step == "hidden") == (one.address.phone == ""))
+            and not one.address.meets(me)
+            and (row := self.row(status, one))
+        ]
+        if end := _end_of(found):
+            return rows, (step, end)
+        return rows, ("known", self.first) if step == "hidden" else None
 
 
 def _end_of(found: Sequence[tuple[Key, object]]) -> Key | None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from statusgate.domain.media import media_url
-from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName, Reaction, Recipient
+from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName, Recipient
 from statusgate.domain.reply import Reply
 from statusgate.domain.status import FailureReason, FontName, Kind, Status, colour, font_name
 from statusgate.wire.engagement import REPLY_TYPE, ReplyType
@@ -151,8 +151,11 @@ def receipt_row(status: Status, recipient: Recipient) -> ReceiptRow:
     )
 
 
-def reaction_row(status: Status, recipient: Recipient, reaction: Reaction) -> ReactionRow:
-    """The reaction of a recipient as a row."""
+def reaction_row(status: Status, recipient: Recipient) -> ReactionRow | None:
+    """The reaction of a recipient as a row, if there is one."""
+    reaction = recipient.row.reaction
+    if reaction is None:
+        return None
     return ReactionRow(
         posted_at=status.posted_ms // 1000,
         id_message=status.status_id,

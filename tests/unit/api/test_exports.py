@@ -124,8 +124,7 @@ def test_a_status_with_a_file_says_where_it_is_once_it_is_there() -> None:
 
 def test_who_has_viewed_a_status_has_got_it() -> None:
     posted = status(1, outgoing=True, sent_ms=NOON_MS)
-    heart = Reaction(NOON_MS + 9_000, "💚")
-    row = Row(None, NOON_MS + 5_000, heart)
+    row = Row(None, NOON_MS + 5_000, Reaction(NOON_MS + 9_000, "💚"))
     anna = Recipient(
         address=person(1), contact_name="Anna K", progress=Progress.READ, at_ms=NOON_MS + 5_000,
         row=row,
@@ -133,4 +132,6 @@ def test_who_has_viewed_a_status_has_got_it() -> None:
     shown = receipt_row(posted, anna)
     assert (shown.sent_at, shown.delivered_at, shown.read_at) == (AT, AT + 5, AT + 5)
     assert (shown.status, shown.timestamp) == ("read", AT + 5)
-    assert reaction_row(posted, anna, heart).timestamp == AT + 9
+    reacted = reaction_row(posted, anna)
+    assert reacted is not None
+    assert (reacted.reaction, reacted.timestamp) == ("💚", AT + 9)
