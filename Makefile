@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
+# Processes of `make test`.
+JOBS ?= 2
 # Tests start hundreds of processes; none of them shall compile what another has compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -29,7 +31,7 @@ lint: $(STAMP)  ## format, lint, types, layers
 	$(BIN)/lint-imports
 
 test: lint  ## lint, then the whole suite with branch coverage and its floor
-	$(BIN)/pytest -m "not soak" -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -m "not soak" -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 coverage: $(STAMP)  ## the lines that the last `make test` did not reach
 	$(BIN)/coverage report --show-missing --skip-covered --fail-under=0
