@@ -135,9 +135,8 @@ def status_row(status: Status, public_url: str) -> StatusRow:
 
 
 def receipt_row(status: Status, recipient: Recipient) -> ReceiptRow:
-    """A recipient as a row. Who has viewed it has got it, as in ``getStatusReport``."""
+    """A recipient as a row, with the times of ``getStatusViewers``."""
     row = recipient.row
-    got = [at_ms for at_ms in (row.delivered_ms, row.read_ms) if at_ms is not None]
     return ReceiptRow(
         posted_at=status.posted_ms // 1000,
         id_message=status.status_id,
@@ -145,8 +144,8 @@ def receipt_row(status: Status, recipient: Recipient) -> ReceiptRow:
         contact_name=recipient.contact_name,
         status=PROGRESS_NAMES[recipient.progress],
         timestamp=recipient.at_ms // 1000,
-        sent_at=_seconds(status.sent_ms),
-        delivered_at=_seconds(min(got, default=None)),
+        sent_at=None if recipient.refused is not None else _seconds(status.sent_ms),
+        delivered_at=_seconds(row.arrived_ms),
         read_at=_seconds(row.read_ms),
     )
 

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,6 +133,8 @@ def test_who_has_viewed_a_status_has_got_it() -> None:
     shown = receipt_row(posted, anna)
     assert (shown.sent_at, shown.delivered_at, shown.read_at) == (AT, AT + 5, AT + 5)
     assert (shown.status, shown.timestamp) == ("read", AT + 5)
+    refused = receipt_row(posted, msgspec.structs.replace(anna, row=Row(), refused=479))
+    assert (refused.sent_at, refused.delivered_at, refused.read_at) == (None, None, None)
     reacted = reaction_row(posted, anna)
     assert reacted is not None
     assert (reacted.reaction, reacted.timestamp) == ("💚", AT + 9)
