@@ -215,6 +215,13 @@ def test_a_reaction_is_announced_with_its_person_and_the_status(account: Account
     assert told.messageData == notified.ReactionMessage(
         notified.Emoji("💚"), notified.Quoted("B1", ME.chat_id)
     )
+    line = {
+        "idMessage": "B1",
+        "participant": who,
+        "reaction": "💚",
+        "timestamp": told.timestamp,
+    }
+    assert account.lines[-1] == ("statusReaction", line)
 
 
 def test_a_reaction_of_somebody_who_had_not_looked_is_a_view_first(account: Account) -> None:
@@ -254,6 +261,10 @@ def test_a_reply_is_announced_under_its_own_id(account: Account) -> None:
         notified.Answer("Nice!", "B1", ME.chat_id),
         notified.QuotedOfKind("B1", ME.chat_id, "extendedTextMessage"),
     )
+    line = {"idMessage": "B1", "participant": who, "replyId": "R1",
+            "typeMessage": "textMessage", "textMessage": "Nice!",
+            "timestamp": told.timestamp}  # fmt: skip
+    assert account.lines[-1] == ("statusReply", line)
     assert account.tell(answered()) == []
 
 
