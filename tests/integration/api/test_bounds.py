@@ -129,7 +129,7 @@ async def test_a_large_audience_leaves_others_their_turn(tenant: Tenant) -> None
         assert (await tenant.get("getStateInstance")).code == 200
         answered += 1
     assert (await asking).code == 200
-    assert answered >= 10
+    assert answered >= 5  # about 25; one if it were not divided
 
 
 async def test_stored_uploads_of_an_instance_are_bounded(bounded: Running) -> None:
