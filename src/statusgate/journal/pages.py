@@ -59,7 +59,7 @@ class Pages(Outbox):
         before: Place = NEWEST,
         limit: int,
     ) -> list[Status]:
-        """Statuses of one direction, newest first (12.11).
+        """Statuses of one direction, newest first, without their *participants* (12.11).
 
         *author*: only those of this person; they are incoming. *before*: ``posted_ms`` and
         ``no`` of the one before the first.

@@ -56,13 +56,13 @@ ORDER BY s.posted_ms DESC, s.status_no DESC
 LIMIT :limit
 
 -- name: page_of_statuses
--- use: status_item
+-- use: listed_status
 WHERE s.instance_id = :instance_id AND s.outgoing = :outgoing
 -- use: a_page
 ;
 
 -- name: page_of_author
--- use: status_item
+-- use: listed_status
 WHERE s.instance_id = :instance_id AND s.author_no = :author_no AND s.author_no <> 0
 -- use: a_page
 ;

@@ -1,11 +1,19 @@
 -- part: status_item
-SELECT s.instance_id, s.status_no, s.status_id, s.wire_id, s.outgoing, s.by_api, s.kind,
-       s.text, s.background, s.font, s.participants, s.posted_ms, s.sent_ms, s.failed_ms,
-       s.failure_reason, s.failure_text, s.reached, s.last_receipt_ms, s.mimetype, s.thumbnail,
-       s.viewed_ms, s.by_lid, s.recipients, s.delivered, s.read, s.reactions, s.replies,
-       s.sender_phone, i.phone AS account_phone, i.lid AS account_lid,
-       i.push_name, p.phone AS author_phone, p.lid AS author_lid, p.name AS author_name,
-       coalesce(p.book_name, p.contact_name) AS author_contact_name,
+SELECT s.participants,
+-- use: rest_of_status
+
+-- part: listed_status
+-- Named participants are long, and lists do not show them.
+SELECT '[]' AS participants,
+-- use: rest_of_status
+
+-- part: rest_of_status
+s.instance_id, s.status_no, s.status_id, s.wire_id, s.outgoing, s.by_api, s.kind, s.text,
+s.background, s.font, s.posted_ms, s.sent_ms, s.failed_ms, s.failure_reason, s.failure_text,
+s.reached, s.last_receipt_ms, s.mimetype, s.thumbnail, s.viewed_ms, s.by_lid, s.recipients,
+s.delivered, s.read, s.reactions, s.replies, s.sender_phone, i.phone AS account_phone,
+i.lid AS account_lid, i.push_name, p.phone AS author_phone, p.lid AS author_lid,
+p.name AS author_name, coalesce(p.book_name, p.contact_name) AS author_contact_name,
 -- use: file
 FROM statuses s
 LEFT JOIN instances i ON (
