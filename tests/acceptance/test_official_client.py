@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from whatsapp_api_client_python.API import GreenApi, GreenApiPartner
+from whatsapp_chatbot_python import Bot, Notification
 
 from tests.acceptance.processes import ADMIN_TOKEN, ServerProcess
 from tests.waiting import until
@@ -243,3 +244,58 @@ def test_the_polling_loop(server: ServerProcess) -> None:
     assert ok(client.receiving.receiveNotification()) is None
     assert tenant.get("getWebhooksCount").json() == {"count": 0}
     client.session.close()
+
+
+def test_the_chat_bot_library_takes_what_people_do_with_statuses(server: ServerProcess) -> None:
+    """Its command filter looks at every text: an error there would repeat for ever."""
+    tenant = server.create_instance()
+    wanted = ("status", "statusReaction", "statusReply", "statusDeleted")
+    settings = {f"{name}Webhook": "yes" for name in wanted}
+    bot = Bot(
+        str(tenant.id),
+        tenant.token,
+        raise_errors=True,
+        host=f"http://127.0.0.1:{server.port}",
+        settings=settings,
+        delete_notifications_at_startup=False,
+    )
+    ours = {"idMessage": "B1", "participant": ANNA}
+    assert tenant.simulate(*EVENTS).status == 200
+    until(lambda: tenant.get("getWebhooksCount").json() == {"count": 2}, "both statuses")
+    liked = {"event": "reaction", "reaction": "💚", **ours}
+    assert tenant.simulate(liked).status == 200
+    done = tenant.simulate(
+        {**liked, "reaction": ""},
+        {"event": "reply", "type": "sticker", "text": "", **ours},
+        {"event": "reply", "text": "/help me", **ours},
+        {"event": "deleteStatus", "idMessage": "A1", "from": ANNA},
+        {"event": "incomingStatus", "from": ANNA, "type": "text", "text": "the end"},
+    )
+    assert done.status == 200, done.body
+    told: list[tuple[str, str | None]] = []
+
+    @bot.router.message(command="help")  # type: ignore[untyped-decorator]
+    def helped(notification: Notification) -> None:
+        told.append(("command", notification.message_text))
+
+    @bot.router.message()  # type: ignore[untyped-decorator]
+    def heard(notification: Notification) -> None:
+        kind = notification.event["messageData"]["typeMessage"]
+        told.append((kind, notification.message_text))
+        if notification.message_text == "the end":
+            raise KeyboardInterrupt  # how its loop is ended
+
+    running = threading.Thread(target=bot.run_forever, daemon=True)
+    running.start()
+    running.join(30)
+    assert not running.is_alive(), told
+    bot.api.session.close()
+    assert told == [
+        ("extendedTextMessage", "Hello"),
+        ("reactionMessage", None),
+        ("reactionMessage", None),
+        ("quotedMessage", "[sticker]"),
+        ("command", "/help me"),
+        ("deletedMessage", None),
+        ("extendedTextMessage", "the end"),
+    ]
