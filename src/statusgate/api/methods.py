@@ -9,6 +9,7 @@ from typing import Any
 from statusgate.api import (
     account,
     contacts,
+    glance,
     linking,
     lists,
     notifications,
@@ -156,6 +157,7 @@ METHODS: tuple[Method, ...] = (
     row("getStatusViewers", "GET", "12.12", lists.get_status_viewers, **_EXTENSION),
     row("getStatusReactions", "GET", "12.14", statuses.get_status_reactions, **_EXTENSION),
     row("getStatusReplies", "GET", "12.15", statuses.get_status_replies, **_EXTENSION),
+    row("getInstanceStatus", "GET", "12.16", glance.get_instance_status, kind="extension"),
     row(
         "events",
         "GET",
@@ -207,5 +209,6 @@ PARTNER_METHODS: tuple[Method, ...] = (
         partner.delete_instance_account,
         answer=DeleteInstanceAnswer,
     ),
+    row("getInstancesStatus", "GET", "12.16", glance.get_instances_status, kind="extension"),
 )
 """``/partner/{method}/{partnerToken}``; handlers take no instance"""

@@ -103,3 +103,30 @@ class StateChange(msgspec.Struct, frozen=True):
     state: State
     at_ms: int
     phone: str
+
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """What the record says of an account at a glance; times that are not (yet) are None."""
+
+    state_since_ms: int | None
+    """None: since it was created"""
+    posted_ms: int | None
+    """of its newest status that WhatsApp took"""
+    received_ms: int | None
+    """of the newest incoming status"""
+    failed: int
+    """statuses of ours that failed lately"""
+    queued: int
+    scheduled: int
+    next_send_ms: int | None
+    notifications: int
+    """that wait"""
+    oldest_notification_ms: int | None
+    push_code: int | None
+    """of the last attempt to push; None: there was no status line"""
+    push_outcome: str | None
+    failing_since_ms: int | None
+    """pushes fail since then"""
+    paused_until_ms: int | None
+    failing_url: str | None
+    """whose receiver failed"""

@@ -1,5 +1,6 @@
 """Instances, their states and the engine's cursor."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -7,7 +8,7 @@ import msgspec
 from statusgate.domain.address import Address
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest
 from statusgate.domain.ids import FIRST_INSTANCE_ID, InstanceId
-from statusgate.domain.instance import Instance, InstanceSettings, StateChange
+from statusgate.domain.instance import Glance, Instance, InstanceSettings, StateChange
 
 from .rows import struct_of
 from .session import Session, Value
@@ -100,6 +101,17 @@ class Instances(Part):
         """Newest first."""
         rows = self._db.run("state_history", instance_id=instance_id, limit=limit)
         return [struct_of(StateChange, row) for row in rows]
+
+    def glances(
+        self, instance_ids: Sequence[InstanceId], failed_since_ms: int
+    ) -> dict[InstanceId, Glance]:
+        """How these accounts are, in one statement; *failed* counts from *failed_since_ms*."""
+        rows = self._db.run(
+            "glances",
+            ids=[[instance_id] for instance_id in instance_ids],
+            failed_since_ms=failed_since_ms,
+        )
+        return {row.instance_id: struct_of(Glance, row) for row in rows}
 
     def cursor(self, instance_id: InstanceId) -> int:
         """The last engine sequence number that is recorded; 0 at first."""

@@ -6,6 +6,8 @@ import msgspec
 
 from statusgate.domain.instance import Instance, State, StateChange
 
+Connection = Literal["online", "offline"]
+
 
 class StateAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """What ``getStateInstance`` answers."""
@@ -16,7 +18,7 @@ class StateAnswer(msgspec.Struct, frozen=True, rename="camel"):
 class StatusInstanceAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """Whether the WhatsApp connection is open."""
 
-    status_instance: Literal["online", "offline"]
+    status_instance: Connection
 
 
 class StateHistoryItem(msgspec.Struct, frozen=True, rename="camel"):

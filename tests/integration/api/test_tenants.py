@@ -67,6 +67,7 @@ REQUESTS: dict[str, Any] = {
     "deleteNotification": 7,
     "getWebhooksCount": "",
     "clearWebhooksQueue": None,
+    "getInstanceStatus": "",
     "events": "",
     "exportStatuses": "minutes=60",
     "simulate": [{"event": "state", "state": "authorized"}],

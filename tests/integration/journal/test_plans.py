@@ -61,6 +61,8 @@ PARAMETERS: dict[str, Value] = {
     "after_ms": 0,
     "after_accepted_ms": NOON_MS,
     "after_id": "A",
+    "ids": [[INSTANCE]],
+    "failed_since_ms": NOON_MS,
 }
 HOT = {
     "statuses_in_window": {"statuses_window"},
@@ -101,6 +103,15 @@ HOT = {
     "end_notifications": {"notifications_waiting"},
     "end_notification": set(),
     "deliveries": {"deliveries_pkey"},
+    "glances": {
+        "state_history_pkey",
+        "statuses_sent",
+        "statuses_failed",
+        "statuses_window",
+        "notifications_waiting",
+        "deliveries_by_age",
+        "push_streaks_pkey",
+    },
     "push_streak": {"push_streaks_pkey"},
     "logged_events": {"event_log_pkey"},
     "oldest_event": {"event_log_pkey"},

@@ -76,3 +76,54 @@ SELECT digest FROM server_key WHERE instance_id = :instance_id;
 -- name: keep_server_key_digest
 INSERT INTO server_key (instance_id, digest) VALUES (:instance_id, :digest)
 ON CONFLICT (instance_id) DO UPDATE SET digest = excluded.digest;
+
+-- name: glances
+-- Across instances: each of those asked for, by a key or a narrow index a column.
+SELECT asked.instance_id, (
+        SELECT h.at_ms FROM state_history h
+        WHERE h.instance_id = asked.instance_id ORDER BY h.change_no DESC LIMIT 1
+    ) AS state_since_ms, (
+        SELECT max(s.sent_ms) FROM statuses s
+        WHERE s.instance_id = asked.instance_id AND s.sent_ms IS NOT NULL
+    ) AS posted_ms, (
+        SELECT max(s.posted_ms) FROM statuses s
+        WHERE s.instance_id = asked.instance_id AND s.outgoing = 0
+    ) AS received_ms, (
+        SELECT count(*) FROM statuses s
+        WHERE s.instance_id = asked.instance_id AND s.failed_ms >= :failed_since_ms
+            AND s.reached = 0
+    ) AS failed, (
+        SELECT count(*) FROM outbox o
+        WHERE o.instance_id = asked.instance_id AND o.queue_no IS NOT NULL AND o.phase <> 3
+    ) AS queued, (
+        SELECT count(*) FROM outbox o
+        WHERE o.instance_id = asked.instance_id AND o.queue_no IS NULL
+    ) AS scheduled, (
+        SELECT min(o.send_at_ms) FROM outbox o
+        WHERE o.instance_id = asked.instance_id AND o.queue_no IS NULL
+    ) AS next_send_ms, (
+        SELECT count(*) FROM notifications n
+        WHERE n.instance_id = asked.instance_id AND n.ended_ms IS NULL
+    ) AS notifications, (
+        SELECT n.created_ms
+        FROM notifications n -- only: postgres
+        FROM notifications n INDEXED BY notifications_waiting -- only: sqlite
+        WHERE n.instance_id = asked.instance_id AND n.ended_ms IS NULL
+        ORDER BY n.receipt_id LIMIT 1
+    ) AS oldest_notification_ms, (
+        SELECT d.code FROM deliveries d
+        WHERE d.instance_id = asked.instance_id
+        ORDER BY d.at_ms DESC, d.receipt_id DESC, d.attempt DESC LIMIT 1
+    ) AS push_code, (
+        SELECT d.outcome FROM deliveries d
+        WHERE d.instance_id = asked.instance_id
+        ORDER BY d.at_ms DESC, d.receipt_id DESC, d.attempt DESC LIMIT 1
+    ) AS push_outcome,
+    k.since_ms AS failing_since_ms, k.until_ms AS paused_until_ms, k.url AS failing_url
+FROM (
+    SELECT CAST(item.value ->> 0 AS BIGINT) AS instance_id
+    FROM json_each(:ids) AS item
+) AS asked
+LEFT JOIN push_streaks k ON (
+    k.instance_id = asked.instance_id
+);
