@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from statusgate import __version__, telemetry
+from statusgate.cli.backup import backup, restore
 from statusgate.cli.export import export
 from statusgate.cli.instance import instance
 from statusgate.cli.link import link
@@ -85,5 +86,5 @@ def migrate(settings: Settings, as_json: bool) -> None:
         click.echo(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
 
 
-for command in (instance, notifications, link, simulate, post, status, export):
+for command in (instance, notifications, link, simulate, post, status, export, backup, restore):
     main.add_command(command)

@@ -18,11 +18,18 @@ from rich.text import Text
 from statusgate.domain.errors import InstanceUnknown, InvalidRequest, JournalUnavailable
 from statusgate.domain.ids import InstanceId, parse_instance_id
 from statusgate.journal import Journal, open_journal
-from statusgate.server.folders import StartError
+from statusgate.server.folders import BackupFailed, StartError
 from statusgate.settings import Settings, SettingsError, load_settings, unknown_variables
 
 EXIT_FAILED = 1
-_FAULTS = (SettingsError, StartError, JournalUnavailable, InvalidRequest, InstanceUnknown)
+_FAULTS = (
+    SettingsError,
+    StartError,
+    BackupFailed,
+    JournalUnavailable,
+    InvalidRequest,
+    InstanceUnknown,
+)
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"
 """of emoji and of letters"""

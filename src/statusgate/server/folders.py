@@ -21,6 +21,10 @@ class StartError(Exception):
     """The gateway cannot start; the text is one clear line."""
 
 
+class BackupFailed(Exception):
+    """Data could not be backed up or restored; the text is one clear line."""
+
+
 def private_folder(folder: Path) -> Path:
     """Make a folder that only its owner may enter."""
     try:
