@@ -1,6 +1,7 @@
 """Days and hours of a time zone (contract 12.10)."""
 
-from datetime import UTC, datetime
+import zoneinfo
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -78,6 +79,15 @@ def test_posts_belong_to_the_local_day_and_hour() -> None:
 def test_what_is_no_zone_is_refused_by_name(name: str) -> None:
     with pytest.raises(InvalidRequest, match="'timezone' must be the name of an IANA time"):
         read({"timezone": name})
+
+
+def test_zones_come_along_where_the_machine_has_none() -> None:
+    zoneinfo.reset_tzpath(to=())
+    try:
+        berlin = zoneinfo.ZoneInfo.no_cache("Europe/Berlin")
+    finally:
+        zoneinfo.reset_tzpath()
+    assert datetime(2026, 7, 1, tzinfo=berlin).utcoffset() == timedelta(hours=2)
 
 
 def test_days_have_limits() -> None:
