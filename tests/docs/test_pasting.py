@@ -36,11 +36,18 @@ CALLS = [(page, call) for page in PAGES for call in _calls(page)]
 
 
 def _parse(arguments: list[str]) -> None:
-    """Read *arguments* as the command would, without running anything."""
+    """Read *arguments* as the command would, without running anything.
+
+    That a file of the reader's own is not here is no fault.
+    """
     command: click.Command = main
     while isinstance(command, click.Group):
         command = command.commands[arguments.pop(0)]
-    command.make_context("statusgate", arguments)
+    try:
+        command.make_context("statusgate", arguments)
+    except click.BadParameter as fault:
+        if not fault.message.endswith("does not exist."):
+            raise
 
 
 @pytest.mark.parametrize(
