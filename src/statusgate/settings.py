@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_token: str = ""
     """opens the partner API and the metrics: 16 to 128 letters, digits, ``-``, ``_``, ``.`` or
     ``~``; empty: they are closed"""
+    dashboard: bool = True
+    """serve the dashboard at ``/ui/``"""
     metrics_public: bool = False
     """``/metrics`` needs no token"""
     log_format: Literal["console", "json"] = "console"

@@ -29,6 +29,7 @@ from statusgate.api.method import Method
 from statusgate.api.methods import METHODS, PARTNER_METHODS
 from statusgate.api.openapi import openapi_document
 from statusgate.api.out_of_scope import OUT_OF_SCOPE
+from statusgate.api.pages import page_routes
 from statusgate.api.routes import Gate, InstanceRoute, PartnerRoute, Route, WaitingRoute
 from statusgate.api.sockets import Sockets
 from statusgate.api.streams import ExportRoute, StreamRoute
@@ -78,6 +79,8 @@ class Api:
             "metrics": Metrics(answers, gate, public=settings.metrics_public),
             "openapi.json": Document("openapi.json", answers, openapi_document(__version__)),
         }
+        if settings.dashboard:
+            self._fixed |= page_routes(answers)
 
     def trusts(self, address: str) -> bool:
         """Whether an address is one of the operator's proxies."""

@@ -35,6 +35,7 @@ _OTHERS = """
 
 | path | verb | answer |
 |---|---|---|
+| `/`, `/ui/…` | GET, HEAD | the dashboard, unless the setting `dashboard` is off |
 | `/media/{idInstance}/{key}.{ext}` | GET, HEAD | a stored file; `Range` is supported |
 | `/health/live` | GET | 200 while the process answers |
 | `/health/ready` | GET | 200 once it has started and its record can be trusted, else 503 |

@@ -47,7 +47,8 @@ async def test_every_form_of_address_reaches_the_method(tenant: Tenant) -> None:
 async def test_what_is_no_address_is_404_without_credentials(tenant: Tenant) -> None:
     id, token = tenant.id, tenant.token
     wrong: list[tuple[str, str]] = [
-        ("GET", "/"),
+        ("POST", "/"),
+        ("GET", "/nothing"),
         ("GET", f"/waInstance{id}"),
         ("GET", f"/waInstance{id}/getSettings/{token}/more"),
         ("GET", f"/instance{id}/getSettings/{token}"),

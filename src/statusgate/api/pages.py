@@ -1,0 +1,135 @@
+"""The dashboard's files: ``/ui/``, to which ``/`` redirects.
+
+The pages are a client of the contract like any other: these routes serve files and nothing
+else. Every file but the first has a digest of all of them in its path, so browsers keep it for
+good and never mix two versions.
+"""
+
+import gzip
+import hashlib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from statusgate.api.answers import Answers, Call, Header, Send, send_answer
+from statusgate.api.routes import Route
+
+_DIGEST = b"{digest}"
+_TYPES = {
+    "html": b"text/html; charset=utf-8",
+    "css": b"text/css; charset=utf-8",
+    "js": b"text/javascript; charset=utf-8",
+    "svg": b"image/svg+xml",
+}
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    b"img-src 'self' blob:; media-src 'self' blob:; form-action 'none'; base-uri 'none'; "
+    b"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_NOTHING_ALLOWED = b", ".join(
+    name + b"=()"
+    for name in (
+        b"accelerometer", b"autoplay", b"camera", b"display-capture", b"geolocation",
+        b"gyroscope", b"microphone", b"midi", b"payment", b"usb",
+    )
+)  # fmt: skip
+_FIXED: list[Header] = [
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", _NOTHING_ALLOWED),
+    (b"vary", b"Accept-Encoding"),
+]
+_TO_PAGES: list[Header] = [
+    *_FIXED,
+    (b"location", b"ui/"),
+    (b"cache-control", b"no-cache"),
+    (b"content-length", b"0"),
+]
+_FOR_GOOD = b"public, max-age=31536000, immutable"
+
+
+def page_routes(answers: Answers) -> dict[str, Route]:
+    """Return the routes of the dashboard by their path without slashes at its ends."""
+    found = dict(sorted(_files_in(files("statusgate") / "ui", "")))
+    content = b"".join(path.encode() + b"\0" + body for path, body in found.items())
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    index = found.pop("index.html").replace(_DIGEST, digest.encode())
+    routes: dict[str, Route] = {
+        "": Redirect(answers),
+        "ui": Index(answers, index, "html", digest, b"no-cache"),
+    }
+    for path, body in found.items():
+        kind = path.rpartition(".")[2]
+        routes[f"ui/{digest}/{path}"] = Page(answers, body, kind, digest, _FOR_GOOD)
+    return routes
+
+
+class Page(Route):
+    """One file, also compressed, with its tag."""
+
+    needs_start = False
+
+    def __init__(
+        self, answers: Answers, body: bytes, kind: str, digest: str, caching: bytes
+    ) -> None:
+        super().__init__("ui", "GET", answers)
+        self._body = body
+        self._packed = gzip.compress(body, mtime=0)
+        self._tag = b'"%b"' % digest.encode()
+        self._fixed = [*_FIXED, (b"cache-control", caching), (b"etag", self._tag)]
+        self._typed = [(b"content-type", _TYPES[kind]), *self._fixed]
+
+    async def respond(self, call: Call, send: Send) -> int:
+        """Send the file; 304 if the browser has it."""
+        asked = dict(call.scope["headers"])
+        if asked.get(b"if-none-match", b"").removeprefix(b"W/") == self._tag:
+            await send_answer(call, send, 304, self._fixed, b"")
+            return 304
+        body, headers = self._body, self._typed
+        if b"gzip" in asked.get(b"accept-encoding", b""):
+            body, headers = self._packed, [*headers, (b"content-encoding", b"gzip")]
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+        await send_answer(call, send, 200, headers, body)
+        return 200
+
+
+class Redirect(Route):
+    """Leads to the pages, relative, so also behind a proxy that adds a prefix."""
+
+    needs_start = False
+
+    def __init__(self, answers: Answers) -> None:
+        super().__init__("ui", "GET", answers)
+
+    async def respond(self, call: Call, send: Send) -> int:
+        """Send the browser from ``/`` and ``/ui`` to ``/ui/``."""
+        await send_answer(call, send, 302, _TO_PAGES, b"")
+        return 302
+
+
+class Index(Page):
+    """The page itself, at ``/ui/``: what it names is relative to that."""
+
+    def __init__(
+        self, answers: Answers, body: bytes, kind: str, digest: str, caching: bytes
+    ) -> None:
+        super().__init__(answers, body, kind, digest, caching)
+        self._redirect = Redirect(answers)
+
+    async def respond(self, call: Call, send: Send) -> int:
+        """Send the page; without the slash at the end of the path, lead to it."""
+        if not call.scope["raw_path"].endswith(b"/"):
+            return await self._redirect.respond(call, send)
+        return await super().respond(call, send)
+
+
+def _files_in(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+    found = []
+    for each in folder.iterdir():
+        if each.is_dir():
+            found += _files_in(each, f"{prefix}{each.name}/")
+        elif each.name.rpartition(".")[2] in _TYPES:
+            found.append((prefix + each.name, each.read_bytes()))
+    return found

@@ -1,0 +1,215 @@
+/** The frame around the views: who is signed in, which view is shown, what is live. */
+
+import { Client, kept, keepSession, Refusal } from './api.js';
+import { h } from './dom.js';
+import { currentLanguage, LANGUAGES, loadLanguage, t, tick } from './i18n.js';
+import { live } from './live.js';
+
+const IDLE_MS = 30 * 60 * 1000;
+const VIEWS = { mine: 'statuses', people: 'statuses', scheduled: 'statuses', status: 'status', new: 'compose', accounts: 'accounts' };
+
+/**
+ * What a view gets. A view is `(context) => {title, node, look?, turn?, close?}`: *look* reads
+ * what it shows anew, *turn* takes other parameters without beginning anew.
+ * @typedef {{client: Client, id: string, name: string, rest: string[], tell: (text: string) => void,
+ *   go: (path: string) => void, isOpen: () => boolean}} Context
+ */
+
+let client = null;
+let shown = { key: '', view: null };
+let stream = { id: '', close: () => {}, isOpen: false };
+let busy = null;
+let lastMove = Date.now();
+
+const notice = h('p', { class: 'notice', role: 'status' });
+const bar = h('header', { class: 'bar' });
+const main = h('main', { id: 'main', tabindex: '-1' });
+
+async function start() {
+  const link = takeLink();
+  await loadLanguage();
+  document.body.append(h('a', { class: 'skip', href: '#main', onclick: toMain }, t('skip')), bar, main, notice);
+  const session = kept();
+  if (session) open(session);
+  else if (link) await openLink(link);
+  window.addEventListener('hashchange', route);
+  setInterval(() => { tick(); watchIdle(); }, 20000);
+  for (const move of ['pointerdown', 'keydown']) addEventListener(move, () => { lastMove = Date.now(); }, { passive: true });
+  await route();
+}
+
+/** The one-time code of the demo's link, gone from the address before anything else happens. */
+function takeLink() {
+  const found = /^#link=([\w-]{20,})$/.exec(location.hash);
+  if (found) history.replaceState(null, '', location.pathname);
+  return found ? found[1] : '';
+}
+
+async function openLink(code) {
+  const answer = await fetch(new URL('link', location.href), { method: 'POST', body: code, credentials: 'omit' }).catch(() => null);
+  if (!answer?.ok) return tell(t('linkUsed'));
+  const { idInstance, apiTokenInstance } = await answer.json();
+  open({ id: String(idInstance), token: apiTokenInstance, isAdmin: false });
+}
+
+/** @param {import('./api.js').Session} session */
+function open(session) {
+  client = new Client(session);
+  client.onDenied = () => signOut(t('denied'));
+}
+
+function signOut(why = '') {
+  keepSession(null);
+  client = null;
+  stream.close();
+  stream = { id: '', close: () => {}, isOpen: false };
+  history.replaceState(null, '', location.pathname);
+  tell(why);
+  route();
+}
+
+function watchIdle() {
+  if (client?.session.isAdmin && Date.now() - lastMove > IDLE_MS) signOut(t('idle'));
+}
+
+const go = (path) => { location.hash = `#/${path}`; };
+
+function toMain(event) {
+  event.preventDefault();
+  main.focus();
+}
+
+/** Say something that needs no answer. */
+function tell(text) {
+  notice.textContent = text;
+}
+
+/** What the address asks for: `#/<id>/<view>/<rest>`, or `#/accounts`. */
+function asked() {
+  const parts = location.hash.replace(/^#\/?/, '').split('/').filter((part) => part).map(decode);
+  if (!client) return { id: '', name: 'signin', rest: [] };
+  if (client.session.isAdmin && !/^\d+$/.test(parts[0] || '')) return { id: '', name: 'accounts', rest: [] };
+  const id = client.session.isAdmin ? parts[0] : client.session.id;
+  const name = parts[0] === id && parts[1] in VIEWS ? parts[1] : 'mine';
+  return { id, name, rest: parts[0] === id ? parts.slice(2) : [] };
+}
+
+function decode(part) {
+  try { return decodeURIComponent(part); } catch { return part; }
+}
+
+/** Show the view that the address asks for. */
+async function route() {
+  const { id, name, rest } = asked();
+  const kind = VIEWS[name] || 'signin';
+  const key = [id, kind, kind === 'statuses' ? '' : rest.join('/'), currentLanguage()].join(' ');
+  follow(id);
+  if (shown.key === key && shown.view?.turn) {
+    draw(id, name);
+    await shown.view.turn(name);
+    main.dataset.view = [name, ...rest].join('/');
+    return;
+  }
+  shown.view?.close?.();
+  shown = { key, view: null };
+  const context = { client, id, name, rest, tell, go, isOpen: () => stream.isOpen, open: enter };
+  try {
+    const module = await import(`./views/${kind}.js`);
+    if (shown.key !== key) return;
+    const view = module.default(context);
+    main.setAttribute('aria-busy', 'true');
+    await view.look?.();
+    if (shown.key !== key) return view.close?.();
+    shown.view = view;
+    show(view.node, view.title);
+    if (id) tell('');
+  } catch (fault) {
+    if (shown.key === key && client) show(failed(fault), t('failedTitle'));
+    else if (!(fault instanceof Refusal)) throw fault;
+  } finally {
+    main.removeAttribute('aria-busy');
+    if (shown.key === key) main.dataset.view = [name, ...rest].join('/');
+  }
+  draw(id, name);
+}
+
+function show(node, title) {
+  const isFirst = !main.hasChildNodes();
+  document.title = `${title} · statusgate`;
+  main.replaceChildren(node);
+  if (isFirst) return;
+  scrollTo(0, 0);
+  if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
+}
+
+/** What stands in a view's place when it could not be had. */
+function failed(fault) {
+  if (!(fault instanceof Refusal)) console.error(fault);
+  const key = { 0: 'unreachable', 429: 'tooMany', 503: 'unavailable' }[fault.code];
+  const again = () => { shown.key = ''; route(); };
+  return h('section', { class: 'empty' },
+    h('h1', {}, t('failedTitle')),
+    h('p', {}, key ? t(key) : t('failedText', { why: fault.message || String(fault.code) })),
+    h('p', {}, h('button', { class: 'primary', onclick: again }, t('again'))));
+}
+
+/** Keep one stream open, for the account that is shown. */
+function follow(id) {
+  if (stream.id === id) return;
+  stream.close();
+  stream = { id, close: () => {}, isOpen: false };
+  if (!id) return;
+  stream.close = live(client, id, look, (isOpen) => {
+    if (stream.id !== id) return;
+    stream.isOpen = isOpen;
+    document.documentElement.dataset.live = isOpen ? 'open' : 'closed';
+    tell(isOpen ? '' : t('reconnecting'));
+  });
+}
+
+/** Have the view read what it shows anew, one reading at a time. */
+async function look() {
+  if (busy || !shown.view?.look) return;
+  busy = shown.view;
+  try { await busy.look(); } catch (fault) {
+    if (!(fault instanceof Refusal)) throw fault;
+  } finally { busy = null; }
+}
+
+/** A session begins. */
+function enter(session, isKept) {
+  keepSession(isKept ? session : null);
+  open(session);
+  shown.key = '';
+  tell('');
+  route();
+}
+
+async function changeLanguage(event) {
+  await loadLanguage(event.target.value);
+  document.querySelector('.skip').textContent = t('skip');
+  await route();
+  bar.querySelector('select')?.focus();
+}
+
+/** The top bar. */
+function draw(id, name) {
+  const link = (path, text, isHere) => h('a', { href: `#/${path}`, 'aria-current': isHere ? 'page' : null }, text);
+  const languages = Object.entries(LANGUAGES).map(([code, text]) => h('option', { value: code, lang: code }, text));
+  bar.replaceChildren(
+    h('a', { class: 'mark', href: '#/', 'aria-label': 'statusgate' }, mark(), h('span', {}, 'statusgate')),
+    h('nav', { 'aria-label': t('pages') },
+      client?.session.isAdmin && link('accounts', t('accounts'), name === 'accounts'),
+      id && link(`${id}/mine`, t('statuses'), VIEWS[name] === 'statuses')),
+    h('div', { class: 'tools' },
+      h('select', { 'aria-label': t('language'), onchange: changeLanguage }, languages),
+      client && h('button', { class: 'quiet', onclick: () => signOut() }, t('signOut'))));
+  bar.querySelector('select').value = currentLanguage();
+}
+
+function mark() {
+  const ring = { cx: 16, cy: 16, r: 13, fill: 'none', 'stroke-width': 3.5, 'stroke-linecap': 'round', 'stroke-dasharray': '20 7.23' };
+  return h('svg', { viewBox: '0 0 32 32', class: 'ring', 'aria-hidden': 'true' }, h('circle', ring), h('circle', { cx: 16, cy: 16, r: 7 }));
+}
+
+await start();

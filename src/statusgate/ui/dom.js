@@ -1,0 +1,97 @@
+/** Elements. Text of strangers only ever becomes text nodes: nothing here parses HTML. */
+
+const SVG = 'http://www.w3.org/2000/svg';
+const SVG_TAGS = new Set(['svg', 'g', 'path', 'line', 'rect', 'circle', 'text']);
+const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * An element.
+ * @param {string} tag
+ * @param {Record<string, any>} [properties] `on…`: a listener; `style`: custom properties by CSSOM
+ * @param {...any} children texts, nodes, arrays of them; null and false are left out
+ * @returns {any}
+ */
+export function h(tag, properties = {}, ...children) {
+  const made = SVG_TAGS.has(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
+    else if (name === 'style') Object.entries(value).forEach(([key, to]) => made.style.setProperty(key, to));
+    else if (name === 'value' || name === 'checked') made[name] = value;
+    else made.setAttribute(name, value === true ? '' : String(value));
+  }
+  made.append(...children.flat(4).filter((child) => child !== null && child !== undefined && child !== false));
+  return made;
+}
+
+/** Somebody else's text, whose direction is its own. */
+export const bdi = (text) => h('bdi', {}, visible(text));
+
+/** A phone number or an id. */
+export const ltr = (text) => h('bdi', { dir: 'ltr', class: 'id' }, text);
+
+/** Write out characters that turn the direction of what follows. */
+export function visible(text) {
+  return text.replace(BIDI, (one) => `‹U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}›`);
+}
+
+/** The number behind a chat id, as people write it. */
+export function phone(chatId) {
+  const [digits, kind] = chatId.split('@');
+  return kind === 'lid' ? `LID ${digits}` : `+${digits}`;
+}
+
+/** A person by name; by number where no name is known. */
+export function person(chatId, ...names) {
+  const name = names.find((each) => each);
+  return name ? bdi(name) : ltr(phone(chatId));
+}
+
+/** Up to two initials, "#" for who has no letters. */
+export function initials(...names) {
+  const words = (names.find((each) => each) || '').split(/\s+/).filter((word) => /^\p{L}/u.test(word));
+  const letters = (words.length > 1 ? [words[0], words[words.length - 1]] : words).map((word) => [...word][0]);
+  return h('span', { class: 'initials', 'aria-hidden': 'true' }, letters.join('').toLocaleUpperCase() || '#');
+}
+
+/**
+ * Bring a list up to date, keeping the nodes of what did not change: focus and position stay.
+ * @param {Element} list
+ * @param {any[]} items
+ * @param {(item: any) => string} keyOf
+ * @param {(item: any) => Element} make
+ */
+export function keep(list, items, keyOf, make) {
+  const before = new Map([...list.children].map((node) => [node.dataset.key, node]));
+  const focused = list.contains(document.activeElement) && document.activeElement.closest('[data-key]');
+  const now = items.map((item) => {
+    const key = keyOf(item);
+    const print = JSON.stringify(item);
+    const known = before.get(key);
+    if (known && known.print === print) return known;
+    const made = make(item);
+    made.dataset.key = key;
+    made.print = print;
+    return made;
+  });
+  if (now.length === list.children.length && now.every((node, place) => node === list.children[place])) return;
+  list.replaceChildren(...now);
+  if (focused && !focused.isConnected) {
+    const same = now.find((node) => node.dataset.key === focused.dataset.key);
+    (same?.matches('a, button') ? same : same?.querySelector('a, button'))?.focus({ preventScroll: true });
+  }
+}
+
+/** Base64 as the address of a picture; only of a type that is named here, never of a told one. */
+export function pictureOf(base64, type = 'image/jpeg') {
+  const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
+  return URL.createObjectURL(new Blob([bytes], { type }));
+}
+
+/** Show a picture of base64 and give its memory back once it is drawn. */
+export function picture(base64, properties = {}) {
+  let address = '';
+  try { address = pictureOf(base64); } catch { return null; }
+  const free = () => URL.revokeObjectURL(address);
+  return h('img', { alt: '', ...properties, src: address, onload: free, onerror: free });
+}

@@ -1,0 +1,184 @@
+/** The first screen of an account: its state, its latest status, and three lists. */
+
+import { card, kindOf, textOf, whyFailed } from '../card.js';
+import { bdi, h, initials, keep, ltr, person } from '../dom.js';
+import { funnel } from '../funnel.js';
+import { moment, number, percent, t } from '../i18n.js';
+
+const LISTS = { mine: 'outgoing', people: 'incoming', scheduled: 'queued' };
+const PAGE = 30;
+const VIEWERS = 6;
+const keyOf = (item) => `${item.chatId} ${item.idMessage}`;
+
+export default function statuses(context) {
+  const { client, id } = context;
+  let name = context.name;
+  let items = [];
+  let next = null;
+  let latest = '';
+
+  const strip = h('div', { class: 'strip' });
+  const tabs = h('nav', { class: 'tabs', 'aria-label': t('lists') });
+  const hero = h('section', { class: 'hero', 'aria-label': t('latest') });
+  const list = h('ul', {});
+  const more = h('button', { class: 'more', onclick: loadMore, hidden: true }, t('more'));
+  const nothing = h('div', { class: 'empty', hidden: true });
+  const node = h('div', { class: 'statuses' }, h('h1', { class: 'unseen' }, t('statuses')), strip, tabs, hero, list, more, nothing);
+
+  const page = (before) => client.get(id, 'getStatuses', { type: LISTS[name], limit: PAGE, before });
+
+  async function look() {
+    const wanted = name;
+    const [state, online, waiting, found] = await Promise.all([
+      client.get(id, 'getWaSettings'), client.get(id, 'getStatusInstance'),
+      client.get(id, 'getMessagesCount'), page(),
+    ]);
+    if (name !== wanted) return;
+    drawStrip(state, online.statusInstance, waiting.count);
+    const last = found.items.at(-1);
+    const place = last ? items.findIndex((item) => keyOf(item) === keyOf(last)) : -1;
+    const older = place < 0 ? [] : items.slice(place + 1);
+    items = [...found.items, ...older];
+    if (!older.length) next = found.next;
+    await drawHero();
+    draw();
+  }
+
+  async function loadMore() {
+    more.disabled = true;
+    try {
+      const wanted = name;
+      const found = await page(next);
+      if (name !== wanted) return;
+      items = [...items, ...found.items];
+      next = found.next;
+      draw();
+    } finally { more.disabled = false; }
+  }
+
+  async function turn(other) {
+    if (other === name) return;
+    name = other;
+    items = [];
+    next = null;
+    latest = '';
+    try { await look(); } catch (fault) { context.tell(fault.message); }
+  }
+
+  function drawStrip(state, online, waiting) {
+    const isWell = state.stateInstance === 'authorized' && online === 'online';
+    const word = state.stateInstance === 'authorized' ? t(online === 'online' ? 'online' : 'offline') : t(`state_${state.stateInstance}`);
+    const told = JSON.stringify([isWell, word, state.phone, waiting]);
+    if (strip.print === told) return;
+    strip.print = told;
+    strip.replaceChildren(
+      h('span', { class: `state ${isWell ? 'well' : 'ill'}` }, word),
+      h('span', { class: 'who' }, state.phone ? ltr(`+${state.phone}`) : ltr(id)),
+      h('span', {}, t('waiting', { n: waiting })),
+      h('span', { class: 'grow' }),
+      h('a', { class: 'button primary', href: `#/${id}/new` }, t('newStatus')));
+  }
+
+  async function drawHero() {
+    const item = name === 'mine' ? items[0] : null;
+    hero.hidden = !item;
+    if (!item) return;
+    const viewers = await client.get(id, 'getStatusViewers', { idMessage: item.idMessage, show: 'read', limit: VIEWERS });
+    const told = JSON.stringify([item, viewers.items]);
+    if (told === latest) return;
+    latest = told;
+    const isSame = hero.dataset.of === keyOf(item);
+    hero.dataset.of = keyOf(item);
+    const figures = h('div', { class: 'figures' }, heading(item), item.failure ? failure(item) : funnel(item), marks(item));
+    const people = h('div', { class: 'lately' }, h('h3', {}, t('lastViewers')),
+      viewers.items.length ? h('ul', { class: 'viewers' }, viewers.items.map(viewer)) : h('p', { class: 'hint' }, t('nobodyYet')));
+    if (isSame) hero.replaceChildren(hero.firstChild, figures, people);
+    else hero.replaceChildren(h('a', { class: 'frame', href: addressOf(item), 'aria-label': t('open') }, card(item)), figures, people);
+  }
+
+  const addressOf = (item) => {
+    const author = item.type === 'incoming' ? `/${encodeURIComponent(item.chatId)}` : '';
+    return `#/${id}/status/${encodeURIComponent(item.idMessage)}${author}`;
+  };
+
+  function heading(item) {
+    return h('header', {},
+      h('p', { class: 'over' }, t('latest')),
+      h('h2', {}, h('a', { href: addressOf(item) }, textOf(item) ? bdi(textOf(item)) : kindOf(item))),
+      h('p', { class: 'hint' }, kindOf(item), ' · ', moment(item.sentAt || item.acceptedAt), ' · ', progress(item)));
+  }
+
+  const progress = (item) => t(`progress_${item.statusMessage}`);
+  const failure = (item) => h('p', { class: 'trouble' }, t('failedWhy', { why: whyFailed(item.failure) }));
+  const marks = (item) => h('p', { class: 'marks' },
+    h('span', {}, t('likes', { n: item.reactions })), h('span', {}, t('replies', { n: item.replies })));
+
+  function viewer(one) {
+    return h('li', {},
+      initials(one.contactName, one.name),
+      h('span', { class: 'name' }, person(one.participant, one.contactName, one.name)),
+      one.reaction && h('span', { class: 'emoji' }, one.reaction),
+      h('span', { class: 'at' }, moment(one.readAt)));
+  }
+
+  function draw() {
+    const rest = name === 'mine' ? items.slice(1) : items;
+    list.className = name === 'people' ? 'wall' : 'rows';
+    keep(list, rest, keyOf, name === 'people' ? tile : name === 'mine' ? ownRow : waitingRow);
+    more.hidden = !next;
+    nothing.hidden = items.length > 0;
+    if (!items.length) nothing.replaceChildren(...empty());
+    tabs.replaceChildren(...Object.keys(LISTS).map((each) => h('a', {
+      href: `#/${id}/${each}`, 'aria-current': each === name ? 'page' : null,
+    }, t(`list_${each}`))));
+  }
+
+  function empty() {
+    return [h('h2', {}, t(`empty_${name}`)), h('p', {}, t(`emptyText_${name}`)),
+      name !== 'people' && h('p', {}, h('a', { class: 'button primary', href: `#/${id}/new` }, t('newStatus')))].filter(Boolean);
+  }
+
+  function ownRow(item) {
+    const { read } = item.reached;
+    const whole = item.audience.complete ? (item.audience.resolved ?? item.counts.total) : 0;
+    const result = item.failure
+      ? h('span', { class: 'trouble' }, t('progress_failed'))
+      : h('span', { class: 'seen' }, h('b', {}, number(read)), ' ', h('span', {}, t('seenBy', { n: read })));
+    return h('li', {}, h('a', { href: addressOf(item) },
+      card(item),
+      h('span', { class: 'told' },
+        h('span', { class: 'text' }, textOf(item) ? bdi(textOf(item)) : kindOf(item)),
+        h('span', { class: 'hint' }, kindOf(item), ' · ', moment(item.sentAt || item.acceptedAt))),
+      h('span', { class: 'result' }, result,
+        h('span', { class: 'hint' }, item.failure ? whyFailed(item.failure) : [
+          whole ? t('ofAudience', { share: percent(read, whole) }) : '',
+          item.reactions ? t('likes', { n: item.reactions }) : '',
+          item.replies ? t('replies', { n: item.replies }) : '',
+        ].filter((part) => part).join(' · ')))));
+  }
+
+  function waitingRow(item) {
+    const at = item.sendAt && item.sendAt * 1000 > Date.now();
+    return h('li', {}, h('a', { href: addressOf(item) },
+      card(item),
+      h('span', { class: 'told' },
+        h('span', { class: 'text' }, textOf(item) ? bdi(textOf(item)) : kindOf(item)),
+        h('span', { class: 'hint' }, kindOf(item))),
+      h('span', { class: 'result' },
+        h('span', { class: 'seen' }, at ? moment(item.sendAt) : t('next')),
+        h('span', { class: 'hint' }, audience(item)))));
+  }
+
+  function audience(item) {
+    const { requested } = item.audience;
+    return requested === null || requested === undefined ? t('toContacts') : t('toPeople', { n: requested });
+  }
+
+  function tile(item) {
+    const author = person(item.chatId, item.senderContactName, item.senderName);
+    return h('li', {}, h('a', { href: addressOf(item) }, card(item),
+      h('span', { class: 'name' }, author), h('span', { class: 'hint' }, moment(item.timestamp))));
+  }
+
+  return { title: t('statuses'), node, look, turn };
+}
