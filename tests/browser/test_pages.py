@@ -223,3 +223,24 @@ async def test_every_language_says_the_same_things(visitor: Visitor, tenant: Ten
             assert isinstance(entry, str) == isinstance(english[key], str), (language, key)
             assert isinstance(entry, str) or "other" in entry, (language, key)
     assert ADMIN not in json.dumps(catalogues)
+
+
+async def test_the_demos_link_signs_in_leaves_the_address_and_replaces_no_session(
+    visitor: Visitor, running: Running, tenant: Tenant
+) -> None:
+    visitor.expected = ["404 (Not Found)"]
+    other = await running.create()
+    page, app = visitor.page, running.built.app
+    link = app.sign_in_link(tenant.id, tenant.token)
+    await page.goto(f"{visitor.url}{link}")
+    await page.locator(".strip .state").wait_for()
+    assert "link" not in page.url
+
+    again = app.sign_in_link(other.id, other.token)
+    await page.evaluate("hash => { location.hash = hash; }", again.partition("#")[2])
+    await page.wait_for_url(f"{visitor.url}/ui/")
+    await page.locator(f'a[href="#/{tenant.id}/mine"]').first.wait_for()
+
+    await page.goto("about:blank")
+    await page.goto(f"{visitor.url}{link}")
+    await visitor.sees("This link has been used.")

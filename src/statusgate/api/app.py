@@ -29,10 +29,11 @@ from statusgate.api.method import Method
 from statusgate.api.methods import METHODS, PARTNER_METHODS
 from statusgate.api.openapi import openapi_document
 from statusgate.api.out_of_scope import OUT_OF_SCOPE
-from statusgate.api.pages import page_routes
+from statusgate.api.pages import OneTimeLink, page_routes
 from statusgate.api.routes import Gate, InstanceRoute, PartnerRoute, Route, WaitingRoute
 from statusgate.api.sockets import Sockets
 from statusgate.api.streams import ExportRoute, StreamRoute
+from statusgate.domain.ids import InstanceId
 from statusgate.settings import Settings
 from statusgate.telemetry import meter
 
@@ -81,6 +82,15 @@ class Api:
         }
         if settings.dashboard:
             self._fixed |= page_routes(answers)
+
+    def sign_in_link(self, instance_id: InstanceId, token: str) -> str:
+        """Return a path that signs a browser on this machine in to an account, once; it takes
+        the place of the link before. ``""`` without the dashboard.
+        """
+        if "ui" not in self._fixed:
+            return ""
+        link = self._fixed["ui/link"] = OneTimeLink(self._answers, instance_id, token)
+        return f"/ui/#link={link.code}"
 
     def trusts(self, address: str) -> bool:
         """Whether an address is one of the operator's proxies."""

@@ -1,17 +1,23 @@
 """The dashboard's files: ``/ui/``, to which ``/`` redirects.
 
-The pages are a client of the contract like any other: these routes serve files and nothing
-else. Every file but the first has a digest of all of them in its path, so browsers keep it for
-good and never mix two versions.
+The pages are a client of the contract like any other: these routes serve files, and in the demo
+a link that signs in. Every file but the first has a digest of all of them in its path, so
+browsers keep it for good and never mix two versions.
 """
 
 import gzip
 import hashlib
+import secrets
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from ipaddress import ip_address
 
-from statusgate.api.answers import Answers, Call, Header, Send, send_answer
+import msgspec
+
+from statusgate.api.answers import JSON, Answers, Call, Header, Send, send_answer
+from statusgate.api.edge.problems import NOT_FOUND, Refused
 from statusgate.api.routes import Route
+from statusgate.domain.ids import InstanceId
 
 _DIGEST = b"{digest}"
 _TYPES = {
@@ -47,6 +53,7 @@ _TO_PAGES: list[Header] = [
     (b"cache-control", b"no-cache"),
     (b"content-length", b"0"),
 ]
+_LONGEST_CODE = 64
 _FOR_GOOD = b"public, max-age=31536000, immutable"
 
 
@@ -123,6 +130,34 @@ class Index(Page):
         if not call.scope["raw_path"].endswith(b"/"):
             return await self._redirect.respond(call, send)
         return await super().respond(call, send)
+
+
+class OneTimeLink(Route):
+    """Signs a browser on this machine in to one account, once (``statusgate demo``).
+
+    The page takes the code out of its address and posts it here; a code works once.
+    """
+
+    def __init__(self, answers: Answers, instance_id: InstanceId, token: str) -> None:
+        super().__init__("ui/link", "POST", answers)
+        self.code = secrets.token_urlsafe(24)
+        self._left = {self.code}
+        self._opened = msgspec.json.encode(
+            {"idInstance": instance_id, "apiTokenInstance": token}
+        )
+
+    async def respond(self, call: Call, send: Send) -> int:
+        """Answer id and token; Refused 404 if the code is wrong, used, or from elsewhere."""
+        code = b"" if call.body is None else await call.body.read(_LONGEST_CODE)
+        client = call.scope["client"]
+        is_here = client is not None and ip_address(client[0]).is_loopback
+        if not is_here or code.decode("latin-1") not in self._left:
+            raise Refused(404, NOT_FOUND)
+        self._left.clear()
+        length = (b"content-length", b"%d" % len(self._opened))
+        headers = [*_FIXED, (b"content-type", JSON), (b"cache-control", b"no-store"), length]
+        await send_answer(call, send, 200, headers, self._opened)
+        return 200
 
 
 def _files_in(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:

@@ -193,13 +193,15 @@ class Demo:
 
     def _greet(self, instance_id: InstanceId, token: str, watched: str, newest: str) -> None:
         base = f"{self._url}/waInstance{instance_id}"
+        link = self._built.app.sign_in_link(instance_id, token)
+        browser = f"\n  in the browser    {self._url}{link} (once)" if link else ""
         click.echo(
             f"""
 statusgate demo: a sandbox account that lives. Nothing leaves this machine.
 
   URL               {self._url}
   idInstance        {instance_id}
-  apiTokenInstance  {token}
+  apiTokenInstance  {token}{browser}
 
 What its contacts posted in the last two hours:
   curl '{base}/getIncomingStatuses/{token}?minutes=120'

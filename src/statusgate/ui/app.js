@@ -31,10 +31,15 @@ async function start() {
   document.body.append(h('a', { class: 'skip', href: '#main', onclick: toMain }, t('skip')), bar, main, notice);
   const session = kept();
   if (session) open(session);
-  else if (link) await openLink(link);
-  window.addEventListener('hashchange', route);
+  window.addEventListener('hashchange', () => arrive(takeLink()));
   setInterval(() => { tick(); watchIdle(); }, 20000);
   for (const move of ['pointerdown', 'keydown']) addEventListener(move, () => { lastMove = Date.now(); }, { passive: true });
+  await arrive(link);
+}
+
+/** Show what the address asks for; a link signs in where nobody is signed in. */
+async function arrive(link) {
+  if (link && !client) await openLink(link);
   await route();
 }
 

@@ -92,3 +92,43 @@ async def test_without_the_dashboard_no_page_is_there(tmp_path: Path) -> None:
     async with running_gateway(tmp_path, dashboard=False) as running:
         for target in ("/", "/ui", "/ui/"):
             assert (await _page(running, target)).code == 404
+
+
+async def test_a_link_signs_in_once_and_the_newest_alone(running: Running) -> None:
+    tenant = await running.create()
+
+    async def code_of_a_new_link() -> bytes:
+        link: str = running.built.app.sign_in_link(tenant.id, tenant.token)
+        return link.removeprefix("/ui/#link=").encode()
+
+    assert (await running.request("POST", "/ui/link", b"x" * 32)).code == 404, "no link yet"
+    first, second = await code_of_a_new_link(), await code_of_a_new_link()
+    for wrong in (first, b"", second[:-1], b"\xff" * 32):
+        assert (await running.request("POST", "/ui/link", wrong)).code == 404
+    assert (await running.request("POST", "/ui/link", b"x" * 65)).code == 413
+    reply = await running.request("POST", "/ui/link", second)
+    assert reply.json() == {"idInstance": tenant.id, "apiTokenInstance": tenant.token}
+    assert reply.headers["cache-control"] == "no-store"
+    _is_guarded(reply)
+    assert (await running.request("POST", "/ui/link", second)).code == 404, "it was used"
+
+
+async def test_a_link_is_for_this_machine(running: Running) -> None:
+    tenant = await running.create()
+    app = running.built.app
+    code = app.sign_in_link(tenant.id, tenant.token).removeprefix("/ui/#link=").encode()
+    answered = []
+
+    async def send(message: dict[str, object]) -> None:
+        answered.append(message.get("status"))
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": code}
+
+    for client in (("192.0.2.7", 50_000), None):
+        scope = {
+            "type": "http", "method": "POST", "raw_path": b"/ui/link", "query_string": b"",
+            "headers": [(b"content-length", b"%d" % len(code))], "client": client,
+        }  # fmt: skip
+        await app(scope, receive, send)
+    assert [each for each in answered if each] == [404, 404]
