@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import fresh_schema, postgres_server
 from tests.docs.pages import ROOT, fences
 
-PAGES = ["back-up.md"]
+__all__ = ["postgres_server"]
+
+PAGES = ["back-up.md", "upgrade.md"]
 
 
 @pytest.fixture
@@ -26,8 +29,8 @@ def operator(tmp_path: Path) -> dict[str, str]:
     return clean | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "PWD": str(tmp_path)}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_commands_of_a_page_work_as_they_stand(page: str, operator: dict[str, str]) -> None:
+def run(page: str, operator: dict[str, str]) -> str:
+    """What the shell blocks of a page print, one after the other."""
     blocks = [text for label, text in fences(ROOT / "docs/how-to" / page) if label == "sh"]
     assert blocks
     begin = "statusgate instance create --engine simulated > created.txt"
@@ -41,3 +44,18 @@ def test_the_commands_of_a_page_work_as_they_stand(page: str, operator: dict[str
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_work_as_they_stand(page: str, operator: dict[str, str]) -> None:
+    run(page, operator)
+
+
+@pytest.mark.postgres
+def test_an_account_moves_to_postgresql_as_the_page_says(
+    operator: dict[str, str], postgres_server: str
+) -> None:
+    printed = run("move-to-postgresql.md", operator | {"TARGET": fresh_schema(postgres_server)})
+    assert "all rows are the same in both databases" in printed
+    assert "1101000001" in printed

@@ -7,6 +7,7 @@ import msgspec
 
 from statusgate import __version__, telemetry
 from statusgate.cli.backup import backup, restore
+from statusgate.cli.database import database
 from statusgate.cli.export import export
 from statusgate.cli.instance import instance
 from statusgate.cli.link import link
@@ -86,5 +87,16 @@ def migrate(settings: Settings, as_json: bool) -> None:
         click.echo(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
 
 
-for command in (instance, notifications, link, simulate, post, status, export, backup, restore):
+for command in (
+    instance,
+    notifications,
+    link,
+    simulate,
+    post,
+    status,
+    export,
+    backup,
+    restore,
+    database,
+):
     main.add_command(command)

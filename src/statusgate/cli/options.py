@@ -81,7 +81,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def loaded(config: Path | None, **given: Any) -> Any:
         names = [name for name in Settings.__struct_fields__ if name in given]
         flags = {name: given.pop(name) for name in names}
-        with _faults_reported():
+        with faults_reported():
             return command(settings=_load(config, flags), **given)
 
     return cast("Callable[..., Any]", _settings_flags(loaded))
@@ -96,7 +96,8 @@ def _load(config: Path | None, flags: dict[str, Any]) -> Settings:
 
 
 @contextlib.contextmanager
-def _faults_reported() -> Any:
+def faults_reported() -> Any:
+    """An expected fault becomes one line on standard error and exit code 1."""
     try:
         yield
     except _FAULTS as error:

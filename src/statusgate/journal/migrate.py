@@ -32,6 +32,8 @@ _FIND_TABLE: dict[Dialect, str] = {
     "postgres": "SELECT tablename FROM pg_tables"
     " WHERE tablename = 'migrations' AND schemaname = current_schema()",
 }
+COPYING = 9_999
+"""number of the row that marks the target of an unfinished copy"""
 
 
 class Migratable(Protocol):
@@ -80,13 +82,18 @@ def is_empty(session: Migratable, dialect: Dialect) -> bool:
     return not found
 
 
-def require_current(session: Migratable, dialect: Dialect) -> None:
-    """Raise JournalRefused unless this code works with the schema as it is."""
+def require_current(session: Migratable, dialect: Dialect, *, copying: bool = False) -> None:
+    """Raise JournalRefused unless this code works with the schema as it is.
+
+    *copying*: the mark of an unfinished copy does not matter.
+    """
     if is_empty(session, dialect):
         raise JournalRefused("there is no journal yet: the first 'statusgate serve' makes it")
     session.begin()
     applied = dict(session.run_script("SELECT number, works_with FROM migrations"))
     session.rollback()
+    if copying:
+        applied.pop(COPYING, None)
     known = {migration.number for migration in migrations()}
     _refuse_newer(applied, known)
     if known - applied.keys():
@@ -122,6 +129,10 @@ def _apply(session: Migratable, dialect: Dialect, migration: Migration) -> None:
 
 
 def _refuse_newer(applied: dict[int, str], known: set[int]) -> None:
+    if COPYING in applied:
+        raise JournalRefused(
+            "the database is an unfinished copy: run 'statusgate database copy' again"
+        )
     for number in sorted(set(applied) - known):
         if _version(applied[number]) > _version(__version__):
             raise JournalRefused(
