@@ -14,6 +14,7 @@ from statusgate.journal import Journal
 from statusgate.media.store import MediaStore
 from statusgate.notifications.live import Live
 from statusgate.notifications.polling import Notifications
+from statusgate.notifications.testing import WebhookTests
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.deleting import Deleting
 from statusgate.publishing.reports import Reports
@@ -35,6 +36,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     reports: Reports
     uploads: Uploads
     notifications: Notifications
+    webhook_tests: WebhookTests
     live: Live
     media: MediaStore
     journal: Journal

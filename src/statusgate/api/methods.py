@@ -158,6 +158,8 @@ METHODS: tuple[Method, ...] = (
     row("getStatusReactions", "GET", "12.14", statuses.get_status_reactions, **_EXTENSION),
     row("getStatusReplies", "GET", "12.15", statuses.get_status_replies, **_EXTENSION),
     row("getInstanceStatus", "GET", "12.16", glance.get_instance_status, kind="extension"),
+    row("getNotifications", "GET", "12.17", notifications.get_notifications, kind="extension"),
+    row("testWebhook", "POST", "12.18", notifications.send_test, kind="extension"),
     row(
         "events",
         "GET",

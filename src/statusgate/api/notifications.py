@@ -6,6 +6,11 @@ from statusgate.api.context import Services
 from statusgate.domain.instance import Instance
 from statusgate.notifications.live import Stream
 from statusgate.wire.notifications import DeletedAnswer, Received, WebhooksClearedAnswer
+from statusgate.wire.pushes import (
+    NotificationsPage,
+    NotificationsRequest,
+    WebhookTestAnswer,
+)
 from statusgate.wire.reports import CountAnswer
 from statusgate.wire.requests import EventsRequest, ReceiptRequest, ReceiveRequest
 
@@ -52,6 +57,20 @@ async def clear_webhooks_queue(
             is_cleared=False, reason="Too many requests", left_time=left
         )
     return WebhooksClearedAnswer(is_cleared=True)
+
+
+async def get_notifications(
+    services: Services, instance: Instance, request: NotificationsRequest
+) -> NotificationsPage:
+    """Notifications in pages, with their last attempt: those that wait, or those that ended."""
+    return await services.notifications.page(instance.id, request)
+
+
+async def send_test(
+    services: Services, instance: Instance, _request: None
+) -> WebhookTestAnswer:
+    """Sends one signed test body to `webhookUrl` at once; the queue stays as it is."""
+    return await services.webhook_tests.send(instance)
 
 
 async def events(services: Services, instance: Instance, request: EventsRequest) -> Stream:

@@ -97,7 +97,7 @@ async def get_status_audience(
 ) -> wire.AudienceAnswer:
     """Who would get a status now, and who would not and why; nothing is sent."""
     _check_participants(services, request.participants)
-    return await services.reports.audience(instance, request.participants)
+    return await services.reports.audience(instance, request.participants, request.limit)
 
 
 async def read_status(

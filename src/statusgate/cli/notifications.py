@@ -1,6 +1,6 @@
 """``statusgate notifications``: see and repair the queue, in the database itself.
 
-A running server notices within seconds.
+A running server notices within seconds; it alone can test a webhook.
 """
 
 import time
@@ -11,6 +11,7 @@ import click
 import msgspec
 from rich.table import Table
 
+from statusgate.cli.client import GatewayClient, target_options
 from statusgate.cli.options import (
     EXIT_FAILED,
     console,
@@ -191,6 +192,25 @@ def drop(
     count, absent = _on_queue(settings, instance_id, end)
     print_fields({"dropped": count}, as_json=as_json)
     _fail_for(absent, "does not wait")
+
+
+@notifications.command()
+@target_options
+@json_option
+def test(target: GatewayClient, as_json: bool) -> None:
+    """Have a running server send a test body to the webhook; exit code 1 if that failed.
+
+    The body is signed as any push is, and its typeWebhook is "test". The queue stays as it is.
+    """
+    told = target.post("testWebhook", {})
+    if as_json:
+        click.echo(msgspec.json.encode(told))
+    else:
+        code = "no answer" if told["status"] is None else f"HTTP {told['status']}"
+        outcome = told["error"] or "delivered"
+        click.echo(f"{outcome}: {code} after {told['seconds']:.3f} s")
+    if told["error"]:
+        raise SystemExit(EXIT_FAILED)
 
 
 def _fail_for(receipts: Sequence[int | None], fault: str) -> None:

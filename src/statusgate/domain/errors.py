@@ -61,7 +61,14 @@ class MediaFull(StatusgateError):
 
 
 class LimitReached(StatusgateError):
-    """An instance has as much as it may have; the text names the limit."""
+    """An instance has as much as it may have; the text names the limit.
+
+    *after_seconds*: when there is room again; None: that is not known.
+    """
+
+    def __init__(self, text: str, after_seconds: float | None = None) -> None:
+        super().__init__(text)
+        self.after_seconds = after_seconds
 
 
 class EngineRejected(StatusgateError):

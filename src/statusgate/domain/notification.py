@@ -59,6 +59,19 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """A notification in a list: what its body begins with, and its last attempt."""
+
+    receipt_id: int
+    created_ms: int
+    ended_ms: int | None
+    end: End | None
+    attempts: int
+    head: str
+    """the first characters of the body, with everything that identifies it"""
+    last: Delivery | None
+
+
 class Streak(msgspec.Struct, frozen=True, kw_only=True):
     """Pushes of an instance fail."""
 

@@ -3,7 +3,7 @@
 import secrets
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,7 @@ from statusgate.domain.notification import (
     Backlog,
     Delivery,
     End,
+    Listed,
     LoggedEvents,
     LogRange,
     Notification,
@@ -21,6 +22,10 @@ from statusgate.domain.notification import (
 from .instances import Part
 from .rows import struct_of
 
+EndPlace = tuple[int, int]
+"""where an ended notification stands: when it ended, its receipt id"""
+NEWEST_END: Final = (2**63 - 1, 0)
+"""the place before the notification that ended last"""
 _SHORT = 512
 _END_OF_TIME = 2**62
 _ZLIB = 0x78
@@ -52,6 +57,28 @@ class Notifications(Part):
         else:
             rows = self._db.run("ended_notifications", **range_)
         return [_notification_of(row) for row in rows]
+
+    def page_of_waiting(
+        self, instance_id: InstanceId, *, after: int, limit: int
+    ) -> list[Listed]:
+        """Waiting ones with a receipt id above *after*, in the order of the queue (12.17)."""
+        rows = self._db.run(
+            "page_of_waiting", instance_id=instance_id, after=after, limit=limit
+        )
+        return [_listed_of(row) for row in rows]
+
+    def page_of_ended(
+        self, instance_id: InstanceId, *, before: EndPlace, limit: int
+    ) -> list[Listed]:
+        """Those that ended before the place *before*, the newest end first (12.17)."""
+        rows = self._db.run(
+            "page_of_ended",
+            instance_id=instance_id,
+            until_ms=before[0],
+            before_no=before[1],
+            limit=limit,
+        )
+        return [_listed_of(row) for row in rows]
 
     def count_notifications(self, instance_id: InstanceId) -> int:
         """How many wait."""
@@ -196,6 +223,11 @@ class Notifications(Part):
 
 def _notification_of(row: Any) -> Notification:
     return struct_of(Notification, row, outcome=row.outcome or None, body=row.body.encode())
+
+
+def _listed_of(row: Any) -> Listed:
+    last = None if row.attempt is None else struct_of(Delivery, row)
+    return struct_of(Listed, row, end=row.end_name or None, last=last)
 
 
 def _streak_of(row: Any) -> Streak:

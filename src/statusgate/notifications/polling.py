@@ -16,7 +16,10 @@ from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
 from statusgate.domain.notification import LIFE_MS, End, Notification
 from statusgate.domain.waiting import Signal
-from statusgate.journal import Journal
+from statusgate.journal import Journal, Transaction
+from statusgate.journal.notifications import NEWEST_END, EndPlace
+from statusgate.wire.lists import page, place_of
+from statusgate.wire.pushes import NotificationsPage, NotificationsRequest, notification_item
 
 log = structlog.get_logger()
 _STEP = 2_500
@@ -93,6 +96,13 @@ class Notifications:
         await self._head(instance_id)
         return await self._journal.read(lambda tx: tx.count_notifications(instance_id))
 
+    async def page(
+        self, instance_id: InstanceId, request: NotificationsRequest
+    ) -> NotificationsPage:
+        """Those that wait, in their order, or those that ended, newest end first (12.17)."""
+        await self._head(instance_id)
+        return await self._journal.read(lambda tx: _page(tx, instance_id, request))
+
     async def clear(self, instance_id: InstanceId) -> int:
         """Empty the queue; returns 0, or the seconds to wait if it was cleared just now."""
         now_ms = self._clock.now_ms()
@@ -128,6 +138,27 @@ class Notifications:
         queued = self._queued.get(instance_id)
         if queued is not None:
             queued.ring()
+
+
+def _page(
+    tx: Transaction, instance_id: InstanceId, request: NotificationsRequest
+) -> NotificationsPage:
+    more = request.limit + 1
+    if request.ended:
+        before = place_of("before", request.before, EndPlace, NEWEST_END)
+        ended = tx.page_of_ended(instance_id, before=before, limit=more)
+        shown, following = page(
+            ended, request.limit, lambda one: (one.ended_ms or 0, one.receipt_id)
+        )
+    else:
+        (after,) = place_of("before", request.before, tuple[int], (0,))
+        waiting = tx.page_of_waiting(instance_id, after=after, limit=more)
+        shown, following = page(waiting, request.limit, lambda one: (one.receipt_id,))
+    return NotificationsPage(
+        waiting=tx.count_notifications(instance_id),
+        items=[notification_item(one) for one in shown],
+        next=following,
+    )
 
 
 async def expire(journal: Journal, clock: Clock, instance_id: InstanceId) -> None:

@@ -141,13 +141,13 @@ def _delivery(attempt: Attempt) -> Delivery:
         receipt_id=attempt.due.notification.receipt_id,
         at_ms=attempt.began_ms,
         duration_ms=round(attempt.seconds * 1000),
-        outcome=_outcome_name(attempt.outcome),
+        outcome=outcome_name(attempt.outcome),
         code=answer.status if answer else None,
         reason=attempt.outcome.reason if isinstance(attempt.outcome, PushFailed) else "",
     )
 
 
-def _outcome_name(outcome: PushOutcome) -> str:
+def outcome_name(outcome: PushOutcome) -> str:
     """One word for what came of an attempt, for the record and for metrics."""
     match outcome:
         case PushFailed(fault=fault):

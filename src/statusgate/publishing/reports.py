@@ -126,9 +126,12 @@ class Reports:
         return await self._journal.read(lambda tx: tx.count_outgoing(instance.id))
 
     async def audience(
-        self, instance: Instance, participants: tuple[str, ...]
+        self, instance: Instance, participants: tuple[str, ...], limit: int | None
     ) -> AudienceAnswer:
-        """Who would get a status now (12.5); unknown numbers are looked up if that can be."""
+        """Who would get a status now (12.5); unknown numbers are looked up if that can be.
+
+        *limit* cuts the lists of the answer; None: all are listed.
+        """
         draft = Draft(participants=participants)
         choice = await self._journal.read(
             lambda tx: choose_audience(tx, instance, draft, self._max_audience)
@@ -137,7 +140,7 @@ class Reports:
             choice = await self._without_unknown(instance, choice)
         choice = await self._without_excluded(instance, choice)
         return audience_answer(
-            choice, named=bool(participants), max_audience=self._max_audience
+            choice, named=bool(participants), max_audience=self._max_audience, limit=limit
         )
 
     async def view(self, instance: Instance, status_id: str, chat_id: str | None) -> None:

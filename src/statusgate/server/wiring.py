@@ -35,6 +35,7 @@ from statusgate.notifications.dispatcher import Dispatcher
 from statusgate.notifications.live import Live
 from statusgate.notifications.polling import Notifications
 from statusgate.notifications.pushing import Pushing
+from statusgate.notifications.testing import WebhookTests
 from statusgate.outbound.client import GuardedClient, guarded_client
 from statusgate.outbound.signing import signing_secrets
 from statusgate.publishing.accepting import Publishing
@@ -159,12 +160,9 @@ def _build(
         clear_pause_seconds=60 if settings.rate_profile == "green-api" else 0,
     )
     live = Live(journal, instances)
+    secrets = signing_secrets(settings.signing_secrets)
     dispatcher = Dispatcher(
-        Pushing(journal, instances, clock),
-        client.push,
-        instances,
-        clock,
-        signing_secrets(settings.signing_secrets),
+        Pushing(journal, instances, clock), client.push, instances, clock, secrets
     )
     for follower in (dispatcher.follow, notifications.follow, live.follow):
         publisher.follow(follower)
@@ -255,6 +253,7 @@ def _build(
             limits=UploadLimits(settings.max_uploads, settings.max_uploads_mb),
         ),
         notifications=notifications,
+        webhook_tests=WebhookTests(client.push, clock, secrets),
         live=live,
         media=store,
         journal=journal,

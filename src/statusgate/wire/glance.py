@@ -4,6 +4,7 @@ import msgspec
 
 from statusgate.domain.instance import EngineName, Glance, Instance, State
 from statusgate.wire.account import Connection
+from statusgate.wire.pushes import push_error
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -79,11 +80,6 @@ def instance_status(
         ),
         webhook=_webhook(instance.settings.webhook_url, glance, now_ms),
     )
-
-
-def push_error(outcome: str | None) -> str | None:
-    """Why an attempt to push failed, in one word; None if it did not."""
-    return None if outcome == "delivered" else outcome
 
 
 def _webhook(url: str, glance: Glance, now_ms: int) -> WebhookGlance:

@@ -54,6 +54,17 @@ def state_body(instance: Instance, at_ms: int) -> bytes:
     )
 
 
+def webhook_test_body(instance: Instance, at_ms: int) -> bytes:
+    """What ``testWebhook`` sends (contract 12.18); it is in no queue."""
+    return _encode(
+        {
+            "typeWebhook": "test",
+            "instanceData": _instance_data(instance),
+            "timestamp": at_ms // 1000,
+        }
+    )
+
+
 def message_body(instance: Instance, status: Status, public_url: str) -> bytes:
     """The status itself; one of the API counts from its acknowledgement."""
     by_api = status.outgoing and status.by_api

@@ -229,9 +229,12 @@ class SendReplyRequest(_AnswerRequest, frozen=True, kw_only=True):
 
 
 class AudienceRequest(Request, frozen=True, kw_only=True):
-    """For whom."""
+    """For whom, and how many of them to list."""
 
     participants: Participants = ()
+    limit: (
+        Annotated[int, msgspec.Meta(ge=0, description="cuts both lists; all if absent")] | None
+    ) = None
 
 
 class StatusOfRequest(Request, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from statusgate.domain.audience import Choice
+from statusgate.domain.audience import Choice, Reason
 from statusgate.domain.outbox import Draft, Method, Outgoing, Publication
 from statusgate.domain.receipt import PROGRESS_NAMES, ProgressName, Reaction, Recipient
 from statusgate.domain.status import Kind, Status, colour, font_name
@@ -176,6 +176,7 @@ class AudienceAnswer(_Shape, frozen=True, kw_only=True):
     max_audience: int | None
     participants: list[AudienceMember]
     excluded: list[ExcludedMember]
+    excluded_by_reason: dict[str, int]
 
 
 def queue_item(outgoing: Outgoing) -> QueueItem:
@@ -289,19 +290,24 @@ def audience_count(
     )
 
 
-def audience_answer(choice: Choice, *, named: bool, max_audience: int | None) -> AudienceAnswer:
-    """What ``getStatusAudience`` answers."""
+def audience_answer(
+    choice: Choice, *, named: bool, max_audience: int | None, limit: int | None
+) -> AudienceAnswer:
+    """What ``getStatusAudience`` answers; *limit* cuts its lists, never its counts."""
+    reasons = Counter(str(one.reason) for one in choice.excluded)
     return AudienceAnswer(
         mode="participants" if named else "contacts",
         total=len(choice.people),
         max_audience=max_audience,
         participants=[
             AudienceMember(id=one.address.chat_id, name=one.name, contact_name=one.contact_name)
-            for one in choice.people
+            for one in choice.people[:limit]
         ],
         excluded=[
-            ExcludedMember(id=one.chat_id, reason=str(one.reason)) for one in choice.excluded
+            ExcludedMember(id=one.chat_id, reason=str(one.reason))
+            for one in choice.excluded[:limit]
         ],
+        excluded_by_reason={one: reasons[one] for one in map(str, Reason) if reasons[one]},
     )
 
 

@@ -30,7 +30,7 @@ from tests.integration.api.test_tenants import REQUESTS
 
 POSTS = [method for method in METHODS if method.verb == "POST"]
 OBJECT_POSTS = [
-    method for method in POSTS if method.name != "simulate" and not method.takes_file
+    method for method in POSTS if method.request is not None and method.name != "simulate"
 ]
 BAD = "bad request data"
 HOSTILE: list[tuple[bytes, str | None]] = [

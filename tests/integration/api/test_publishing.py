@@ -110,6 +110,13 @@ async def test_participants_are_who_was_asked_for_and_the_rest_is_reported(
     assert excluded == {CARL: "duplicate", "71234567890@c.us": "unknown", me: "self"}
     assert [one["id"] for one in dry["participants"]] == [CARL, BOB]
     assert (dry["mode"], dry["total"], dry["maxAudience"]) == ("participants", 2, None)
+    assert dry["excludedByReason"] == {"unknown": 1, "self": 1, "duplicate": 1}
+    for limit in (0, 1):
+        cut = {"participants": wanted, "limit": limit}
+        assert (await on_each.post("getStatusAudience", cut)).json() == dry | {
+            "participants": dry["participants"][:limit],
+            "excluded": dry["excluded"][:limit],
+        }
     item = await ended(on_each, await post(on_each, participants=wanted))
     assert item["participants"] == [CARL, BOB, "71234567890@c.us", me]
     found = await report(on_each, item["idMessage"])
@@ -485,6 +492,7 @@ GIVEN: list[tuple[str, dict[str, Any], str]] = [
     ("deleteStatus", {}, "'idMessage' is required"),
     ("readStatus", {"idMessage": ""}, "'idMessage' is not allowed to be empty"),
     ("getStatusAudience", {"participants": ["x"]}, f"'participants[0]' {CHAT}"),
+    ("getStatusAudience", {"limit": -1}, "'limit' must be greater than or equal to 0"),
 ]  # fmt: skip
 
 

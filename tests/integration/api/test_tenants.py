@@ -68,6 +68,8 @@ REQUESTS: dict[str, Any] = {
     "getWebhooksCount": "",
     "clearWebhooksQueue": None,
     "getInstanceStatus": "",
+    "getNotifications": "ended=true",
+    "testWebhook": {},
     "events": "",
     "exportStatuses": "minutes=60",
     "simulate": [{"event": "state", "state": "authorized"}],

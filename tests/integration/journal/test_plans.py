@@ -7,6 +7,7 @@ import apsw
 import psycopg
 import pytest
 
+from statusgate.domain.notification import Delivery
 from statusgate.domain.reply import Reply, ReplyKind
 from statusgate.journal.session import Value, bound
 from statusgate.journal.sql import statements
@@ -100,6 +101,8 @@ HOT = {
     "count_notifications": {"notifications_waiting"},
     "one_notification": {"notifications_pkey"},
     "waiting_notifications": {"notifications_waiting"},
+    "page_of_waiting": {"notifications_waiting", "deliveries_pkey"},
+    "page_of_ended": {"notifications_by_end", "deliveries_pkey"},
     "end_notifications": {"notifications_waiting"},
     "end_notification": set(),
     "deliveries": {"deliveries_pkey"},
@@ -184,6 +187,12 @@ def reply(number: int) -> Reply:
     )
 
 
+def delivery(receipt_id: int) -> Delivery:
+    return Delivery(
+        receipt_id=receipt_id, at_ms=NOON_MS, duration_ms=5, outcome="failed", code=502
+    )
+
+
 @pytest.fixture(scope="module")
 def filled(postgres_server: str) -> str:
     """A schema with some rows and without statistics."""
@@ -199,6 +208,8 @@ def filled(postgres_server: str) -> str:
             if number < 3:
                 record.add_recipients(INSTANCE, made.no, [person(no) for no in range(300)])
             record.record_reply(INSTANCE, reply(number), NOON_MS)
+            record.add_notifications(INSTANCE, [b"{}"], NOON_MS)
+            record.record_delivery(INSTANCE, delivery(number + 1))
     session.close()
     return url
 

@@ -64,7 +64,7 @@ def refusal(error: Exception) -> Refused | None:
         case errors.InvalidRequest():
             return Refused(400, f"Validation failed. Details: {error.detail}")
         case errors.LimitReached():
-            return Refused(429, f"{TOO_MANY}: {error}", LIMIT_SECONDS)
+            return Refused(429, f"{TOO_MANY}: {error}", error.after_seconds or LIMIT_SECONDS)
         case errors.NotAuthorized():
             return Refused(400, STARTING if error.starting else NOT_OPEN)
         case _:

@@ -33,6 +33,33 @@ WHERE instance_id = :instance_id AND receipt_id > :after AND ended_ms IS NOT NUL
 ORDER BY receipt_id
 LIMIT :limit;
 
+-- part: listed_notification
+SELECT n.receipt_id, n.created_ms, n.ended_ms, n.outcome AS end_name, n.attempts,
+       substr(n.body, 1, 1000) AS head, d.attempt, d.at_ms, d.duration_ms, d.outcome, d.code
+
+-- part: last_attempt
+LEFT JOIN deliveries d ON (
+    d.instance_id = n.instance_id AND d.receipt_id = n.receipt_id AND d.attempt = n.attempts
+)
+
+-- name: page_of_waiting
+-- use: listed_notification
+FROM notifications n -- only: postgres
+FROM notifications n INDEXED BY notifications_waiting -- only: sqlite
+-- use: last_attempt
+WHERE n.instance_id = :instance_id AND n.receipt_id > :after AND n.ended_ms IS NULL
+ORDER BY n.receipt_id
+LIMIT :limit;
+
+-- name: page_of_ended
+-- use: listed_notification
+FROM notifications n
+-- use: last_attempt
+WHERE n.instance_id = :instance_id AND n.ended_ms IS NOT NULL
+    AND (n.ended_ms, n.receipt_id) < (:until_ms, :before_no)
+ORDER BY n.ended_ms DESC, n.receipt_id DESC
+LIMIT :limit;
+
 -- name: count_notifications
 SELECT count(*) AS count FROM notifications WHERE instance_id = :instance_id AND ended_ms IS NULL;
 
