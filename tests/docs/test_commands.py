@@ -21,6 +21,7 @@ PAGES = [
     "docs/how-to/report.md",
     "docs/how-to/statistics.md",
     "docs/how-to/sandbox.md",
+    "docs/how-to/move-from-green-api.md",
 ]
 
 
