@@ -70,7 +70,7 @@ def test_a_page_that_types_the_bare_command_says_first_where_it_is_found() -> No
         before = text[: bare.start()] if bare else ""
         if bare and not re.search(r"\. \.venv/bin/activate|run\.md#the-command\)", before):
             lost.append(str(page.relative_to(ROOT)))
-    assert lost == []
+    assert lost == [], "link to run.md#the-command before the first call of `statusgate`"
 
 
 def test_every_file_that_is_read_is_supplied_or_made_by_the_page() -> None:
