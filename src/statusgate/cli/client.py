@@ -22,14 +22,13 @@ class Unavailable(click.ClickException):
     """What may be had later: the server cannot be reached, or says that it is busy."""
 
 
-class GatewayClient:
-    """One instance of a running server; every refusal is a click.ClickException."""
+class Client:
+    """Methods below one path of a running server; a refusal is a click.ClickException."""
 
-    def __init__(self, url: str, instance: str, token: str) -> None:
+    def __init__(self, url: str, path: str, token: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise click.BadParameter("an http or https URL", param_hint="--url")
-        self.instance = instance
         self._url = url
         self._connect = (
             http.client.HTTPSConnection
@@ -37,7 +36,7 @@ class GatewayClient:
             else http.client.HTTPConnection
         )
         self._host, self._port = parts.hostname, _port(parts)
-        self._base = f"{parts.path.rstrip('/')}/waInstance{quote(instance, safe='')}"
+        self._base = f"{parts.path.rstrip('/')}/{path}"
         self._token = token
 
     def get(self, method: str, **query: str) -> Any:
@@ -102,11 +101,20 @@ class GatewayClient:
             connection.close()
 
 
+class GatewayClient(Client):
+    """One instance of a running server."""
+
+    def __init__(self, url: str, instance: str, token: str) -> None:
+        super().__init__(url, f"waInstance{quote(instance, safe='')}", token)
+        self.instance = instance
+
+
+url_option = click.option(
+    "--url", envvar="STATUSGATE_URL", default="http://127.0.0.1:8080", show_default=True,
+    help="The server.",
+)  # fmt: skip
 _target_flags = together(
-    click.option(
-        "--url", envvar="STATUSGATE_URL", default="http://127.0.0.1:8080",
-        show_default=True, help="The server.",
-    ),
+    url_option,
     click.option(
         "--instance", envvar="STATUSGATE_INSTANCE", required=True, help="idInstance."
     ),

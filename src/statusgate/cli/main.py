@@ -9,6 +9,7 @@ from statusgate import __version__, telemetry
 from statusgate.cli.backup import backup, restore
 from statusgate.cli.database import database
 from statusgate.cli.export import export
+from statusgate.cli.health import health
 from statusgate.cli.instance import instance
 from statusgate.cli.link import link
 from statusgate.cli.notifications import notifications
@@ -87,6 +88,7 @@ def migrate(settings: Settings, as_json: bool) -> None:
         click.echo(f"applied: {', '.join(applied)}" if applied else "nothing to apply")
 
 
+instance.add_command(health, "status")
 for command in (
     instance,
     notifications,
