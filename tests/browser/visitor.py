@@ -57,9 +57,9 @@ class Visitor:
     async def comes_out_clean(self) -> None:
         """Nothing on the console, no breach of the policy, no other host, no token in a URL."""
         reports: list[Any] = await self.page.evaluate("window.reports")
-        assert reports == []
+        assert reports == [], reports
         said = [each for each in self._said if not any(part in each for part in self.expected)]
-        assert said == []
+        assert said == [], said
         for request in self.asked:
             assert request.url.startswith((f"{self.url}/", f"blob:{self.url}/")), request.url
             bearer = request.headers.get("authorization", "").removeprefix("Bearer ")

@@ -6,7 +6,7 @@ import { currentLanguage, LANGUAGES, loadLanguage, t, tick } from './i18n.js';
 import { live } from './live.js';
 
 const IDLE_MS = 30 * 60 * 1000;
-const VIEWS = { mine: 'statuses', people: 'statuses', scheduled: 'statuses', status: 'status', new: 'compose', accounts: 'accounts' };
+const VIEWS = { mine: 'statuses', people: 'statuses', scheduled: 'statuses', status: 'status', new: 'compose', link: 'link', accounts: 'accounts' };
 
 /**
  * What a view gets. A view is `(context) => {title, node, look?, turn?, close?}`: *look* reads

@@ -1,9 +1,10 @@
 /** The first screen of an account: its state, its latest status, and three lists. */
 
 import { card, kindOf, textOf, whyFailed } from '../card.js';
-import { bdi, h, initials, keep, ltr, person } from '../dom.js';
+import { bdi, h, initials, keep, ltr, person, phone } from '../dom.js';
 import { funnel } from '../funnel.js';
 import { moment, number, percent, t } from '../i18n.js';
+import { ailment } from './ailment.js';
 
 const LISTS = { mine: 'outgoing', people: 'incoming', scheduled: 'queued' };
 const PAGE = 30;
@@ -29,12 +30,9 @@ export default function statuses(context) {
 
   async function look() {
     const wanted = name;
-    const [state, online, waiting, found] = await Promise.all([
-      client.get(id, 'getWaSettings'), client.get(id, 'getStatusInstance'),
-      client.get(id, 'getMessagesCount'), page(),
-    ]);
+    const [account, found] = await Promise.all([client.get(id, 'getInstanceStatus'), page()]);
     if (name !== wanted) return;
-    drawStrip(state, online.statusInstance, waiting.count);
+    drawStrip(account);
     const last = found.items.at(-1);
     const place = last ? items.findIndex((item) => keyOf(item) === keyOf(last)) : -1;
     const older = place < 0 ? [] : items.slice(place + 1);
@@ -65,18 +63,21 @@ export default function statuses(context) {
     try { await look(); } catch (fault) { context.tell(fault.message); }
   }
 
-  function drawStrip(state, online, waiting) {
-    const isWell = state.stateInstance === 'authorized' && online === 'online';
-    const word = state.stateInstance === 'authorized' ? t(online === 'online' ? 'online' : 'offline') : t(`state_${state.stateInstance}`);
-    const told = JSON.stringify([isWell, word, state.phone, waiting]);
+  function drawStrip(account) {
+    const { queue, phone: digits } = account;
+    const ill = ailment(account);
+    const told = JSON.stringify([ill, digits, account.name, queue.waiting, queue.scheduled]);
     if (strip.print === told) return;
     strip.print = told;
-    strip.replaceChildren(
-      h('span', { class: `state ${isWell ? 'well' : 'ill'}` }, word),
-      h('span', { class: 'who' }, state.phone ? ltr(`+${state.phone}`) : ltr(id)),
-      h('span', {}, t('waiting', { n: waiting })),
+    const isUnlinked = account.stateInstance === 'notAuthorized';
+    strip.replaceChildren(...[
+      h('span', { class: `state ${ill ? 'ill' : 'well'}` }, t(ill ? ill[1] : 'online'), ill?.[2] ? h('span', { class: 'hint' }, moment(ill[2])) : ''),
+      account.name && h('span', {}, bdi(account.name)),
+      h('span', {}, digits ? ltr(phone(digits)) : ltr(id)),
+      h('span', {}, t('waiting', { n: queue.waiting + queue.scheduled })),
       h('span', { class: 'grow' }),
-      h('a', { class: 'button primary', href: `#/${id}/new` }, t('newStatus')));
+      isUnlinked && h('a', { class: 'button', href: `#/${id}/link` }, t('linkPhone')),
+      h('a', { class: 'button primary', href: `#/${id}/new` }, t('newStatus'))].filter(Boolean));
   }
 
   async function drawHero() {
