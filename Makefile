@@ -7,7 +7,7 @@ JOBS ?= 2
 # Tests start hundreds of processes; none of them shall compile what another has compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup demo test coverage lint interop soak bench docs lock clean
+.PHONY: help setup demo test coverage lint interop soak bench docs site lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -49,12 +49,24 @@ bench: $(STAMP)  ## measure beside the floors; FULL=1 for the whole table (needs
 docs: $(STAMP)  ## generate the reference from the code
 	$(BIN)/python -m statusgate.api.reference
 
+SITE := .venv-site
+$(SITE)/.ready: requirements-site.lock
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-site.lock
+	@touch $@
+
+site: $(SITE)/.ready  ## the documentation as a site in build/site; a link without target fails
+	$(SITE)/bin/sphinx-build --fail-on-warning --keep-going --quiet --fresh-env -c docs . build/site
+	cp docs/site-start.html build/site/index.html
+
 lock:  ## renew the lock files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links -q pyproject.toml -o requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links -q pyproject.toml --extra dev \
 	  -c requirements.lock -o requirements-dev.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links -q --group site -o requirements-site.lock
 
 clean:  ## remove what was built, keep data
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(SITE) build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
