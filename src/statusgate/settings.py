@@ -1,5 +1,6 @@
 """Every server setting: file < environment (``STATUSGATE_…``) < flag."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -17,6 +18,7 @@ _OTHER_VARIABLES = (
     "STATUSGATE_TOKEN",
 )
 """read elsewhere: by the command, and by sandbox engines"""
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -126,6 +128,26 @@ def load_settings(file: Path | None, environ: Mapping[str, str], **flags: Any) -
         return msgspec.convert(_without_blanks(merged), Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"wrong setting: {error}") from None
+
+
+def admin_token_fault(token: str, host: str) -> str:
+    """Return what is wrong with the admin token (D41), ``""`` if nothing is."""
+    advice = "for example the output of: openssl rand -hex 32"
+    if not _PLAIN.fullmatch(token):
+        return f"admin_token has characters that need escaping in a path: use hex, {advice}"
+    if host in ("localhost", "::1") or host.startswith("127."):
+        return ""
+    if not token:
+        return (
+            f"refusing to listen on {host} without an admin token: "
+            "set admin_token, or listen on 127.0.0.1"
+        )
+    if not 16 <= len(token) <= 128:
+        return (
+            f"refusing to listen on {host} with an admin token of {len(token)} characters: "
+            f"it needs 16 to 128, {advice}"
+        )
+    return ""
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ import msgspec
 from statusgate import __version__, telemetry
 from statusgate.cli.backup import backup, restore
 from statusgate.cli.database import database
+from statusgate.cli.doctor import doctor
 from statusgate.cli.export import export
 from statusgate.cli.health import health
 from statusgate.cli.instance import instance
@@ -100,5 +101,6 @@ for command in (
     backup,
     restore,
     database,
+    doctor,
 ):
     main.add_command(command)

@@ -71,6 +71,14 @@ async def server_key(data: Path, journal: Journal) -> bytes:
     return key
 
 
+def key_fits(data: Path, known: bytes) -> bool:
+    """Whether the key in the data folder is the one whose digest the database keeps.
+
+    Raises StartError if there is none that can be read.
+    """
+    return hmac.compare_digest(known, _digest(_read_key(data / "server.key")))
+
+
 async def renew_server_key(data: Path, journal: Journal) -> Path:
     """Make a new key, which voids all tokens; returns its path."""
     key = secrets.token_bytes(_KEY_BYTES)
@@ -93,6 +101,13 @@ def _key_in(path: Path) -> bytes:
                 os.link(made, path)
             made.unlink()
             sync(path.parent)
+    except OSError as error:
+        raise StartError(f"cannot make the server key {path}: {error}") from None
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> bytes:
+    try:
         key = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
         raise StartError(f"cannot read the server key {path}: {error}") from None

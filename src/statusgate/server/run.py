@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import resource
 import signal
 import socket
@@ -16,19 +15,18 @@ from statusgate.api.edge.server import make_server
 from statusgate.server.folders import StartError
 from statusgate.server.roles import Role, supervise
 from statusgate.server.wiring import Gateway, gateway
-from statusgate.settings import Settings
+from statusgate.settings import Settings, admin_token_fault
 
 log = structlog.get_logger()
 _HEALTH_SECONDS = 0.5
 _SANDBOX_SECONDS = 10.0
 _DESCRIPTORS = 65_536
 EXIT_BROKEN = 70
-_PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
 
 
 def listening_socket(settings: Settings) -> socket.socket:
     """Bind at once, so that a port in use is reported before anything else starts."""
-    if fault := _admin_token_fault(settings.admin_token, settings.host):
+    if fault := admin_token_fault(settings.admin_token, settings.host):
         raise StartError(fault)
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -42,26 +40,6 @@ def listening_socket(settings: Settings) -> socket.socket:
             f"cannot listen on {settings.host}:{settings.port}: {reason}"
         ) from None
     return listener
-
-
-def _admin_token_fault(token: str, host: str) -> str:
-    """Return what is wrong with the admin token (D41), ``""`` if nothing is."""
-    advice = "for example the output of: openssl rand -hex 32"
-    if not _PLAIN.fullmatch(token):
-        return f"admin_token has characters that need escaping in a path: use hex, {advice}"
-    if host in ("localhost", "::1") or host.startswith("127."):
-        return ""
-    if not token:
-        return (
-            f"refusing to listen on {host} without an admin token: "
-            "set admin_token, or listen on 127.0.0.1"
-        )
-    if not 16 <= len(token) <= 128:
-        return (
-            f"refusing to listen on {host} with an admin token of {len(token)} characters: "
-            f"it needs 16 to 128, {advice}"
-        )
-    return ""
 
 
 def raise_descriptor_limit() -> None:
