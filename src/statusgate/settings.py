@@ -45,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """opens the partner API and the metrics: 16 to 128 letters, digits, ``-``, ``_``, ``.`` or
     ``~``; empty: they are closed"""
     dashboard: bool = True
-    """serve the dashboard at ``/ui/``"""
+    """serve the dashboard at ``/ui/``, and the API reference at ``/docs/api``"""
     metrics_public: bool = False
     """``/metrics`` needs no token"""
     log_format: Literal["console", "json"] = "console"

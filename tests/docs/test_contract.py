@@ -10,10 +10,14 @@ import msgspec
 import pytest
 
 from statusgate.accounts.linking import AccountData
+from statusgate.api.method import Method
 from statusgate.api.methods import METHODS, PARTNER_METHODS
+from statusgate.api.openapi import examples
+from statusgate.api.reference import contract_examples
+from statusgate.domain import outbox
 from statusgate.domain.audience import Reason
 from statusgate.domain.media_types import extensions
-from statusgate.domain.outbox import Draft, Method
+from statusgate.domain.outbox import Draft
 from statusgate.domain.script import Met, Moved, Posted, Reacted, Replied, Viewed, Withdrawn
 from statusgate.domain.status import FailureReason, Font, Kind
 from statusgate.wire.errors import ErrorBody
@@ -26,18 +30,18 @@ from statusgate.wire.publishing import (
 )
 from statusgate.wire.settings import SettingsAnswer, read_settings_change
 from statusgate.wire.simulation import script_from_json
-from tests.docs.pages import ROOT, fences, headings, prose
+from tests.docs.pages import ROOT, headings, prose
 from tests.notified import strictly
 
 CONTRACT = ROOT / "docs/reference/contract.md"
 TEXT = prose(CONTRACT)
 EXAMPLES = {
-    label.removeprefix("json "): text.encode()
-    for label, text in fences(CONTRACT)
-    if label.startswith("json ")
+    name: msgspec.json.encode(value)
+    for name, value in contract_examples(CONTRACT.read_text()).items()
 }
+ALL_METHODS = (*METHODS, *PARTNER_METHODS)
 ANSWERS: dict[str, Any] = {
-    **{method.name: method.answer for method in (*METHODS, *PARTNER_METHODS)},
+    **{method.name: method.answer for method in ALL_METHODS},
     "error": ErrorBody,
     "scanqrcode.accountData": AccountData,
 }
@@ -97,6 +101,25 @@ def test_an_example_of_an_answer_is_one_of_ours(name: str) -> None:
     assert msgspec.json.decode(msgspec.json.encode(ours)) == msgspec.json.decode(EXAMPLES[name])
 
 
+@pytest.mark.parametrize("method", ALL_METHODS, ids=lambda method: method.name)
+def test_every_method_has_examples_and_takes_its_own(method: Method) -> None:
+    if method.answer is not None and method.verb != "WEBSOCKET":
+        assert method.name in EXAMPLES
+    if method.read is not None:
+        method.read(msgspec.json.decode(EXAMPLES[f"{method.name}.request"]))
+
+
+def test_the_package_has_the_examples_of_the_contract() -> None:
+    assert examples() == contract_examples(CONTRACT.read_text()), (
+        "run python -m statusgate.api.reference"
+    )
+
+
+def test_every_example_belongs_to_something() -> None:
+    known = {*ANSWERS, *NOTIFICATIONS, *(f"{method.name}.request" for method in ALL_METHODS)}
+    assert EXAMPLES.keys() <= known
+
+
 @pytest.mark.parametrize("name", NOTIFICATIONS)
 def test_an_example_of_a_notification_is_one_that_a_strict_client_reads(name: str) -> None:
     assert strictly(EXAMPLES[name]) is not None
@@ -123,7 +146,7 @@ def test_the_examples_of_statuses_are_taken() -> None:
     )
     media = reader(SendMediaRequest)(msgspec.json.decode(EXAMPLES["sendMediaStatus.request"]))
     assert media.draft == Draft(
-        method=Method.MEDIA,
+        method=outbox.Method.MEDIA,
         kind=Kind.IMAGE,
         text="Little horse",
         url="https://my.example.org/img/horse.png",
@@ -136,8 +159,8 @@ def test_the_examples_of_answers_are_taken() -> None:
         msgspec.json.decode(EXAMPLES["sendStatusReaction.request"])
     )
     reply = reader(SendReplyRequest)(msgspec.json.decode(EXAMPLES["sendStatusReply.request"]))
-    assert (reaction.draft.method, reaction.draft.text) == (Method.REACTION, "💚")
-    assert (reply.draft.method, reply.draft.text) == (Method.REPLY, "Where is that?")
+    assert (reaction.draft.method, reaction.draft.text) == (outbox.Method.REACTION, "💚")
+    assert (reply.draft.method, reply.draft.text) == (outbox.Method.REPLY, "Where is that?")
 
 
 def test_the_example_of_a_script_is_taken() -> None:

@@ -8,9 +8,9 @@ import time
 
 import structlog
 
-from statusgate import __version__
 from statusgate.api.answers import Answers, Call, Send, send_answer
 from statusgate.api.context import Services
+from statusgate.api.documents import OpenApi, ReferencePage
 from statusgate.api.edge.body import Body, Receive, declared_length
 from statusgate.api.edge.paths import INSTANCE, Scope, segments_of
 from statusgate.api.edge.problems import (
@@ -27,7 +27,6 @@ from statusgate.api.files import FileRoute
 from statusgate.api.health import UP, Document, Metrics, Ready
 from statusgate.api.method import Method
 from statusgate.api.methods import METHODS, PARTNER_METHODS
-from statusgate.api.openapi import openapi_document
 from statusgate.api.out_of_scope import OUT_OF_SCOPE
 from statusgate.api.pages import OneTimeLink, page_routes
 from statusgate.api.routes import Gate, InstanceRoute, PartnerRoute, Route, WaitingRoute
@@ -74,14 +73,16 @@ class Api:
             for method in PARTNER_METHODS
         }
         self._files = FileRoute(answers, services)
+        url = settings.public_url.rstrip("/") or "/"
         self._fixed: dict[str, Route] = {
             "health/live": Document("health/live", answers, UP),
             "health/ready": Ready(answers, services.journal),
             "metrics": Metrics(answers, gate, public=settings.metrics_public),
-            "openapi.json": Document("openapi.json", answers, openapi_document(__version__)),
+            "openapi.json": OpenApi(answers, url),
         }
         if settings.dashboard:
             self._fixed |= page_routes(answers)
+            self._fixed["docs/api"] = ReferencePage(answers, url)
 
     def sign_in_link(self, instance_id: InstanceId, token: str) -> str:
         """Return a path that signs a browser on this machine in to an account, once; it takes

@@ -69,7 +69,7 @@ class Metrics(BodyRoute):
 
 
 class Document(BodyRoute):
-    """What never changes: ``/openapi.json``, and ``/health/live`` while the process answers."""
+    """What never changes: ``/health/live``, while the process answers."""
 
     needs_start = False
 

@@ -38,13 +38,17 @@ _NOTHING_ALLOWED = b", ".join(
         b"gyroscope", b"microphone", b"midi", b"payment", b"usb",
     )
 )  # fmt: skip
-_FIXED: list[Header] = [
-    (b"content-security-policy", _POLICY),
+GUARDS: list[Header] = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", _NOTHING_ALLOWED),
+]
+"""what every page has, whatever its policy"""
+_FIXED: list[Header] = [
+    (b"content-security-policy", _POLICY),
+    *GUARDS,
     (b"vary", b"Accept-Encoding"),
 ]
 _TO_PAGES: list[Header] = [

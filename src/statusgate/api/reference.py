@@ -1,14 +1,18 @@
-"""Writes ``docs/reference/methods.md``: ``python -m statusgate.api.reference``."""
+"""Writes ``docs/reference/methods.md`` and the package's copy of the contract's examples:
+``python -m statusgate.api.reference``."""
 
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from statusgate.api.method import Method
 from statusgate.api.methods import METHODS, PARTNER_METHODS
-from statusgate.api.openapi import parameter_schemas
+from statusgate.api.openapi import EXAMPLES, parameter_schemas
 
-DEFAULT_FILE = Path("docs/reference/methods.md")
+_DOCS = Path("docs/reference")
+_FENCE = re.compile(r"^```json (.+)\n((?:.*\n)*?)```$", re.MULTILINE)
 _HEAD = """# Methods
 
 Made from the table in `statusgate/api/methods.py` by `make docs`; do not edit.
@@ -41,6 +45,7 @@ _OTHERS = """
 | `/health/ready` | GET | 200 once it has started and its record can be trusted, else 503 |
 | `/metrics` | GET | metrics for Prometheus, with the admin token unless `metrics_public` |
 | `/openapi.json` | GET | this table as OpenAPI 3.1 |
+| `/docs/api` | GET | this table as a page with examples, unless `dashboard` is off |
 
 Methods of the hosted service that are out of scope answer 404 `not offered: statuses only`; any
 other path or name answers 404 `Not Found`, `OPTIONS` on any path 204.
@@ -93,13 +98,13 @@ def _details(method: Method) -> str:
     if described:
         lines += ["", "| parameter | required | type |", "|---|---|---|"]
         lines += [
-            f"| {name} | {'yes' if required else 'no'} | {_type(schema)} |"
+            f"| {name} | {'yes' if required else 'no'} | {in_words(schema)} |"
             for name, required, schema in described
         ]
     return "\n".join(lines) + "\n"
 
 
-def _type(schema: dict[str, Any]) -> str:
+def in_words(schema: dict[str, Any]) -> str:
     """A schema in words."""
     variants = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
     schema = {**schema, **variants[0]} if variants else schema
@@ -114,11 +119,24 @@ def _type(schema: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
+def contract_examples(contract: str) -> dict[str, Any]:
+    """Return the examples of the contract's text by method; of requests by ``method.request``.
+
+    A block names its methods behind ``json``; the block ``examples`` is an object of several.
+    """
+    found: dict[str, Any] = {}
+    for names, text in _FENCE.findall(contract):
+        value = msgspec.json.decode(text)
+        found |= value if names == "examples" else dict.fromkeys(names.split(", "), value)
+    return found
+
+
 def main() -> None:
-    """Write the page to the file named on the command line, or where it belongs."""
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(reference())
+    """Write both, from the repository's folder."""
+    (_DOCS / "methods.md").write_text(reference())
+    examples = contract_examples((_DOCS / "contract.md").read_text())
+    text = msgspec.json.format(msgspec.json.encode(examples), indent=1) + b"\n"
+    Path(__file__).with_name(EXAMPLES).write_bytes(text)
 
 
 if __name__ == "__main__":

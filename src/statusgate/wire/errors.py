@@ -9,7 +9,7 @@ import msgspec
 _INSTANCE = re.compile(r"waInstance[0-9]{1,18}", re.IGNORECASE)
 _METHOD = re.compile(r"[A-Za-z]{1,40}")
 _RECEIPT = re.compile(r"[0-9]{1,10}")
-_ROOTS = frozenset({"partner", "media", "health", "metrics", "openapi.json"})
+_ROOTS = frozenset({"partner", "media", "health", "metrics", "openapi.json", "docs"})
 HIDDEN = "***"
 
 

@@ -18,6 +18,8 @@ from statusgate.domain.errors import InvalidRequest
 from statusgate.wire.urls import url_fault
 
 T = TypeVar("T")
+EXTENSION = {"x-statusgate-extension": True}
+"""marks, in schemas, what the hosted service does not have (contract 12)"""
 Given = Mapping[str, object]
 Read = Callable[[str, object], Any]
 

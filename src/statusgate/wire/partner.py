@@ -25,6 +25,8 @@ ImportedToken = Annotated[
     ),
 ]
 
+_OURS = msgspec.Meta(extra_json_schema=fields.EXTENSION)
+
 CreateInstanceRequest: Any = msgspec.defstruct(
     "CreateInstanceRequest",
     [
@@ -33,9 +35,9 @@ CreateInstanceRequest: Any = msgspec.defstruct(
             (field.encode_name, field.type, msgspec.UNSET)
             for field in msgspec.structs.fields(SettingsChange)
         ),
-        ("engine", EngineName, "neonize"),
-        ("idInstance", InstanceNumber | None, None),
-        ("apiTokenInstance", ImportedToken | None, None),
+        ("engine", Annotated[EngineName, _OURS], "neonize"),
+        ("idInstance", Annotated[InstanceNumber, _OURS] | None, None),
+        ("apiTokenInstance", Annotated[ImportedToken, _OURS] | None, None),
     ],
     frozen=True,
     kw_only=True,

@@ -102,7 +102,11 @@ Participants = Annotated[
     ),
 ]
 SendAt = Annotated[
-    int, msgspec.Meta(description="unix seconds, at most 365 days ahead; past: at once")
+    int,
+    msgspec.Meta(
+        extra_json_schema=fields.EXTENSION,
+        description="unix seconds, at most 365 days ahead; past: at once",
+    ),
 ]
 UrlFile = Annotated[
     str, _read(_url, max_length=LONGEST, description="http(s) URL of the file itself")

@@ -6,7 +6,7 @@ import msgspec
 
 from statusgate.domain.errors import BadRequestData
 from statusgate.domain.instance import Instance, InstanceSettings
-from statusgate.wire.fields import Given, names_of, printable, reader, url, yes_no
+from statusgate.wire.fields import EXTENSION, Given, names_of, printable, reader, url, yes_no
 
 BOOLEANS = frozenset({"link_preview", "enable_lid_mode"})
 """switches that are emitted as booleans (D25); all others are ``yes`` or ``no``"""
@@ -35,7 +35,15 @@ Delay = Annotated[
 ]
 AutoTyping = Annotated[int, msgspec.Meta(ge=0)]
 
+OurYesNo = Annotated[YesNo, msgspec.Meta(extra_json_schema=EXTENSION)]
+
 _TYPES: dict[str, Any] = {
+    "status_webhook": OurYesNo,
+    "status_receipt_webhook": OurYesNo,
+    "status_reaction_webhook": OurYesNo,
+    "status_reply_webhook": OurYesNo,
+    "status_deleted_webhook": OurYesNo,
+    "status_replies": OurYesNo,
     "webhook_url": WebhookUrl,
     "webhook_url_token": WebhookUrlToken,
     "delay_send_messages_milliseconds": Delay,

@@ -27,7 +27,7 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
-SCHEMA = schemathesis.openapi.from_dict(json.loads(openapi_document("test")))
+SCHEMA = schemathesis.openapi.from_dict(json.loads(openapi_document()))
 FOUND: list[Any] = [found.ok() for found in SCHEMA.get_all_operations()]  # type: ignore[union-attr]
 OPERATIONS = {found.definition.raw["operationId"]: found for found in FOUND}
 
