@@ -1,11 +1,20 @@
 """The operator's pages: all accounts, a new one, and linking a phone."""
 
+import io
+
 import pytest
+from PIL import Image
 
 from tests.browser.visitor import Visitor
 from tests.integration.api.running import ADMIN, Running, Tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def _picture() -> bytes:
+    written = io.BytesIO()
+    Image.new("RGB", (90, 160), "#0B6B4F").save(written, "PNG")
+    return written.getvalue()
 
 
 async def _as_operator(visitor: Visitor, token: str = ADMIN) -> None:
@@ -67,3 +76,38 @@ async def test_the_sick_come_first_and_a_phone_is_linked(
 async def test_a_wrong_admin_token_is_said_to_be_wrong(visitor: Visitor) -> None:
     await _as_operator(visitor, "not-the-admin-token-0123456789")
     await visitor.sees("This is not the admin token of this gateway.")
+
+
+async def test_a_new_sandbox_account_comes_to_life_by_its_buttons(
+    visitor: Visitor, tenant: Tenant
+) -> None:
+    page = visitor.page
+    await visitor.sign_in(tenant)
+    press = page.locator(".sandbox")
+    await press.get_by_role("button", name="Somebody views").click()
+    await visitor.sees("There is nobody yet")
+    await press.get_by_role("button", name="Add 20 contacts").click()
+    await (
+        press.get_by_role("button", name="Add 20 contacts")
+        .and_(page.locator(":enabled"))
+        .wait_for()
+    )
+    await visitor.visit(f"{tenant.id}/new")
+    await page.locator("#file").wait_for(state="attached")
+    await page.get_by_role("radio", name="Picture or video").check()
+    await page.locator("#file").set_input_files(
+        {"name": "ring.png", "mimeType": "image/png", "buffer": _picture()}
+    )
+    await page.locator(".phone img.whole").wait_for()
+    await page.locator("textarea").fill("The first one")
+    await page.get_by_role("button", name="Post to").click()
+    await page.locator(".status .card img.whole").wait_for()
+    await visitor.visit(f"{tenant.id}/mine")
+    for name in ("Somebody views", "Somebody likes", "Somebody replies", "A contact posts"):
+        await press.get_by_role("button", name=name).click()
+    await visitor.sees("1 like")
+    await visitor.sees("1 reply")
+    await page.locator(f'a[href$="/{tenant.id}/people"]').click()
+    await page.locator(".wall li").wait_for()
+    await press.get_by_role("button", name="Unlink or link the phone").click()
+    await visitor.sees("Signed out")

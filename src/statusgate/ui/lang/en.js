@@ -203,4 +203,15 @@ export default {
   goOn: 'Continue',
   accountsCount: { one: '{n} account', other: '{n} accounts' },
   needAttention: { one: '{n} needs attention', other: '{n} need attention' },
+
+  sandboxHint: 'This account is simulated. Make something happen on it:',
+  sandboxMeet: 'Add 20 contacts',
+  sandboxPost: 'A contact posts',
+  sandboxView: 'Somebody views',
+  sandboxLike: 'Somebody likes',
+  sandboxReply: 'Somebody replies',
+  sandboxTurn: 'Unlink or link the phone',
+  sandboxNobody: 'There is nobody yet: add contacts, then post a status.',
+  sandboxSaying: 'Good morning!',
+  sandboxAnswer: 'Is it open today?',
 };

@@ -203,4 +203,15 @@ export default {
   goOn: 'להמשיך',
   accountsCount: { one: 'חשבון אחד', two: 'שני חשבונות', other: '{n} חשבונות' },
   needAttention: { one: 'אחד דורש טיפול', two: 'שניים דורשים טיפול', other: '{n} דורשים טיפול' },
+
+  sandboxHint: 'החשבון הזה מדומה. אפשר לגרום לדברים לקרות בו:',
+  sandboxMeet: 'להוסיף 20 אנשי קשר',
+  sandboxPost: 'איש קשר מפרסם',
+  sandboxView: 'מישהו צופה',
+  sandboxLike: 'מישהו אוהב',
+  sandboxReply: 'מישהו עונה',
+  sandboxTurn: 'לנתק או לקשר את הטלפון',
+  sandboxNobody: 'אין עדיין אף אחד: הוסיפו אנשי קשר ופרסמו סטטוס.',
+  sandboxSaying: 'בוקר טוב!',
+  sandboxAnswer: 'פתוח היום?',
 };

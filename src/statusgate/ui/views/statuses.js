@@ -5,6 +5,7 @@ import { bdi, h, initials, keep, ltr, person, phone } from '../dom.js';
 import { funnel } from '../funnel.js';
 import { moment, number, percent, t } from '../i18n.js';
 import { ailment } from './ailment.js';
+import { sandboxBar } from './sandbox.js';
 
 const LISTS = { mine: 'outgoing', people: 'incoming', scheduled: 'queued' };
 const PAGE = 30;
@@ -17,6 +18,7 @@ export default function statuses(context) {
   let items = [];
   let next = null;
   let latest = '';
+  let newest = '';
 
   const strip = h('div', { class: 'strip' });
   const tabs = h('nav', { class: 'tabs', 'aria-label': t('lists') });
@@ -24,7 +26,8 @@ export default function statuses(context) {
   const list = h('ul', {});
   const more = h('button', { class: 'more', onclick: loadMore, hidden: true }, t('more'));
   const nothing = h('div', { class: 'empty', hidden: true });
-  const node = h('div', { class: 'statuses' }, h('h1', { class: 'unseen' }, t('statuses')), strip, tabs, hero, list, more, nothing);
+  const sandbox = h('div', {});
+  const node = h('div', { class: 'statuses' }, h('h1', { class: 'unseen' }, t('statuses')), strip, tabs, hero, list, more, nothing, sandbox);
 
   const page = (before) => client.get(id, 'getStatuses', { type: LISTS[name], limit: PAGE, before });
 
@@ -33,6 +36,7 @@ export default function statuses(context) {
     const [account, found] = await Promise.all([client.get(id, 'getInstanceStatus'), page()]);
     if (name !== wanted) return;
     drawStrip(account);
+    if (account.engine === 'simulated' && !sandbox.hasChildNodes()) sandbox.append(sandboxBar(context, () => newest));
     const last = found.items.at(-1);
     const place = last ? items.findIndex((item) => keyOf(item) === keyOf(last)) : -1;
     const older = place < 0 ? [] : items.slice(place + 1);
@@ -82,6 +86,7 @@ export default function statuses(context) {
 
   async function drawHero() {
     const item = name === 'mine' ? items[0] : null;
+    if (item) newest = item.idMessage;
     hero.hidden = !item;
     if (!item) return;
     const viewers = await client.get(id, 'getStatusViewers', { idMessage: item.idMessage, show: 'read', limit: VIEWERS });

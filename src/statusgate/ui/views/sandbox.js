@@ -1,0 +1,74 @@
+/** Buttons that make things happen on a sandbox account, as a phone and its contacts would. */
+
+import { Refusal } from '../api.js';
+import { h } from '../dom.js';
+import { t } from '../i18n.js';
+
+const FIRST = ['Anna', 'Boris', 'Chiara', 'David', 'Elif', 'Игорь', 'Марина', 'Вера', 'Тимур', 'דנה', 'נועם', 'מאיה', 'רון'];
+const LAST = ['Kern', 'Levi', 'Novak', 'Costa', 'Берг', 'Ткач', 'Мороз', 'כהן', 'פרץ', 'מזרחי'];
+const REACTIONS = ['💚', '😍', '🔥', '👏', '😂'];
+const COLOURS = ['#228B22', '#1E6E8C', '#8C1E4B', '#5A3E9B', '#B5651D'];
+const NEW_PEOPLE = 20;
+
+const any = (list) => list[Math.floor(Math.random() * list.length)];
+
+/**
+ * The bar of buttons.
+ * @param {any} context of the view
+ * @param {() => string} latest id of the status that people look at, "" if there is none
+ */
+export function sandboxBar(context, latest) {
+  const { client, id } = context;
+  const simulate = (events) => client.post(id, 'simulate', events);
+
+  /** Somebody who got the latest status; one who has not viewed it yet, if there is one. */
+  async function viewer() {
+    if (!latest()) return null;
+    const ask = (show) => client.get(id, 'getStatusViewers', { idMessage: latest(), show, limit: 100 });
+    const { items } = await ask('unread');
+    return any(items.length ? items : (await ask('read')).items)?.participant;
+  }
+
+  async function onLatest(event) {
+    const participant = await viewer();
+    if (!participant) return context.tell(t('sandboxNobody'));
+    return simulate([{ idMessage: latest(), participant, ...event }]);
+  }
+
+  async function post() {
+    const contacts = (await client.get(id, 'getContacts')).filter((one) => one.contactName);
+    if (!contacts.length) return context.tell(t('sandboxNobody'));
+    const type = any(['text', 'image', 'video']);
+    return simulate([{ event: 'incomingStatus', from: any(contacts).id, type, text: t('sandboxSaying'), backgroundColor: any(COLOURS) }]);
+  }
+
+  const meet = () => simulate(Array.from({ length: NEW_PEOPLE }, () => {
+    const name = any(FIRST);
+    return { event: 'contact', id: `7900555${String(Math.floor(Math.random() * 10000)).padStart(4, '0')}@c.us`, name, contactName: `${name} ${any(LAST)}` };
+  }));
+
+  async function turn() {
+    const { stateInstance } = await client.get(id, 'getStateInstance');
+    return simulate([{ event: 'state', state: stateInstance === 'authorized' ? 'notAuthorized' : 'authorized' }]);
+  }
+
+  const button = (key, act) => h('button', {
+    onclick: async (event) => {
+      const { currentTarget } = event;
+      currentTarget.disabled = true;
+      context.tell('');
+      try { await act(); } catch (fault) {
+        if (!(fault instanceof Refusal)) throw fault;
+        context.tell(t('failedText', { why: fault.message }));
+      } finally { currentTarget.disabled = false; }
+    },
+  }, t(key));
+
+  return h('section', { class: 'sandbox' }, h('h2', {}, t('sandbox')), h('p', { class: 'hint' }, t('sandboxHint')),
+    h('div', { class: 'buttons' },
+      button('sandboxMeet', meet), button('sandboxPost', post),
+      button('sandboxView', () => onLatest({ event: 'receipt', status: 'read' })),
+      button('sandboxLike', () => onLatest({ event: 'reaction', reaction: any(REACTIONS) })),
+      button('sandboxReply', () => onLatest({ event: 'reply', text: t('sandboxAnswer') })),
+      button('sandboxTurn', turn)));
+}
