@@ -48,6 +48,7 @@ bench: $(STAMP)  ## measure beside the floors; FULL=1 for the whole table (needs
 
 docs: $(STAMP)  ## generate the reference from the code
 	$(BIN)/python -m statusgate.api.reference
+	$(BIN)/python -m statusgate.cli.reference
 
 SITE := .venv-site
 $(SITE)/.ready: requirements-site.lock
