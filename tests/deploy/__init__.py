@@ -1,0 +1,1 @@
+"""What is in ``deploy/``, with the programs that it is written for."""
