@@ -44,7 +44,9 @@ def _parse(arguments: list[str]) -> None:
     while isinstance(command, click.Group):
         command = command.commands[arguments.pop(0)]
     try:
-        command.make_context("statusgate", arguments)
+        # Click remembers the help option of the first context; let it be the real one.
+        names = main.context_settings["help_option_names"]
+        command.make_context("statusgate", arguments, help_option_names=names)
     except click.BadParameter as fault:
         if not fault.message.endswith("does not exist."):
             raise

@@ -30,7 +30,7 @@ def reference() -> str:
 
 def _sections(name: str, command: click.Command) -> Iterator[str]:
     context = click.Context(
-        command, info_name=name, terminal_width=96, help_option_names=["-h", "--help"]
+        command, info_name=name, terminal_width=96, **statusgate.context_settings
     )
     yield f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):
