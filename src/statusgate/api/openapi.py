@@ -330,7 +330,8 @@ def _refusal(code: str, example: Any) -> tuple[str, dict[str, Any]]:
     if code in _WAIT:
         whole = {"type": "integer", "minimum": 1}
         about_wait = "seconds to wait before the next try"
-        answer["headers"] = {"Retry-After": {"schema": whole, "description": about_wait}}
+        header = {"schema": whole, "description": about_wait, "required": True}
+        answer["headers"] = {"Retry-After": header}
     return name, answer
 
 
