@@ -17,23 +17,21 @@ from statusgate.wire.fields import EXTENSION
 EXAMPLES = "examples.json"
 """the contract's, copied into the package by ``make docs``"""
 REFUSALS = {
-    "400": (
-        "BadRequest",
-        "Malformed or invalid input, or the account's state does not allow it.",
-    ),
+    "400": ("Bad Request", "Malformed or invalid input, or the account's state forbids it."),
     "401": ("Unauthorized", "Wrong or missing token."),
     "403": ("Forbidden", "Unknown instance, or not allowed."),
-    "404": ("NotFound", "No such method or file."),
-    "413": ("PayloadTooLarge", "The body is too large."),
-    "416": ("RangeNotSatisfiable", "No such part of the file."),
-    "429": ("TooManyRequests", "Too many requests, open calls, kept files or failed logins."),
-    "500": ("InternalServerError", "A fault of the server."),
-    "503": ("ServiceUnavailable", "The record cannot be written just now, or is not open yet."),
-    "507": ("InsufficientStorage", "No room for media."),
+    "404": ("Not Found", "No such method or file."),
+    "413": ("Payload Too Large", "The body is too large."),
+    "416": ("Range Not Satisfiable", "No such part of the file."),
+    "429": ("Too Many Requests", "Too many requests, open calls, kept files or failed logins."),
+    "500": ("Internal Server Error", "A fault of the server."),
+    "503": ("Service Unavailable", "The record cannot be written just now, or not yet."),
+    "507": ("Insufficient Storage", "No room for media."),
 }
+"""by code: the message, and when; the message of 400 says more"""
 _WAIT = frozenset({"429", "503", "507"})
 _PARTNER_CODES = ("400", "404", "413", "429", "500", "503")
-_CODES = ("400", "401", "403", *_PARTNER_CODES[1:])
+CODES = ("400", "401", "403", *_PARTNER_CODES[1:])
 _STORING = frozenset({"uploadFile", "simulate"})
 """methods that answer 507; a file of a post is stored after the answer"""
 _INFO = """Wire-compatible with the status methods of GREEN-API; what is marked as an extension
@@ -210,7 +208,10 @@ class _Document:
 
     def _answer(self, method: Method, *, is_partner: bool) -> dict[str, Any]:
         if method.streams:
-            return {"content": {kind: {"schema": {}} for kind in _STREAMED[method.streams]}}
+            first, *others = _STREAMED[method.streams]
+            text: dict[str, Any] = {"schema": {"type": "string"}}
+            shown = text | {"example": self._examples[method.name]}
+            return {"content": {first: shown, **dict.fromkeys(others, text)}}
         if method.answer is None:
             return {}
         schema = self._by_kind[repr(method.answer)]
@@ -292,7 +293,7 @@ def _fixed(
 
 def _codes(method: Method, *, is_partner: bool) -> list[str]:
     """What a method may answer instead of 200."""
-    codes = [*(_PARTNER_CODES if is_partner else _CODES)]
+    codes = [*(_PARTNER_CODES if is_partner else CODES)]
     return [*codes, "507"] if method.name in _STORING else codes
 
 
@@ -316,23 +317,27 @@ def _refusals(codes: Iterable[str]) -> dict[str, Any]:
 
 
 def _response(code: str) -> str:
-    return f"#/components/responses/{REFUSALS[code][0]}"
+    return f"#/components/responses/{_response_name(code)}"
+
+
+def _response_name(code: str) -> str:
+    return REFUSALS[code][0].replace(" ", "")
 
 
 def _refusal(code: str, example: Any) -> tuple[str, dict[str, Any]]:
     """An answer other than 200, by its name."""
-    name, about = REFUSALS[code]
+    message, about = REFUSALS[code]
+    if code != "400":
+        example = example | {"statusCode": int(code), "message": message}
     schema = {"$ref": _REF.format(name=ErrorBody.__name__)}
-    content: dict[str, Any] = {"application/json": {"schema": schema}}
-    if code == "400":
-        content["application/json"]["example"] = example
+    content = {"application/json": {"schema": schema, "example": example}}
     answer: dict[str, Any] = {"description": about, "content": content}
     if code in _WAIT:
         whole = {"type": "integer", "minimum": 1}
         about_wait = "seconds to wait before the next try"
         header = {"schema": whole, "description": about_wait, "required": True}
         answer["headers"] = {"Retry-After": header}
-    return name, answer
+    return _response_name(code), answer
 
 
 def _segment(name: str) -> dict[str, Any]:

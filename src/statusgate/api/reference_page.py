@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from statusgate.api.openapi import REFUSALS, described
+from statusgate.api.openapi import CODES, REFUSALS, described
 from statusgate.api.reference import in_words
 from statusgate.wire.fields import EXTENSION
 
@@ -116,12 +116,12 @@ def _errors(responses: dict[str, Any]) -> str:
     """The answers that methods share, once."""
     example = responses["BadRequest"]["content"]["application/json"]["example"]
     items = "".join(
-        f"<dt><b>{code}</b><dd>{_text(responses[name]['description'])}\n"
-        for code, (name, _) in REFUSALS.items()
+        f"<dt><b>{code} {message}</b><dd>{_text(about)}\n"
+        for code, (message, about) in REFUSALS.items()
     )
     return f"""<h2 id=errors>Errors</h2>
 <p>One body for every error; <code>message</code> names the field and the fault. 429, 503 and
-507 carry <code>Retry-After</code>.</p>
+507 carry <code>Retry-After</code>. Where a method names no others: {", ".join(CODES)}.</p>
 {_json(example)}<dl>{items}</dl>
 """
 
@@ -256,8 +256,11 @@ def _refusals(responses: dict[str, Any]) -> str:
         for code, one in responses.items()
         if "$ref" in one and "description" in one
     )
-    codes = ", ".join(code for code, one in responses.items() if "$ref" in one)
-    return f'<p class=soft>Errors: <a href="#errors">{codes}</a>{own}</p>\n' if codes else ""
+    codes = [code for code, one in responses.items() if "$ref" in one]
+    usual = codes == [*CODES]
+    named = "" if usual else f'<a href="#errors">Errors</a>: {", ".join(codes)}'
+    shown = f"{named}{own}".removeprefix("<br>")
+    return f"<p class=soft>{shown}</p>\n" if codes and shown else ""
 
 
 def _curl(path: str, verb: str, operation: dict[str, Any]) -> str:
@@ -286,13 +289,15 @@ def _body(value: Any) -> str:
 
 
 def _content(holder: dict[str, Any]) -> dict[str, Any]:
-    """The JSON content of a request or an answer."""
-    found: dict[str, Any] = holder.get("content", {}).get("application/json", {})
-    return found
+    """The content of a request or an answer, in its first form."""
+    return next(iter(holder.get("content", {}).values()), {})
 
 
 def _json(value: Any) -> str:
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    is_text = isinstance(value, str)
+    text = (
+        value if is_text else msgspec.json.format(msgspec.json.encode(value), indent=1).decode()
+    )
     return f"<pre tabindex=0>{escape(text, quote=False)}</pre>\n"
 
 

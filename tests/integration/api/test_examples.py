@@ -14,7 +14,9 @@ from tests.waiting import eventually
 
 EXAMPLES = examples()
 STRANGER = "79001234567@c.us"
-ELSEWHERE = {"simulate", "uploadFile", "testWebhook", "scanqrcode"}
+ELSEWHERE = {
+    "simulate", "uploadFile", "testWebhook", "scanqrcode", "events", "exportStatuses",
+}  # fmt: skip
 """asked before the others, in need of a receiver, or no request with one answer"""
 LAST = ["clearMessagesQueue", "clearWebhooksQueue", "reboot", "logout", "updateApiToken"]
 """what takes away what the other methods show"""
@@ -142,6 +144,17 @@ async def test_every_example_has_the_shape_of_the_real_answer(running: Running) 
         reply = await account.ask(method)
         assert reply.code == 200, (method.name, reply.body)
         assert [*differences(EXAMPLES[method.name], reply.json())] == [], method.name
+
+
+async def test_the_example_of_an_export_has_its_columns_and_is_of_its_request(
+    tenant: Tenant,
+) -> None:
+    query = urlencode(EXAMPLES["exportStatuses.request"])
+    real = (await tenant.get("exportStatuses", query)).body.decode()
+    header, row, end = EXAMPLES["exportStatuses"].split("\r\n")
+    assert header in real
+    assert len(row.split(",")) == len(header.split(","))
+    assert end == ""
 
 
 async def test_every_example_of_a_partner_method_has_the_shape_of_the_real_answer(
