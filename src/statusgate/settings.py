@@ -48,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """serve the dashboard at ``/ui/``, and the API reference at ``/docs/api``"""
     metrics_public: bool = False
     """``/metrics`` needs no token"""
+    metrics_accounts: Annotated[int, msgspec.Meta(ge=0)] = 100
+    """up to so many accounts, ``/metrics`` has those of each account too; 0: never"""
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     access_log: bool = False

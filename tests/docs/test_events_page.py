@@ -3,6 +3,7 @@
 import re
 
 from statusgate import telemetry
+from statusgate.api.account_metrics import account_metrics
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs/reference/events.md").read_text()
@@ -12,7 +13,8 @@ _LOGGED = re.compile(r"\blog\.(?:info|warning|error|exception)\(\s*\"([a-z_]+(?:
 def test_the_page_has_every_metric_with_its_kind_and_no_other() -> None:
     rows = re.findall(r"^\| `(statusgate_\w+)` \| (\w+) \|", PAGE, re.MULTILINE)
     ours = {metric.name: metric.type for metric in telemetry.REGISTRY.collect()}
-    assert dict(rows) == ours
+    of_accounts = account_metrics([], 0).decode()
+    assert dict(rows) == ours | dict(re.findall(r"^# TYPE (\w+) (\w+)", of_accounts, re.M))
 
 
 def test_the_page_has_every_event_of_the_log() -> None:

@@ -77,7 +77,7 @@ class Api:
         self._fixed: dict[str, Route] = {
             "health/live": Document("health/live", answers, UP),
             "health/ready": Ready(answers, services.journal),
-            "metrics": Metrics(answers, gate, public=settings.metrics_public),
+            "metrics": Metrics(answers, gate, services, settings),
             "openapi.json": OpenApi(answers, url),
         }
         if settings.dashboard:

@@ -6,12 +6,16 @@ import time
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from statusgate.api.account_metrics import account_metrics
 from statusgate.api.answers import Answers, Call
 from statusgate.api.auth import operator_token
+from statusgate.api.context import Services
 from statusgate.api.edge.problems import RETRY_SECONDS, UNAUTHORIZED, UNAVAILABLE, Refused
+from statusgate.api.glance import get_instances_status
 from statusgate.api.routes import BodyRoute, Gate
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.journal import Journal
+from statusgate.settings import Settings
 from statusgate.telemetry import REGISTRY
 
 _ASK_SECONDS = 1.0
@@ -48,10 +52,14 @@ class Metrics(BodyRoute):
     content_type = CONTENT_TYPE_LATEST.encode()
     needs_start = False
 
-    def __init__(self, answers: Answers, gate: Gate, *, public: bool) -> None:
+    def __init__(
+        self, answers: Answers, gate: Gate, services: Services, settings: Settings
+    ) -> None:
         super().__init__("metrics", "GET", answers)
         self._gate = gate
-        self._public = public
+        self._services = services
+        self._public = settings.metrics_public
+        self._most_accounts = settings.metrics_accounts
         self._text = b""
         self._made_at = -math.inf
 
@@ -63,9 +71,22 @@ class Metrics(BodyRoute):
                 raise Refused(401, UNAUTHORIZED)
         now = time.monotonic()
         if now - self._made_at >= _FRESH_SECONDS:
+            accounts = await self._of_accounts()
+            self._text = generate_latest(REGISTRY) + accounts
             self._made_at = now
-            self._text = generate_latest(REGISTRY)
         return self._text
+
+    async def _of_accounts(self) -> bytes:
+        """Nothing if there are too many, or while the record cannot be read."""
+        services = self._services
+        if len(services.instances.all()) > self._most_accounts:
+            return b""
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                accounts = await get_instances_status(services, None)
+        except (JournalUnavailable, TimeoutError):
+            return b""
+        return account_metrics(accounts, services.clock.now_ms() // 1000)
 
 
 class Document(BodyRoute):

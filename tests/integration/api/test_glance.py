@@ -1,10 +1,17 @@
 """Accounts at a glance over HTTP (contract 12.16)."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.api.running import ADMIN, Running, Tenant
+from tests.integration.api.running import (
+    ADMIN,
+    OPERATOR,
+    Running,
+    Tenant,
+    running_gateway,
+)
 from tests.waiting import eventually
 
 ANNA = "79001234567@c.us"
@@ -115,6 +122,49 @@ async def test_a_webhook_that_fails_shows_until_it_is_set_anew(on_each: Tenant) 
     assert (webhook["set"], webhook["failingSince"], webhook["nextAttemptAt"]) == (
         False, None, None,
     )  # fmt: skip
+
+
+async def metrics(running: Running) -> dict[str, float]:
+    """The metrics of accounts, by name and labels."""
+    reply = await running.request("GET", "/metrics", headers=OPERATOR)
+    lines = [one for one in reply.body.decode().splitlines() if "statusgate_account" in one]
+    pairs = [line.rpartition(" ") for line in lines if not line.startswith("#")]
+    return {name: float(value) for name, _, value in pairs}
+
+
+async def test_metrics_have_each_account(tenant: Tenant) -> None:
+    posted = now(tenant) - 90
+    await tenant.post("setSettings", {"stateWebhook": "yes"})
+    await tenant.simulate(
+        {"event": "phoneStatus", "type": "text", "text": "x", "timestamp": posted},
+        {"event": "state", "state": "suspended"},
+    )
+    await tenant.state("suspended")
+    found = await metrics(tenant.running)
+    age = f'statusgate_account_oldest_notification_seconds{{account="{tenant.id}"}}'
+    assert 0 <= found.pop(age) < 60
+    states = {
+        state: found.pop(f'statusgate_account_state{{account="{tenant.id}",state="{state}"}}')
+        for state in ("notAuthorized", "authorized", "starting", "blocked", "suspended")
+    }
+    assert [state for state, on in states.items() if on] == ["suspended"]
+    assert found == {
+        f'statusgate_account_{name}{{account="{tenant.id}"}}': value
+        for name, value in {
+            "online": 0, "queue": 0, "failed_24h": 0, "last_posted_seconds": posted,
+            "notifications_waiting": 1, "webhook_failing_seconds": 0,
+        }.items()
+    }  # fmt: skip
+
+
+async def test_metrics_of_accounts_end_above_their_limit(tmp_path: Path) -> None:
+    async with running_gateway(tmp_path, metrics_accounts=1) as running:
+        await running.create()
+        assert await metrics(running)
+    async with running_gateway(tmp_path, metrics_accounts=1) as running:
+        await running.create()
+        await running.create()
+        assert await metrics(running) == {}
 
 
 async def test_deleted_accounts_are_not_shown(running: Running) -> None:
