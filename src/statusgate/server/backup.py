@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 _PATH = re.compile(r"journal\.db|secrets\.age|media/\d{1,18}/[0-9a-f-]{1,64}\.[a-z0-9]{1,8}")
 _CHUNK = 1 << 20
 _TRIES = 20
-_PAUSE_SECONDS = 0.25
+PAUSE_SECONDS = 0.25
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -285,7 +285,7 @@ def _copy_settled(folder: Path, target: Path) -> None:
         except (FileNotFoundError, shutil.Error):
             pass  # a file that was there for a moment
         shutil.rmtree(target, ignore_errors=True)
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(PAUSE_SECONDS)
     raise BackupFailed(
         f"the files of account {folder.name} keep changing: stop the server, or try again"
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import pytest
 from statusgate.engines.account_store import AccountStore
 from statusgate.journal import Journal, open_journal
 from statusgate.media.store import FolderMediaStore
-from statusgate.server import age
+from statusgate.server import age, backup
 from statusgate.server.backup import back_up, read_manifest, restore
 from statusgate.server.folders import BackupFailed, server_key
 from statusgate.settings import Settings
+from tests.acceptance.processes import run
 from tests.databases import new_instance
 from tests.factories import INSTANCE, new_status
 
@@ -126,13 +128,12 @@ async def test_only_the_owner_may_read_a_backup_and_what_is_restored(
 
 async def test_commits_and_events_go_on_during_a_backup(served: Any, tmp_path: Path) -> None:
     settings, journal, store = served
-    stop = threading.Event()
-    posted = events = 0
+    posted = 0
 
     def append() -> None:
-        nonlocal events
-        while not stop.wait(0.3):
-            events = store.append(b"an event")
+        for _ in range(5):
+            store.append(b"an event")
+            time.sleep(0.05)
 
     writer = threading.Thread(target=append)
     writer.start()
@@ -143,7 +144,6 @@ async def test_commits_and_events_go_on_during_a_backup(served: Any, tmp_path: P
         await post(journal, f"meanwhile-{posted}")
         posted += 1
     await copying
-    stop.set()
     writer.join()
     again = settings_in(tmp_path / "again")
     restore(tmp_path / "backup", again, PASSPHRASE, nothing)
@@ -225,3 +225,54 @@ async def test_a_backup_that_fails_leaves_nothing(served: Any, tmp_path: Path) -
 def test_a_folder_without_manifest_is_no_backup(tmp_path: Path) -> None:
     with pytest.raises(BackupFailed, match="is no backup"):
         read_manifest(tmp_path)
+
+
+async def test_of_postgresql_all_but_the_journal_is_saved(served: Any, tmp_path: Path) -> None:
+    settings, _, _ = served
+    url = "postgresql://statusgate@db/statusgate"
+    remote = Settings(database=url, data=str(settings.data_folder))
+    made = back_up(remote, tmp_path / "backup", PASSPHRASE, nothing)
+    assert [entry.path for entry in made.files] == ["secrets.age", f"media/{PICTURE}"]
+    with pytest.raises(BackupFailed, match="of a postgresql database"):
+        restore(tmp_path / "backup", settings_in(tmp_path / "again"), PASSPHRASE, nothing)
+    again = Settings(database=url, data=str(tmp_path / "again"))
+    restore(tmp_path / "backup", again, PASSPHRASE, nothing)
+    assert (again.media_folder / PICTURE).exists()
+    assert (again.data_folder / "server.key").exists()
+
+
+async def test_the_files_of_an_account_that_never_rest_are_not_copied(
+    served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "PAUSE_SECONDS", 0.0)
+    account = served[0].data_folder / "accounts" / str(INSTANCE)
+    (account / "state").symlink_to("/proc/sys/kernel/random/uuid")  # another at each read
+    with pytest.raises(BackupFailed, match=f"account {INSTANCE} keep changing"):
+        back_up(served[0], tmp_path / "backup", PASSPHRASE, nothing)
+    assert not (tmp_path / "backup").exists()
+
+
+def test_without_terminal_the_passphrase_comes_from_a_file(tmp_path: Path) -> None:
+    database = ("--database", f"sqlite:///{tmp_path}/data/statusgate.db")
+    run("instance", "create", "--engine", "simulated", *database)
+    folder, file = str(tmp_path / "backup"), tmp_path / "passphrase"
+    asked = run("backup", folder, "--with-secrets", *database)
+    assert (asked.returncode, asked.stderr) == (
+        1,
+        "Error: a passphrase is needed: --passphrase-file\n",
+    )
+    given = ("--passphrase-file", str(file))
+    file.write_text("\n")
+    assert "the passphrase is empty" in run("backup", folder, "--with-secrets", *given).stderr
+    file.write_text("first line\nsecond line\n")
+    done = run("backup", folder, "--with-secrets", *given, "--json", *database)
+    assert done.returncode == 0, done.stderr
+    assert msgspec.json.decode(done.stdout)["secrets"] is True
+    again = ("--database", f"sqlite:///{tmp_path}/again/statusgate.db")
+    file.write_text("second line")
+    wrong = run("restore", folder, *given, *again)
+    assert wrong.returncode == 1
+    assert wrong.stderr.endswith("the passphrase is wrong\n")
+    left_out = run("restore", folder, "--without-secrets", *again)
+    assert left_out.returncode == 0, left_out.stderr
+    assert "accounts must be linked anew" in left_out.stderr
