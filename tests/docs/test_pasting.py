@@ -12,7 +12,9 @@ from statusgate.cli.main import main
 from tests.docs.pages import ROOT, fences
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_CALL = re.compile(r"(?<![\w./-])(\.venv/bin/)?statusgate +([a-z][^\n|;&)]*)")
+_CALL = re.compile(
+    r"(?:^|\$\(|[|;&] |\b(?:do|then|exec) |/bin/) *statusgate +([a-z][^\n|;&)]*)", re.MULTILINE
+)
 _BARE = re.compile(
     rf"^(?: *|[^`\n]*\$\()statusgate (?:{'|'.join(main.commands)})\b", re.MULTILINE
 )
@@ -29,7 +31,7 @@ def _shell(page: Path) -> str:
 
 def _calls(page: Path) -> list[str]:
     """The arguments of each call of ``statusgate`` in the shell blocks of a page."""
-    return [match[2].strip() for match in _CALL.finditer(_shell(page))]
+    return [match[1].strip() for match in _CALL.finditer(_shell(page))]
 
 
 CALLS = [(page, call) for page in PAGES for call in _calls(page)]
