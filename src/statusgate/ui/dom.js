@@ -66,12 +66,13 @@ export function keep(list, items, keyOf, make) {
   const focused = list.contains(document.activeElement) && document.activeElement.closest('[data-key]');
   const now = items.map((item) => {
     const key = keyOf(item);
-    const print = JSON.stringify(item);
     const known = before.get(key);
+    if (known && known.item === item) return known;
+    const print = JSON.stringify(item);
     if (known && known.print === print) return known;
     const made = make(item);
     made.dataset.key = key;
-    made.print = print;
+    Object.assign(made, { item, print });
     return made;
   });
   if (now.length === list.children.length && now.every((node, place) => node === list.children[place])) return;

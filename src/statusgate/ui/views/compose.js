@@ -6,7 +6,7 @@ import { h } from '../dom.js';
 import { t } from '../i18n.js';
 import { audienceField } from './audience.js';
 
-const COLOURS = ['#0B6B4F', '#228B22', '#1E6E8C', '#28407A', '#5A3E9B', '#8C1E4B', '#B5361E', '#B5651D', '#4A4A48', '#000000'];
+const COLOURS = ['#0B6B4F', '#228B22', '#1E6E8C', '#28407A', '#5A3E9B', '#8C1E4B', '#B5361E', '#A3560F', '#4A4A48', '#000000'];
 const FONTS = ['SANS_SERIF', 'SERIF', 'NORICAN_REGULAR', 'BRYNDAN_WRITE', 'OSWALD_HEAVY'];
 const CLASSES = { SANS_SERIF: 'sans', SERIF: 'serif', NORICAN_REGULAR: 'norican', BRYNDAN_WRITE: 'bryndan', OSWALD_HEAVY: 'oswald' };
 const LONGEST = { text: 500, media: 1024 };

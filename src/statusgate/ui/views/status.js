@@ -46,8 +46,8 @@ export default function status(context) {
   const parts = {
     curve: ({ report }) => section('curveTitle', curve(report), 'wide'),
     people: () => viewers.node,
-    likes: ({ likes, total }) => section('likesTitle', likes.length > 0 && [tally(total), h('ul', { class: 'viewers' }, likes.map(like))]),
-    replies: ({ replies }) => section('repliesTitle', replies.length > 0 && h('ul', { class: 'replies' }, replies.map(reply))),
+    likes: ({ likes, total }) => section('likesTitle', likes.length > 0 && [tally(total), h('ul', { class: 'viewers', tabindex: 0, 'aria-label': t('likesTitle') }, likes.map(like))]),
+    replies: ({ replies }) => section('repliesTitle', replies.length > 0 && h('ul', { class: 'replies', tabindex: 0, 'aria-label': t('repliesTitle') }, replies.map(reply))),
     out: ({ out }) => section('leftOut', leftOut(out)),
   };
 
@@ -131,7 +131,7 @@ function people({ client, id }, idMessage) {
   let items = [];
   let next = null;
   const tabs = h('div', { class: 'segments', role: 'tablist' });
-  const list = h('ul', { class: 'viewers long' });
+  const list = h('div', {});
   const more = h('button', { class: 'more', onclick: loadMore }, t('more'));
   const nobody = h('p', { class: 'hint' });
   const node = h('section', { class: 'wide' }, h('h2', {}, t('peopleTitle')), tabs, list, nobody, more);
@@ -167,10 +167,18 @@ function people({ client, id }, idMessage) {
     keep(tabs, shown.map((each) => ({ each, total: totals[each], isHere: each === show })), ({ each }) => each, ({ each, total, isHere }) => h('button', {
       role: 'tab', 'aria-selected': String(isHere), onclick: () => { show = each; items = []; look(counts); },
     }, `${t(`show_${each}`)} ${number(total)}`));
-    keep(list, items, (one) => one.participant, row);
+    drawChunks();
     nobody.hidden = items.length > 0;
     nobody.textContent = items.length ? '' : t('nobodyHere');
     more.hidden = !next;
+  }
+
+  /** In lists of a hundred, of which a browser lays out only those that are near. */
+  function drawChunks() {
+    const needed = Math.ceil(items.length / PAGE);
+    while (list.children.length > needed) list.lastChild.remove();
+    while (list.children.length < needed) list.append(h('ul', { class: 'viewers long' }));
+    [...list.children].forEach((chunk, place) => keep(chunk, items.slice(place * PAGE, (place + 1) * PAGE), (one) => one.participant, row));
   }
 
   function row(one) {
