@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from shutil import which
 
 import pytest
@@ -23,6 +24,28 @@ PAGES = [
     "docs/how-to/sandbox.md",
     "docs/how-to/move-from-green-api.md",
 ]
+NOT_RUN = {
+    "alerts": "needs Prometheus",
+    "back-up": "its folders are examples; test_backup does the same",
+    "container": "needs a container engine",
+    "dashboard": "its one command is `make demo`",
+    "delete-everything": "would delete the demo",
+    "exports": "would leave files in the working directory",
+    "link-an-account": "needs a phone",
+    "live-stream": "does not end by itself",
+    "measure": "takes minutes",
+    "move-to-postgresql": "needs a PostgreSQL server of its own; test_copying does the same",
+    "proxy": "needs root and a domain",
+    "replay": "its receipt ids are examples",
+    "run": "starts servers",
+    "shell-completion": "changes the reader's shell",
+    "systemd": "needs root",
+    "twenty-accounts": "makes accounts beside the demo",
+    "upgrade": "replaces the installation",
+    "webhooks": "its receiver is an example",
+}
+"""Pages of docs/how-to whose commands this module does not run; test_pasting still checks that
+the calls of ``statusgate`` in them are ones that it takes."""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +85,17 @@ def _blocks(page: str) -> str:
 def test_the_commands_of_a_page_work_as_they_stand(page: str, reader: dict[str, str]) -> None:
     shown = paste(f"{reader['PASTED']}\n{_blocks(page)}", ROOT, reader)
     assert "[]" not in shown.split()
+
+
+def test_every_page_with_commands_is_run_or_says_why_it_is_not() -> None:
+    folder = ROOT / "docs/how-to"
+    with_commands = {
+        page.stem
+        for page in folder.glob("*.md")
+        if any(label in ("sh", "bash", "console") for label, _ in fences(page))
+    }
+    run = {Path(page).stem for page in PAGES if page != "README.md"}
+    assert with_commands == run | NOT_RUN.keys()
 
 
 def test_the_first_read_of_the_readme_runs_in_python_too(reader: dict[str, str]) -> None:
