@@ -209,7 +209,7 @@ class _Document:
     def _answer(self, method: Method, *, is_partner: bool) -> dict[str, Any]:
         if method.streams:
             first, *others = _STREAMED[method.streams]
-            text: dict[str, Any] = {"schema": {"type": "string"}}
+            text: dict[str, Any] = {"schema": {}}
             shown = text | {"example": self._examples[method.name]}
             return {"content": {first: shown, **dict.fromkeys(others, text)}}
         if method.answer is None:
