@@ -16,12 +16,12 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background job ignores SIGINT
         signal.signal(number, signal.default_int_handler)
     with FakeWhatsApp(Path(folder)) as fake:
-        print(f"proxy         {fake.proxy}")
-        print(f"authority     {fake.ca}")
-        print(f"root key      {fake.root_key}")
-        print(f"control       {fake.control}")
-        print(f"history       {fake.history_file}", flush=True)
         try:
+            print(f"proxy         {fake.proxy}")
+            print(f"authority     {fake.ca}")
+            print(f"root key      {fake.root_key}")
+            print(f"control       {fake.control}")
+            print(f"history       {fake.history_file}", flush=True)
             signal.pause()
         except KeyboardInterrupt:
             print("ended")

@@ -32,8 +32,8 @@ _FIND_TABLE: dict[Dialect, str] = {
     "postgres": "SELECT tablename FROM pg_tables"
     " WHERE tablename = 'migrations' AND schemaname = current_schema()",
 }
-COPYING = 9_999
-"""number of the row that marks the target of an unfinished copy"""
+COPYING = 10_000
+"""number of the row that marks the target of an unfinished copy; no file has five digits"""
 
 
 class Migratable(Protocol):
