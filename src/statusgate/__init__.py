@@ -1,3 +1,3 @@
 """statusgate: a self-hosted gateway for WhatsApp Status."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
