@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.contract import test_engine_neonize_support as real
+from tests.contract.simulated_house import House
 from tests.contract.test_engine_neonize_support import Account, strangers
 from tests.databases import account, database_url, journal, lasting_url, postgres_server
 from tests.whatsapp.client import FakeWhatsApp
@@ -51,3 +52,11 @@ async def mine(fake: FakeWhatsApp, tmp_path: Path) -> AsyncIterator[Account]:
     """A linked account of one test, which may break it."""
     async with real.account(fake, tmp_path, strangers(1)[0]) as made:
         yield made
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A sandbox account in a folder of its own."""
+    house = House(tmp_path)
+    yield house
+    await house.end()
