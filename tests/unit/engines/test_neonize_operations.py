@@ -1,13 +1,17 @@
 """What a worker answers while there is no connection: the library is not even loaded."""
 
 import json
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
+from statusgate.domain.events import EngineState
 from statusgate.engines.account_store import AccountStore
 from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.ipc import NOT_BEGUN, VERSION, Request, Response
@@ -108,3 +112,51 @@ def test_a_lost_session_can_neither_be_linked_nor_taken_for_none(
     answer = gateway.ask("begin_linking")
     assert (answer.ok, answer.err) == (False, "unavailable")
     assert "session store" in answer.text
+
+
+class LookingAtContacts:
+    """A session whose look at the contacts lasts until it may end."""
+
+    state = EngineState.OPEN
+    contacts_due = True
+    half_known: tuple[()] = ()
+
+    def __init__(self) -> None:
+        self.attention = threading.Event()
+        self.poster = self.watch = self
+        self.begun, self.may_end = threading.Event(), threading.Event()
+        self.done: list[str] = []
+
+    def start(self) -> None:
+        self.attention.set()
+
+    def stop(self) -> None:
+        self.done.append("left")
+
+    def repair(self) -> None:
+        self.begun.set()
+        self.may_end.wait(20)
+
+    def look(self) -> tuple[()]:
+        self.done.append("looked")
+        return ()
+
+    def look_up_later(self, people: tuple[()]) -> None: ...
+
+
+def test_a_worker_leaves_whatsapp_when_the_library_is_not_at_work(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call for a client that was stopped ends the process."""
+    session = LookingAtContacts()
+    library = SimpleNamespace(Session=lambda *_, **__: session)
+    monkeypatch.setitem(sys.modules, "statusgate.engines.neonize.session", library)
+    gateway.operations.open_session(linked=True)
+    assert session.begun.wait(20)
+    leaving = threading.Thread(target=gateway.operations.drain, args=(0,))
+    leaving.start()
+    leaving.join(0.1)
+    assert session.done == []
+    session.may_end.set()
+    leaving.join(20)
+    assert session.done == ["looked", "left"]

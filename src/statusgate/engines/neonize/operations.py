@@ -50,6 +50,8 @@ _GATHERING = 0.05
 _PAIRS_AT_ONCE = 200
 _LAST_ANSWERS = 1.0
 """seconds that a draining worker grants to requests other than posts"""
+_LAST_LOOK = 2.0
+"""seconds that a draining worker grants to a look at the contacts"""
 _POSTING = frozenset({"post_status", "answer_status", "delete_status"})
 
 
@@ -66,6 +68,9 @@ class Operations:
         self._opening = threading.Lock()
         self.session: Session | None = None
         self._draining = False
+        self._tending = threading.Lock()
+        """held by what calls the library unasked: a call after the client was stopped ends the
+        process, so draining takes it first and keeps it"""
         self._running: dict[int, str] = {}
         """the operations of requests that are not answered"""
         self._posting: int | None = None
@@ -160,6 +165,7 @@ class Operations:
                 break
             time.sleep(0.01)
         if self.session is not None:
+            self._tending.acquire(timeout=_LAST_LOOK)
             leaving = threading.Thread(target=self.session.stop, daemon=True)
             leaving.start()
             leaving.join(2.0)
@@ -271,18 +277,25 @@ class Operations:
             if session.state is not EngineState.OPEN:
                 next_look = time.monotonic() + _FIRST_LOOKS[0]
                 continue
+            is_due = session.contacts_due or time.monotonic() >= next_look
+            if is_due:
+                session.contacts_due = False
+                next_look = time.monotonic() + self._until_next_look(next(pauses))
             try:
-                if session.contacts_due or time.monotonic() >= next_look:
-                    session.contacts_due = False
-                    next_look = time.monotonic() + self._until_next_look(next(pauses))
-                    session.poster.repair()
-                    session.look_up_later(session.watch.look())
-                    self._store.note_changes()
-                self._learn_pairs(session)
+                with self._tending:
+                    if not self._draining:
+                        self._tend(session, is_due)
             except OSError as error:
                 self._outlet.spool_failed(error)
             except Exception:
                 log.exception("the contacts could not be looked at; tried again later")
+
+    def _tend(self, session: "Session", is_due: bool) -> None:
+        if is_due:
+            session.poster.repair()
+            session.look_up_later(session.watch.look())
+            self._store.note_changes()
+        self._learn_pairs(session)
 
     def _until_next_look(self, early: float | None) -> float:
         every = self._setup.timing.contacts_every
@@ -291,7 +304,7 @@ class Operations:
     def _learn_pairs(self, session: "Session") -> None:
         """Record which phone and LID are one person; WhatsApp is asked once about each."""
         contacts = session.contacts
-        while session.half_known:
+        while session.half_known and not self._draining:
             some = min(len(session.half_known), _PAIRS_AT_ONCE)
             people = [session.half_known.pop() for _ in range(some)]
             contacts.ask_lids(people, again=False)
