@@ -7,6 +7,10 @@ import msgspec
 
 from statusgate.domain.address import Address
 
+MAX_REACTION: Final = 32
+"""code points; the longest emoji, families and flags of regions, have about 14"""
+MAX_REPLY: Final = 4096
+"""code points of a reply's text (contract 13a)"""
 MOST_REPLIES: Final = 100
 """As many are kept of one person for one status, the first to come."""
 

@@ -8,6 +8,7 @@ import msgspec
 from statusgate.domain.emoji import is_one_emoji
 from statusgate.domain.media_types import extensions, of_name
 from statusgate.domain.outbox import Draft, Method
+from statusgate.domain.reply import MAX_REPLY
 from statusgate.domain.status import Font, FontName, Kind
 from statusgate.wire import fields
 from statusgate.wire.reports import Interval
@@ -15,7 +16,6 @@ from statusgate.wire.requests import ChatId, Request, StatusId
 from statusgate.wire.urls import LONGEST, url_fault
 
 MAX_TEXT = 500
-MAX_REPLY = 4096
 MAX_CAPTION = 1024
 MAX_FILE_NAME = 255
 _LARGEST_TIME = 10**11

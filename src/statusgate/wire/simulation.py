@@ -13,7 +13,7 @@ from statusgate.domain.errors import BadRequestData, InvalidRequest
 from statusgate.domain.ids import MAX_STATUS_ID_LENGTH
 from statusgate.domain.instance import State
 from statusgate.domain.receipt import Progress
-from statusgate.domain.reply import ReplyKind
+from statusgate.domain.reply import MAX_REACTION, MAX_REPLY, ReplyKind
 from statusgate.domain.script import (
     Met,
     Moved,
@@ -26,14 +26,13 @@ from statusgate.domain.script import (
 )
 from statusgate.domain.status import Font, FontName, Kind
 from statusgate.wire import fields
-from statusgate.wire.publishing import MAX_CAPTION, MAX_REPLY, MAX_TEXT, colour
+from statusgate.wire.publishing import MAX_CAPTION, MAX_TEXT, colour
 from statusgate.wire.requests import MAX_NAME
 
 T = TypeVar("T")
 
 MAX_EVENTS: Final = 10_000
 MAX_FILE_SIZE: Final = 16 * 1024 * 1024
-MAX_REACTION: Final = 32
 _MAX_FILE_TEXT = (MAX_FILE_SIZE + 2) // 3 * 4
 _MAX_SECONDS = 253_402_300_799  # the year 9999 ends
 _MAX_SHOWN_KEY = 64

@@ -1,7 +1,7 @@
 """Pages put together are the whole list, each item once, whatever the size of a page."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -19,27 +19,13 @@ from statusgate.journal.pages import FIRST, FIRST_QUEUED, NEWEST, queue_place
 from statusgate.journal.postgres import PostgresSession
 from statusgate.journal.sqlite import SqliteSession
 from statusgate.journal.transaction import Transaction
-from tests.databases import fresh_schema, new_instance, record_in, transaction
+from tests.databases import new_instance, transaction
 from tests.factories import new_status, person
 
 T = TypeVar("T")
 P = TypeVar("P")
 Session = SqliteSession | PostgresSession
 _instances = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def sqlite() -> Iterator[Session]:
-    session, _ = record_in("sqlite:///:memory:")
-    yield session
-    session.close()
-
-
-@pytest.fixture(scope="module")
-def postgres(postgres_server: str) -> Iterator[Session]:
-    session, _ = record_in(fresh_schema(postgres_server))
-    yield session
-    session.close()
 
 
 def paged(read: Callable[[P], Sequence[T]], place: Callable[[T], P], first: P) -> list[T]:

@@ -2,7 +2,6 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -20,7 +19,7 @@ from statusgate.journal.postgres import PostgresSession
 from statusgate.journal.sqlite import SqliteSession
 from statusgate.journal.transaction import Transaction
 from statusgate.wire.summary import Calendar
-from tests.databases import fresh_schema, new_instance, record_in, transaction
+from tests.databases import new_instance, transaction
 from tests.factories import NOON_MS, new_status, person
 
 MINUTE_MS = 60_000
@@ -154,20 +153,6 @@ def check(session: Session, told: list[Post], zone: str, days: int, now_ms: int)
         parts = [naive.get(f"hour {hour.hour} of {date}", Counter()) for date in dates]
         assert hour.posted == sum(one["posted"] for one in parts)
         assert hour.read == sum(one["read"] for one in parts)
-
-
-@pytest.fixture(scope="module")
-def sqlite() -> Iterator[Session]:
-    session, _ = record_in("sqlite:///:memory:")
-    yield session
-    session.close()
-
-
-@pytest.fixture(scope="module")
-def postgres(postgres_server: str) -> Iterator[Session]:
-    session, _ = record_in(fresh_schema(postgres_server))
-    yield session
-    session.close()
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,7 +9,7 @@ from typing import Any
 
 from statusgate.domain.address import Address
 from statusgate.domain.events import StatusReaction
-from statusgate.domain.reply import Reply, ReplyKind
+from statusgate.domain.reply import MAX_REACTION, Reply, ReplyKind
 from statusgate.engines.neonize.untrusted import (
     DAY_MS,
     STATUS_CHAT,
@@ -21,8 +21,6 @@ from statusgate.engines.neonize.untrusted import (
     person_of,
 )
 
-MAX_REACTION = 32
-"""code points; the longest emoji, families and flags of regions, have about 14"""
 _CLOCKS_DIFFER_MS = 1000
 
 _REPLIES = {
