@@ -151,9 +151,9 @@ class Accounts:
         return account
 
 
-def generated_bundle(identity: KeyPair) -> Bundle:
-    """Keys for a phone without an engine: a signed one, no one-time keys."""
-    signed = KeyPair()
+def generated_bundle(identity: KeyPair, signed: KeyPair | None = None) -> Bundle:
+    """Keys for a device without an engine: a signed one, no one-time keys."""
+    signed = signed or KeyPair()
     return Bundle(
         registration=node("registration", content=(77).to_bytes(4, "big")),
         kind=node("type", content=_CURVE_TYPE),

@@ -199,6 +199,8 @@ class Connection:
         for entry in waiting:
             self.send_entry(entry, offline=True)
         self.send(node("ib", {"from": SERVER}, [node("offline", {"count": len(waiting)})]))
+        if self.world.faults.take("poison", device.jid) is not None:
+            self.send(pairing.poison())
 
     async def _take(self, sealed: bytes) -> None:
         if self._reading is None:

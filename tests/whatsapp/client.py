@@ -180,6 +180,20 @@ class FakeWhatsApp:
         """Pair the companion that shows this code."""
         return self._pair("enter_code", {"code": code}, person, device, name)
 
+    def link(
+        self, person: Person, store: Path, device: int = 1, name: str | None = None
+    ) -> str:
+        """Make a companion that is linked already, its session store the new file *store*."""
+        found = self._record(
+            "link",
+            phone=person.phone,
+            lid=person.lid,
+            device=device,
+            store=str(store.absolute()),
+            name=name,
+        )
+        return str(found["jid"])
+
     def quick_pairing(self, on: bool = True) -> None:
         """New companions upload 50 one-time keys, not 812 (each is a write to their disk)."""
         self._call("quick_pairing", on=on)

@@ -10,11 +10,12 @@ import inspect
 import os
 import time
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from tests.whatsapp import appstate, delivery, keys, pairing
+from tests.whatsapp import appstate, delivery, keys, linked, pairing
 from tests.whatsapp import viewers as viewer_stanzas
 from tests.whatsapp.chat import Connection, conflict
 from tests.whatsapp.devices import remove_device
@@ -100,6 +101,14 @@ class Operations:
         account = self._world.accounts.open(phone, lid, name)
         paired = await pairing.enter_code(request, code, account, device)
         return {"jid": str(paired.jid), "lid": str(paired.lid)}
+
+    def link(
+        self, phone: str, lid: str, device: int, store: str, name: str | None = None
+    ) -> Record:
+        """Make a companion that is linked already, with its session store in a new file."""
+        account = self._world.accounts.open(phone, lid, name)
+        made = linked.link(self._world, account, device, Path(store))
+        return {"jid": str(made.jid), "lid": str(made.lid)}
 
     def quick_pairing(self, on: bool) -> None:
         self._world.quick_pairing = on

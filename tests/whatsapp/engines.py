@@ -85,6 +85,15 @@ class RawEngine:
         self.wait("ConnectedEv")
         return self.jid
 
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended by itself."""
+        return self._process.poll() is not None
+
+    def log(self) -> str:
+        """What the library and the process have printed."""
+        return (self.directory / "engine.log").read_text(errors="replace")
+
     def kill(self) -> None:
         """SIGKILL, as a power cut would."""
         self._process.kill()

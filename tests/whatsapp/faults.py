@@ -22,6 +22,7 @@ KNOWN: dict[str, frozenset[str]] = {
     "drop_after": frozenset({"stanzas", "how"}),
     "slow": frozenset({"bytes_per_s", "latency_ms"}),
     "stall_keepalive": frozenset(),
+    "poison": frozenset(),
     "usync_empty": frozenset(),
     "unanswered": frozenset({"query"}),
     "no_prekeys": frozenset({"mode"}),

@@ -28,9 +28,10 @@ from tests.whatsapp.xeddsa import KeyPair, verify
 
 if TYPE_CHECKING:
     from tests.whatsapp.chat import Connection
+    from tests.whatsapp.world import World
 
 _REFERENCES = 6
-_BY_ACCOUNT, _BY_DEVICE = b"\x06\x00", b"\x06\x01"
+_BY_ACCOUNT, BY_DEVICE = b"\x06\x00", b"\x06\x01"
 _CODE_ROUNDS = 1 << 17
 _BUNDLE_INFO = b"link_code_pairing_key_bundle_encryption_key"
 
@@ -63,12 +64,20 @@ async def scan(
         raise PairingError("this QR is unknown or has expired")
     if base64.b64decode(noise) != connection.hello.noise_key:
         raise PairingError("the QR is of another connection")
-    return await _vouch(
+    return await _complete(
         connection, account, number, base64.b64decode(identity), base64.b64decode(secret)
     )
 
 
-async def _vouch(
+def vouch(world: World, account: Account, number: int, identity: bytes) -> tuple[bytes, bytes]:
+    """What the phone says of a companion with this identity key, and its signature."""
+    details = ADVDeviceIdentity(
+        rawID=1, timestamp=world.now(), keyIndex=number
+    ).SerializeToString()
+    return details, account.key.sign(_BY_ACCOUNT + details + identity)
+
+
+async def _complete(
     connection: Connection, account: Account, number: int, identity: bytes, secret: bytes
 ) -> Device:
     if connection.hello is None or connection.hello.identity != identity:
@@ -77,13 +86,11 @@ async def _vouch(
         raise PairingError("a companion has a device number from 1 to 255")
     world = connection.world
     device = Device(account, number, noise_key=connection.hello.noise_key, identity=identity)
-    details = ADVDeviceIdentity(
-        rawID=1, timestamp=world.now(), keyIndex=number
-    ).SerializeToString()
+    details, signature = vouch(world, account, number, identity)
     signed = ADVSignedDeviceIdentity(
         details=details,
         accountSignatureKey=account.key.public,
-        accountSignature=account.key.sign(_BY_ACCOUNT + details + identity),
+        accountSignature=signature,
     ).SerializeToString()
     sealed = ADVSignedDeviceIdentityHMAC(
         details=signed, HMAC=hmac.digest(secret, signed, "sha256")
@@ -114,9 +121,17 @@ def _check_signature(account: Account, details: bytes, identity: bytes, reply: N
     if own is None:
         raise PairingError(f"no signature in {reply}")
     signature = ADVSignedDeviceIdentity.FromString(own.data).deviceSignature
-    message = _BY_DEVICE + details + identity + account.key.public
+    message = BY_DEVICE + details + identity + account.key.public
     if len(signature) != 64 or not verify(identity, message, signature):
         raise PairingError("the companion's signature does not verify")
+
+
+def poison() -> Node:
+    """A stanza that ends the client's process: the library takes its id without looking.
+
+    Its handlers of stanzas, unlike those of messages, are not guarded against a panic.
+    """
+    return node("iq", {"from": SERVER, "type": "set"}, [node("pair-success")])
 
 
 def _question(identifier: str, tag: str, content: list[Node], at: int | None = None) -> Node:
@@ -192,7 +207,7 @@ async def enter_code(request: CodeRequest, code: str, account: Account, number: 
     shared = ephemeral.agree(companion_key)
     identity, random = _open_bundle(finish, shared, account)
     both = shared + account.key.agree(identity) + random
-    return await _vouch(
+    return await _complete(
         request.connection, account, number, identity, hkdf(b"", both, b"adv_secret", 32)
     )
 

@@ -40,7 +40,7 @@ async def serve(directory: Path, answer: int) -> None:
 
     history_file = directory / "history.jsonl"
     ca_file, tls = make_certificates(directory)
-    world = World(read_tables(), History(history_file))
+    world = World(read_tables(), History(history_file), directory)
     proxy = Proxy(world, tls)
     proxy_port = await proxy.start()
     control, control_port = await start_control(world)

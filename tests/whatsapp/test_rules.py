@@ -34,7 +34,7 @@ class Line:
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    made = World(Tables((), ()), History(tmp_path / "history.jsonl"))
+    made = World(Tables((), ()), History(tmp_path / "history.jsonl"), tmp_path)
     yield made
     made.history.close()
 

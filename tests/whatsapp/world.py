@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.whatsapp.accounts import Accounts
@@ -24,6 +25,7 @@ ACK_DEADLINE = 10.0  # seconds; a busy machine takes some
 class World:
     tables: Tables
     history: History
+    directory: Path
     root: KeyPair = field(default_factory=KeyPair)
     accounts: Accounts = field(default_factory=Accounts)
     faults: Faults = field(default_factory=Faults)
