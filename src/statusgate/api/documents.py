@@ -4,10 +4,11 @@ Both are made when they are first asked for, so that a server nobody asks does n
 """
 
 import asyncio
+import functools
 
-from statusgate.api.answers import Answers, Call, Header, Send, send_answer
+from statusgate.api.answers import Answers, Call, Send
 from statusgate.api.openapi import openapi_document
-from statusgate.api.pages import GUARDS
+from statusgate.api.pages import ANEW, GUARDS, File, Redirect, digest_of
 from statusgate.api.reference_page import reference_page, style_source
 from statusgate.api.routes import BodyRoute, Route
 
@@ -28,26 +29,32 @@ class OpenApi(BodyRoute):
 class ReferencePage(Route):
     """``/docs/api``: a page that may do nothing but show itself."""
 
-    content_type = b"text/html; charset=utf-8"
     needs_start = False
 
     def __init__(self, answers: Answers, url: str) -> None:
         super().__init__("docs/api", "GET", answers)
         self._url = url
-        policy = (
-            f"default-src 'none'; style-src {style_source()}; form-action 'none'; "
-            "base-uri 'none'; frame-ancestors 'none'"
-        )
-        self._fixed: list[Header] = [
-            (b"content-type", self.content_type),
-            (b"cache-control", b"no-cache"),
-            (b"content-security-policy", policy.encode()),
-            *GUARDS,
-        ]
+        self._redirect = Redirect(answers, b"../api")
 
     async def respond(self, call: Call, send: Send) -> int:
-        """Send the page."""
-        page = await asyncio.to_thread(reference_page, self._url)
-        headers = [*self._fixed, (b"content-length", b"%d" % len(page))]
-        await send_answer(call, send, 200, headers, page)
-        return 200
+        """Send the page; lead to it from its path with a slash at the end."""
+        if call.scope["raw_path"].endswith(b"/"):
+            return await self._redirect.respond(call, send)
+        page = await asyncio.to_thread(_page, self._url)
+        return await page.respond(call, send)
+
+
+@functools.cache
+def _page(url: str) -> File:
+    policy = (
+        f"default-src 'none'; style-src {style_source()}; form-action 'none'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    )
+    body = reference_page(url)
+    headers = [
+        (b"content-type", b"text/html; charset=utf-8"),
+        (b"cache-control", ANEW),
+        (b"content-security-policy", policy.encode()),
+        *GUARDS,
+    ]
+    return File(body, digest_of(body), headers)

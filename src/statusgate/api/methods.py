@@ -4,8 +4,6 @@ Routing, limits, the OpenAPI document, ``docs/reference/methods.md`` and the ten
 are all made from them. What a row leaves out, its handler says: see ``row``.
 """
 
-from typing import Any
-
 from statusgate.api import (
     account,
     contacts,
@@ -25,7 +23,7 @@ from statusgate.wire.partner import (
     DeleteInstanceAnswer,
 )
 from statusgate.wire.settings import SettingsAnswer, SettingsChange, read_settings_change
-from statusgate.wire.simulation import script_from_json
+from statusgate.wire.simulation import Script, script_from_json
 from statusgate.wire.statistics import StatisticRow
 from statusgate.wire.statuses import IncomingItem, OutgoingItem
 
@@ -184,7 +182,7 @@ METHODS: tuple[Method, ...] = (
         "POST",
         "12.9",
         statuses.simulate,
-        request=list[dict[str, Any]],
+        request=Script,
         read=script_from_json,
         takes_array=True,
         sandbox=True,

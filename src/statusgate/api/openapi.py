@@ -1,13 +1,14 @@
 """The OpenAPI document, made from the table and from the contract's examples."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.resources import files
 from typing import Any
 
 import msgspec
 
 from statusgate import __version__
+from statusgate.accounts.linking import AccountData, Frame
 from statusgate.api.edge.problems import NOT_OPEN
 from statusgate.api.method import Method
 from statusgate.api.methods import METHODS, PARTNER_METHODS
@@ -41,8 +42,7 @@ the method; so sent, the admin token opens every instance."""
 _TOPICS = {
     "3": ("Statuses", "Post, take back, and read what was posted and who viewed it."),
     "4": ("Account", "State and settings of the linked account."),
-    "5": ("Linking", "Link a phone by QR code or by a code to type. `scanqrcode` is a "
-          "WebSocket of the same path form, which sends the codes as frames."),
+    "5": ("Linking", "Link a phone by QR code or by a code to type."),
     "6": ("Notifications", "What happened, in order: polled, or pushed to `webhookUrl`."),
     "7": ("Files, queue, contacts", "Upload files, see what waits, and whom a status reaches."),
     "10": ("Partner", "Instances, for whoever holds the admin token. A wrong token or an "
@@ -69,6 +69,8 @@ _ID_INSTANCE = {
 _STREAMED = {"events": ["text/event-stream"], "file": ["text/csv", "application/x-ndjson"]}
 _UP = {"type": "object", "properties": {"status": {"const": "up"}}, "required": ["status"]}
 _REF = "#/components/schemas/{name}"
+_ALL = (*METHODS, *PARTNER_METHODS)
+_FRAMES = (Frame, AccountData)
 
 
 @functools.cache
@@ -79,12 +81,12 @@ def openapi_document(url: str = "/") -> bytes:
 
 def described(url: str) -> dict[str, Any]:
     """Return the document; *url* is the server's, ``/``: where the document came from."""
-    documented = [method for method in METHODS if method.verb != "WEBSOCKET"]
-    kinds = [ErrorBody, PartnerProblem]
-    for method in (*documented, *PARTNER_METHODS):
-        kinds += [kind for kind in (method.request, method.answer) if kind is not None]
+    requests = [one.request for one in _ALL if one.request is not None]
+    answers = [one.answer for one in _ALL if one.answer is not None]
+    kinds = [*requests, *answers, *_FRAMES, ErrorBody, PartnerProblem]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=_REF)
-    _require_what_is_always_there(components)
+    _, asked = msgspec.json.schema_components(requests, ref_template=_REF)
+    _require_what_is_always_there(components, asked.keys())
     shown = examples()
     document = _Document(dict(zip(map(repr, kinds), schemas, strict=True)), shown)
     return {
@@ -98,7 +100,7 @@ def described(url: str) -> dict[str, Any]:
         "servers": [{"url": url}],
         "tags": [{"name": name, "description": about} for name, about in _TOPICS.values()],
         "paths": {
-            **{_instance_path(one): document.operation(one) for one in documented},
+            **{_instance_path(one): document.operation(one) for one in METHODS},
             **{_partner_path(one): document.operation(one) for one in PARTNER_METHODS},
             **_fixed_paths(),
         },
@@ -145,6 +147,7 @@ class _Document:
     def operation(self, method: Method) -> dict[str, Any]:
         """The method as the one operation of its path."""
         is_partner = method in PARTNER_METHODS
+        is_socket = method.verb == "WEBSOCKET"
         operation: dict[str, Any] = {
             "operationId": method.name,
             "summary": method.about,
@@ -155,7 +158,7 @@ class _Document:
                 *self._parameters(method),
             ],
             "responses": {
-                "200": {"description": "Done.", **self._answer(method, is_partner=is_partner)},
+                **(self._frames() if is_socket else self._done(method, is_partner=is_partner)),
                 **_refusals(_codes(method, is_partner=is_partner)),
                 **_own_refusals(method),
             },
@@ -171,7 +174,7 @@ class _Document:
         elif method.verb == "POST" and method.request is not None:
             body = self._json(self._by_kind[repr(method.request)], f"{method.name}.request")
             operation["requestBody"] = {"required": True} | body
-        return {method.verb.lower(): operation}
+        return {"get" if is_socket else method.verb.lower(): operation}
 
     def notification(self) -> dict[str, Any]:
         """What is pushed to ``webhookUrl``, by example."""
@@ -206,6 +209,16 @@ class _Document:
             for name, required, schema in parameter_schemas(method)
         ]
 
+    def _done(self, method: Method, *, is_partner: bool) -> dict[str, Any]:
+        answer = self._answer(method, is_partner=is_partner)
+        return {"200": {"description": "Done.", **answer}}
+
+    def _frames(self) -> dict[str, Any]:
+        """What a WebSocket sends; OpenAPI has no words of its own for that."""
+        schema = {"anyOf": [self._by_kind[repr(kind)] for kind in _FRAMES]}
+        sent = self._json(schema, "scanqrcode.accountData")
+        return {"101": {"description": "A WebSocket, whose text frames are these.", **sent}}
+
     def _answer(self, method: Method, *, is_partner: bool) -> dict[str, Any]:
         if method.streams:
             first, *others = _STREAMED[method.streams]
@@ -225,9 +238,8 @@ class _Document:
         return {"content": {"application/json": {"schema": schema} | shown}}
 
 
-def _require_what_is_always_there(components: dict[str, Any]) -> None:
+def _require_what_is_always_there(components: dict[str, Any], asked: Collection[str]) -> None:
     """Answers have every field, also one that has a default; of requests it is optional."""
-    asked = {one.request.__name__ for one in (*METHODS, *PARTNER_METHODS) if _is_named(one)}
     for name, schema in components.items():
         if name in asked:
             continue
@@ -235,10 +247,6 @@ def _require_what_is_always_there(components: dict[str, Any]) -> None:
             if "default" in described:
                 del described["default"]
                 schema["required"].append(field)
-
-
-def _is_named(method: Method) -> bool:
-    return method.request is not None and not method.takes_array
 
 
 def _instance_path(method: Method) -> str:

@@ -44,20 +44,13 @@ GUARDS: list[Header] = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", _NOTHING_ALLOWED),
-]
-"""what every page has, whatever its policy"""
-_FIXED: list[Header] = [
-    (b"content-security-policy", _POLICY),
-    *GUARDS,
     (b"vary", b"Accept-Encoding"),
 ]
-_TO_PAGES: list[Header] = [
-    *_FIXED,
-    (b"location", b"ui/"),
-    (b"cache-control", b"no-cache"),
-    (b"content-length", b"0"),
-]
+"""what every page has, whatever its policy"""
+_FIXED: list[Header] = [(b"content-security-policy", _POLICY), *GUARDS]
 _LONGEST_CODE = 64
+ANEW = b"no-cache"
+"""a browser asks each time whether what it has is still the newest"""
 _FOR_GOOD = b"public, max-age=31536000, immutable"
 
 
@@ -65,40 +58,44 @@ def page_routes(answers: Answers) -> dict[str, Route]:
     """Return the routes of the dashboard by their path without slashes at its ends."""
     found = dict(sorted(_files_in(files("statusgate") / "ui", "")))
     content = b"".join(path.encode() + b"\0" + body for path, body in found.items())
-    digest = hashlib.sha256(content).hexdigest()[:16]
+    digest = digest_of(content)
     index = found.pop("index.html").replace(_DIGEST, digest.encode())
     routes: dict[str, Route] = {
-        "": Redirect(answers),
-        "ui": Index(answers, index, "html", digest, b"no-cache"),
+        "": Redirect(answers, b"ui/"),
+        "ui": Index(answers, _file(index, "index.html", digest, ANEW)),
     }
     for path, body in found.items():
-        kind = path.rpartition(".")[2]
-        routes[f"ui/{digest}/{path}"] = Page(answers, body, kind, digest, _FOR_GOOD)
+        routes[f"ui/{digest}/{path}"] = Page(answers, _file(body, path, digest, _FOR_GOOD))
     return routes
 
 
-class Page(Route):
-    """One file, also compressed, with its tag."""
+def digest_of(content: bytes) -> str:
+    """Return what tells one version of a file from another."""
+    return hashlib.sha256(content).hexdigest()[:16]
 
-    needs_start = False
 
-    def __init__(
-        self, answers: Answers, body: bytes, kind: str, digest: str, caching: bytes
-    ) -> None:
-        super().__init__("ui", "GET", answers)
+def _file(body: bytes, path: str, digest: str, caching: bytes) -> "File":
+    kind = _TYPES[path.rpartition(".")[2]]
+    headers = [(b"content-type", kind), *_FIXED, (b"cache-control", caching)]
+    return File(body, digest, headers)
+
+
+class File:
+    """A file as it is sent: whole or compressed, with its tag."""
+
+    def __init__(self, body: bytes, digest: str, headers: list[Header]) -> None:
         self._body = body
         self._packed = gzip.compress(body, mtime=0)
         self._tag = b'"%b"' % digest.encode()
-        self._fixed = [*_FIXED, (b"cache-control", caching), (b"etag", self._tag)]
-        self._typed = [(b"content-type", _TYPES[kind]), *self._fixed]
+        self._headers = [*headers, (b"etag", self._tag)]
 
     async def respond(self, call: Call, send: Send) -> int:
         """Send the file; 304 if the browser has it."""
         asked = dict(call.scope["headers"])
         if asked.get(b"if-none-match", b"").removeprefix(b"W/") == self._tag:
-            await send_answer(call, send, 304, self._fixed, b"")
+            await send_answer(call, send, 304, self._headers, b"")
             return 304
-        body, headers = self._body, self._typed
+        body, headers = self._body, self._headers
         if b"gzip" in asked.get(b"accept-encoding", b""):
             body, headers = self._packed, [*headers, (b"content-encoding", b"gzip")]
         headers = [*headers, (b"content-length", b"%d" % len(body))]
@@ -106,28 +103,46 @@ class Page(Route):
         return 200
 
 
-class Redirect(Route):
-    """Leads to the pages, relative, so also behind a proxy that adds a prefix."""
+class Page(Route):
+    """One file of the dashboard."""
 
     needs_start = False
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, file: File) -> None:
         super().__init__("ui", "GET", answers)
+        self._file = file
 
     async def respond(self, call: Call, send: Send) -> int:
-        """Send the browser from ``/`` and ``/ui`` to ``/ui/``."""
-        await send_answer(call, send, 302, _TO_PAGES, b"")
+        """Send the file; 304 if the browser has it."""
+        return await self._file.respond(call, send)
+
+
+class Redirect(Route):
+    """Leads to a page, relative, so also behind a proxy that adds a prefix."""
+
+    needs_start = False
+
+    def __init__(self, answers: Answers, target: bytes) -> None:
+        super().__init__("ui", "GET", answers)
+        self._headers = [
+            *_FIXED,
+            (b"location", target),
+            (b"cache-control", ANEW),
+            (b"content-length", b"0"),
+        ]
+
+    async def respond(self, call: Call, send: Send) -> int:
+        """Send the browser there."""
+        await send_answer(call, send, 302, self._headers, b"")
         return 302
 
 
 class Index(Page):
     """The page itself, at ``/ui/``: what it names is relative to that."""
 
-    def __init__(
-        self, answers: Answers, body: bytes, kind: str, digest: str, caching: bytes
-    ) -> None:
-        super().__init__(answers, body, kind, digest, caching)
-        self._redirect = Redirect(answers)
+    def __init__(self, answers: Answers, file: File) -> None:
+        super().__init__(answers, file)
+        self._redirect = Redirect(answers, b"ui/")
 
     async def respond(self, call: Call, send: Send) -> int:
         """Send the page; without the slash at the end of the path, lead to it."""

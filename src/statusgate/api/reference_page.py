@@ -50,7 +50,6 @@ def style_source() -> str:
     return f"'sha256-{b64encode(sha256(stylesheet().encode()).digest()).decode()}'"
 
 
-@functools.cache
 def reference_page(url: str) -> bytes:
     """Return the page as HTML; *url* is the server's, ``/``: not known."""
     document = described(url)
@@ -143,6 +142,7 @@ class _Operations:
     def _section(self, path: str, verb: str, operation: dict[str, Any]) -> str:
         name = operation["operationId"]
         called = path.startswith("/")
+        verb = "WebSocket" if "101" in operation["responses"] else verb
         parts = [
             f'<section id="{name}"><h3><a href="#{name}">{name}</a> '
             f"<span class=verb>{verb}</span>{_mark(operation)}</h3>\n",
@@ -162,8 +162,11 @@ class _Operations:
             for one in operation.get("parameters", [])
             if one["name"] not in _IN_PATH
         ]
-        schema = self._resolved(_content(operation.get("requestBody", {})).get("schema", {}))
-        fields = [*found, *_properties(schema)]
+        schema = _content(operation.get("requestBody", {})).get("schema", {})
+        if schema.get("type") == "array":
+            shapes = "".join(self._shapes(schema))
+            return f"<details><summary>Kinds of events</summary>{shapes}</details>\n"
+        fields = [*found, *_properties(self._resolved(schema))]
         if operation["operationId"] != _TAKES_SETTINGS:
             return self._fields(fields)
         settings = self._schemas["SettingsChange"]["properties"]
@@ -174,12 +177,14 @@ class _Operations:
         sent = _content(operation.get("requestBody", {})).get("examples", {})
         for name, example in sent.items():
             yield f"<p><b>{escape(name)}</b></p>\n{_json(example['value'])}"
-        content = _content(operation["responses"].get("200", {}))
+        answers = operation["responses"]
+        kind = "frame" if "101" in answers else "answer"
+        content = _content(answers.get("101") or answers.get("200", {}))
         if "example" in content:
-            yield f"<p>Answer:</p>\n{_json(content['example'])}"
+            yield f"<p>{kind.capitalize()}:</p>\n{_json(content['example'])}"
         shapes = "".join(self._shapes(content.get("schema", {})))
         if shapes:
-            yield f"<details><summary>Fields of the answer</summary>{shapes}</details>\n"
+            yield f"<details><summary>Fields of the {kind}</summary>{shapes}</details>\n"
 
     def _shapes(self, schema: dict[str, Any]) -> Iterator[str]:
         """The objects of an answer that the page has not described yet, the outer first."""
@@ -278,6 +283,8 @@ def _curl(path: str, verb: str, operation: dict[str, Any]) -> str:
     body = _content(operation.get("requestBody", {})).get("example")
     data = "" if body is None else f" -d {shlex.quote(_body(body))}"
     no_data = verb == "POST" and not data and operation["operationId"] not in _CALLS
+    if verb == "WebSocket":
+        return f'websocat "${{API/http/ws}}{path}"'
     how = f" -X {verb}" if verb == "DELETE" or no_data else ""
     return f'curl{how} "$API{path}{asked}"{data}{_CALLS.get(operation["operationId"], "")}'
 

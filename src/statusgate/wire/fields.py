@@ -8,7 +8,7 @@ absence.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
@@ -18,6 +18,7 @@ from statusgate.domain.errors import InvalidRequest
 from statusgate.wire.urls import url_fault
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 EXTENSION = {"x-statusgate-extension": True}
 """marks, in schemas, what the hosted service does not have (contract 12)"""
 Given = Mapping[str, object]
@@ -43,7 +44,13 @@ def check_presence(name: str, value: object) -> None:
         fail(name, "is not allowed to be empty")
 
 
-def reader(kind: type[T]) -> Callable[[Given], T]:
+class Reader(Protocol[T_co]):
+    """Makes a request of what was given; *at* stands before the name of a field in a fault."""
+
+    def __call__(self, given: Given, at: str = "") -> T_co: ...
+
+
+def reader(kind: type[T]) -> Reader[T]:
     """Return a function that makes a *kind* of what was given, or raises InvalidRequest.
 
     Unknown keys are ignored; None, and ``""`` of an optional field, count as absent.
@@ -51,15 +58,15 @@ def reader(kind: type[T]) -> Callable[[Given], T]:
     described = cast("inspect.StructType", inspect.type_info(kind))
     fields = tuple(_Field(field) for field in described.fields)
 
-    def read(given: Given) -> T:
+    def read(given: Given, at: str = "") -> T:
         values = {}
         for field in fields:
             value = given.get(field.wire_name)
             if value is None or (value == "" and not field.takes_blank):
                 if field.required:
-                    check_presence(field.wire_name, value)
+                    check_presence(at + field.wire_name, value)
             else:
-                values[field.name] = field.read(field.wire_name, value)
+                values[field.name] = field.read(at + field.wire_name, value)
         return kind(**values)
 
     return read

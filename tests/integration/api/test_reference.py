@@ -1,5 +1,6 @@
 """The API described by itself, as it is served."""
 
+import gzip
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -41,3 +42,24 @@ async def test_page_and_document_name_the_public_url(tmp_path: Path) -> None:
         page = await running.request("GET", "/docs/api")
     assert document.json()["servers"] == [{"url": "https://gate.example.org/x"}]
     assert b"API=https://gate.example.org/x\n" in page.body
+
+
+async def test_the_page_travels_compressed_and_only_when_it_has_changed(
+    running: Running,
+) -> None:
+    plain = await running.request("GET", "/docs/api")
+    packed = await running.request("GET", "/docs/api", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["vary"] == "Accept-Encoding"
+    assert gzip.decompress(packed.body) == plain.body
+    again = await running.request(
+        "GET", "/docs/api", headers={"If-None-Match": plain.headers["etag"]}
+    )
+    assert (again.code, again.body) == (304, b"")
+
+
+async def test_a_slash_at_the_end_leads_to_the_page_so_that_its_links_hold(
+    running: Running,
+) -> None:
+    reply = await running.request("GET", "/docs/api/")
+    assert (reply.code, reply.headers["location"]) == (302, "../api")
