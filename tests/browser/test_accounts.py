@@ -87,11 +87,7 @@ async def test_a_new_sandbox_account_comes_to_life_by_its_buttons(
     await press.get_by_role("button", name="Somebody views").click()
     await visitor.sees("There is nobody yet")
     await press.get_by_role("button", name="Add 20 contacts").click()
-    await (
-        press.get_by_role("button", name="Add 20 contacts")
-        .and_(page.locator(":enabled"))
-        .wait_for()
-    )
+    await press.locator("button:not([aria-busy])", has_text="Add 20 contacts").wait_for()
     await visitor.visit(f"{tenant.id}/new")
     await page.locator("#file").wait_for(state="attached")
     await page.get_by_role("radio", name="Picture or video").check()

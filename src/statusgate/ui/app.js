@@ -1,7 +1,7 @@
 /** The frame around the views: who is signed in, which view is shown, what is live. */
 
 import { Client, kept, keepSession, Refusal } from './api.js';
-import { h } from './dom.js';
+import { h, keepFocus } from './dom.js';
 import { currentLanguage, LANGUAGES, loadLanguage, t, tick } from './i18n.js';
 import { live } from './live.js';
 
@@ -29,6 +29,7 @@ async function start() {
   const link = takeLink();
   await loadLanguage();
   document.body.append(h('a', { class: 'skip', href: '#main', onclick: toMain }, t('skip')), bar, main, notice);
+  keepFocus(main);
   const session = kept();
   if (session) open(session);
   window.addEventListener('hashchange', () => arrive(takeLink()));

@@ -54,8 +54,40 @@ export function initials(...names) {
   return h('span', { class: 'initials', 'aria-hidden': 'true' }, letters.join('').toLocaleUpperCase() || '#');
 }
 
+/** Whether what a node shows has to be drawn anew: *value* is not what it was the last time. */
+export function isNew(node, value) {
+  const print = JSON.stringify(value);
+  if (node.print === print) return false;
+  node.print = print;
+  return true;
+}
+
+/** Have a button do one thing at a time; disabled meanwhile, it would lose the focus. */
+export async function once(button, act) {
+  if (button.ariaBusy) return;
+  button.ariaBusy = 'true';
+  try { await act(); } finally { button.ariaBusy = null; }
+}
+
 /**
- * Bring a list up to date, keeping the nodes of what did not change: focus and position stay.
+ * Whenever something in *root* is drawn anew, give the focus that it had to what took its place.
+ * @param {Element} root
+ */
+export function keepFocus(root) {
+  let last = null;
+  const nameOf = (node) => [node.id, node.className, node.getAttribute('href'), node.closest('[data-key]')?.dataset.key].join(' ');
+  document.addEventListener('focusin', ({ target }) => {
+    if (!target.closest('dialog')) last = { node: target, name: nameOf(target) };
+  });
+  new MutationObserver(() => {
+    if (!last || last.node.isConnected || document.activeElement !== document.body) return;
+    const same = [...root.querySelectorAll(last.node.localName)].find((each) => nameOf(each) === last.name);
+    same?.focus({ preventScroll: true });
+  }).observe(document.body, { childList: true, subtree: true });
+}
+
+/**
+ * Bring a list up to date, keeping the nodes of what did not change.
  * @param {Element} list
  * @param {any[]} items
  * @param {(item: any) => string} keyOf
@@ -63,7 +95,6 @@ export function initials(...names) {
  */
 export function keep(list, items, keyOf, make) {
   const before = new Map([...list.children].map((node) => [node.dataset.key, node]));
-  const focused = list.contains(document.activeElement) && document.activeElement.closest('[data-key]');
   const now = items.map((item) => {
     const key = keyOf(item);
     const known = before.get(key);
@@ -77,10 +108,6 @@ export function keep(list, items, keyOf, make) {
   });
   if (now.length === list.children.length && now.every((node, place) => node === list.children[place])) return;
   list.replaceChildren(...now);
-  if (focused && !focused.isConnected) {
-    const same = now.find((node) => node.dataset.key === focused.dataset.key);
-    (same?.matches('a, button') ? same : same?.querySelector('a, button'))?.focus({ preventScroll: true });
-  }
 }
 
 /** Base64 as the address of a picture; only of a type that is named here, never of a told one. */

@@ -2,7 +2,7 @@
 
 import { Refusal } from '../api.js';
 import { card } from '../card.js';
-import { h } from '../dom.js';
+import { h, once } from '../dom.js';
 import { t } from '../i18n.js';
 import { audienceField } from './audience.js';
 
@@ -91,10 +91,8 @@ export default function compose(context) {
     frame.replaceChildren(h('span', { class: 'progress', 'aria-hidden': 'true' }), made);
   }
 
-  async function post(event) {
-    event.preventDefault();
+  async function post() {
     trouble.textContent = '';
-    button.disabled = true;
     context.tell(t('posting'));
     let isSent = false;
     try {
@@ -112,11 +110,10 @@ export default function compose(context) {
       trouble.textContent = fault.code ? t('failedText', { why: fault.message }) : t(isSent ? 'maybePosted' : 'unreachable');
     } finally {
       context.tell('');
-      button.disabled = false;
     }
   }
 
-  const form = h('form', { class: 'form', onsubmit: post }, kinds, fileField, textField, colours, fonts, audience.node, whens, atField, trouble,
+  const form = h('form', { class: 'form', onsubmit: (event) => { event.preventDefault(); once(button, post); } }, kinds, fileField, textField, colours, fonts, audience.node, whens, atField, trouble,
     h('p', { class: 'choices' }, h('a', { class: 'button', href: `#/${id}/mine` }, t('cancel')), button));
   const node = h('section', { class: 'compose' }, h('h1', {}, t('newStatus')),
     h('div', { class: 'two' }, form, h('aside', { 'aria-label': t('preview') }, frame, h('p', { class: 'hint' }, t('approximate')))));

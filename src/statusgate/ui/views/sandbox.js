@@ -1,7 +1,7 @@
 /** Buttons that make things happen on a sandbox account, as a phone and its contacts would. */
 
 import { Refusal } from '../api.js';
-import { h } from '../dom.js';
+import { h, once } from '../dom.js';
 import { t } from '../i18n.js';
 
 const FIRST = ['Anna', 'Boris', 'Chiara', 'David', 'Elif', 'Игорь', 'Марина', 'Вера', 'Тимур', 'דנה', 'נועם', 'מאיה', 'רון'];
@@ -53,15 +53,13 @@ export function sandboxBar(context, latest) {
   }
 
   const button = (key, act) => h('button', {
-    onclick: async (event) => {
-      const { currentTarget } = event;
-      currentTarget.disabled = true;
+    onclick: ({ currentTarget }) => once(currentTarget, async () => {
       context.tell('');
       try { await act(); } catch (fault) {
         if (!(fault instanceof Refusal)) throw fault;
         context.tell(t('failedText', { why: fault.message }));
-      } finally { currentTarget.disabled = false; }
-    },
+      }
+    }),
   }, t(key));
 
   return h('section', { class: 'sandbox' }, h('h2', {}, t('sandbox')), h('p', { class: 'hint' }, t('sandboxHint')),

@@ -1,7 +1,7 @@
 /** Who is there: an account's id and token, or the operator's token. */
 
 import { Refusal, signIn } from '../api.js';
-import { h } from '../dom.js';
+import { h, once } from '../dom.js';
 import { t } from '../i18n.js';
 
 const TROUBLE = { 0: 'unreachable', 401: 'wrongToken', 403: 'wrongId', 429: 'tooManyTries', 503: 'unavailable' };
@@ -36,10 +36,8 @@ export default function signin(context) {
     trouble.textContent = '';
   }
 
-  async function enter(event) {
-    event.preventDefault();
+  async function enter() {
     trouble.textContent = '';
-    button.disabled = true;
     const session = { id: isAdmin() ? '' : id.value.trim(), token: token.value.trim(), isAdmin: isAdmin() };
     try {
       await signIn(session);
@@ -49,12 +47,10 @@ export default function signin(context) {
       const key = isAdmin() && fault.code === 401 ? 'wrongAdmin' : TROUBLE[fault.code];
       trouble.textContent = key ? t(key) : t('failedText', { why: fault.message });
       token.select();
-    } finally {
-      button.disabled = false;
     }
   }
 
-  const form = h('form', { class: 'panel', onsubmit: enter },
+  const form = h('form', { class: 'panel', onsubmit: (event) => { event.preventDefault(); once(button, enter); } },
     h('fieldset', { class: 'segments' }, h('legend', { class: 'unseen' }, t('who')), one, all),
     idField,
     h('label', { class: 'field' }, tokenName, token),

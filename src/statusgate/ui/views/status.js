@@ -2,7 +2,7 @@
 
 import { card, kindOf, textOf, whyFailed } from '../card.js';
 import { curve } from '../chart.js';
-import { bdi, h, initials, keep, person } from '../dom.js';
+import { bdi, h, initials, isNew, keep, once, person } from '../dom.js';
 import { funnel } from '../funnel.js';
 import { moment, number, t } from '../i18n.js';
 
@@ -20,7 +20,6 @@ export default function status(context) {
   const node = h('article', { class: 'status' }, back, h('div', { class: 'one' }, frame, h('div', {}, head, figures)), below);
   const view = { title: t('status'), node, look };
   let viewers = null;
-  let print = '';
 
   async function look() {
     const item = await client.get(id, 'getStatus', { idMessage, chatId: author });
@@ -60,16 +59,15 @@ export default function status(context) {
     view.title = textOf(item) || kindOf(item);
     const facts = item.type === 'incoming' ? [kindOf(item), moment(item.timestamp)]
       : [kindOf(item), moment(item.sendAt && !item.sentAt ? item.sendAt : item.sentAt || item.acceptedAt), t(`progress_${item.statusMessage}`)];
-    const told = JSON.stringify([item.statusMessage, item.sentAt, item.downloadUrl]);
-    if (print === told) return;
-    print = told;
+    if (!isNew(head, [item.statusMessage, item.sentAt, item.downloadUrl])) return;
     head.replaceChildren(h('h1', {}, title),
       h('p', { class: 'hint' }, facts.flatMap((fact, place) => (place ? [' · ', fact] : [fact]))));
     frame.replaceChildren(card(item, { isLarge: true }));
   }
 
   function drawFigures(item, report) {
-    const removal = h('button', { class: 'quiet danger', onclick: remove }, t(item.sentAt ? 'deleteForAll' : 'cancelStatus'));
+    if (!isNew(figures, [item, report])) return;
+    const removal = h('button', { class: 'quiet danger', onclick: remove }, t(item.sentAt ? 'deleteForAll' : item.failure ? 'deleteIt' : 'cancelStatus'));
     figures.replaceChildren(...[
       item.failure && h('p', { class: 'trouble' }, t('failedWhy', { why: whyFailed(item.failure) })),
       !item.sentAt && item.sendAt && h('p', {}, t('scheduledFor'), ' ', moment(item.sendAt)),
@@ -130,9 +128,9 @@ function people({ client, id }, idMessage) {
   let show = 'read';
   let items = [];
   let next = null;
-  const tabs = h('div', { class: 'segments', role: 'tablist' });
+  const tabs = h('div', { class: 'segments', role: 'group', 'aria-label': t('peopleTitle') });
   const list = h('div', {});
-  const more = h('button', { class: 'more', onclick: loadMore }, t('more'));
+  const more = h('button', { class: 'more', onclick: () => once(more, loadMore) }, t('more'));
   const nobody = h('p', { class: 'hint' });
   const node = h('section', { class: 'wide' }, h('h2', {}, t('peopleTitle')), tabs, list, nobody, more);
   const page = (after) => client.get(id, 'getStatusViewers', { idMessage, show, limit: after ? PAGE : FIRST, after });
@@ -151,21 +149,18 @@ function people({ client, id }, idMessage) {
   }
 
   async function loadMore() {
-    more.disabled = true;
-    try {
-      const found = await page(next);
-      const known = new Set(items.map((one) => one.participant));
-      items = [...items, ...found.items.filter((one) => !known.has(one.participant))];
-      next = found.next;
-      draw();
-    } finally { more.disabled = false; }
+    const found = await page(next);
+    const known = new Set(items.map((one) => one.participant));
+    items = [...items, ...found.items.filter((one) => !known.has(one.participant))];
+    next = found.next;
+    draw();
   }
 
   function draw() {
     const totals = { read: counts.read, unread: counts.pending + counts.sent + counts.delivered, failed: counts.failed };
     const shown = SHOWS.filter((each) => each !== 'failed' || totals.failed || show === 'failed');
     keep(tabs, shown.map((each) => ({ each, total: totals[each], isHere: each === show })), ({ each }) => each, ({ each, total, isHere }) => h('button', {
-      role: 'tab', 'aria-selected': String(isHere), onclick: () => { show = each; items = []; look(counts); },
+      'aria-pressed': String(isHere), onclick: () => { show = each; items = []; look(counts); },
     }, `${t(`show_${each}`)} ${number(total)}`));
     drawChunks();
     nobody.hidden = items.length > 0;

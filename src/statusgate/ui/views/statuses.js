@@ -1,7 +1,7 @@
 /** The first screen of an account: its state, its latest status, and three lists. */
 
 import { card, kindOf, textOf, whyFailed } from '../card.js';
-import { bdi, h, initials, keep, ltr, person, phone } from '../dom.js';
+import { bdi, h, initials, isNew, keep, ltr, once, person, phone } from '../dom.js';
 import { funnel } from '../funnel.js';
 import { moment, number, percent, t } from '../i18n.js';
 import { ailment } from './ailment.js';
@@ -17,17 +17,16 @@ export default function statuses(context) {
   let name = context.name;
   let items = [];
   let next = null;
-  let latest = '';
   let newest = '';
 
   const strip = h('div', { class: 'strip' });
-  const tabs = h('nav', { class: 'tabs', 'aria-label': t('lists') });
+  const tabs = Object.keys(LISTS).map((each) => h('a', { href: `#/${id}/${each}` }, t(`list_${each}`)));
   const hero = h('section', { class: 'hero', 'aria-label': t('latest') });
   const list = h('ul', {});
-  const more = h('button', { class: 'more', onclick: loadMore, hidden: true }, t('more'));
+  const more = h('button', { class: 'more', onclick: () => once(more, loadMore), hidden: true }, t('more'));
   const nothing = h('div', { class: 'empty', hidden: true });
   const sandbox = h('div', {});
-  const node = h('div', { class: 'statuses' }, h('h1', { class: 'unseen' }, t('statuses')), strip, tabs, hero, list, more, nothing, sandbox);
+  const node = h('div', { class: 'statuses' }, h('h1', { class: 'unseen' }, t('statuses')), strip, h('nav', { class: 'tabs', 'aria-label': t('lists') }, tabs), hero, list, more, nothing, sandbox);
 
   const page = (before) => client.get(id, 'getStatuses', { type: LISTS[name], limit: PAGE, before });
 
@@ -47,15 +46,12 @@ export default function statuses(context) {
   }
 
   async function loadMore() {
-    more.disabled = true;
-    try {
-      const wanted = name;
-      const found = await page(next);
-      if (name !== wanted) return;
-      items = [...items, ...found.items];
-      next = found.next;
-      draw();
-    } finally { more.disabled = false; }
+    const wanted = name;
+    const found = await page(next);
+    if (name !== wanted) return;
+    items = [...items, ...found.items];
+    next = found.next;
+    draw();
   }
 
   async function turn(other) {
@@ -63,16 +59,13 @@ export default function statuses(context) {
     name = other;
     items = [];
     next = null;
-    latest = '';
     try { await look(); } catch (fault) { context.tell(fault.message); }
   }
 
   function drawStrip(account) {
     const { queue, phone: digits } = account;
     const ill = ailment(account);
-    const told = JSON.stringify([ill, digits, account.name, queue.waiting, queue.scheduled]);
-    if (strip.print === told) return;
-    strip.print = told;
+    if (!isNew(strip, [ill, digits, account.name, queue.waiting, queue.scheduled])) return;
     const isUnlinked = account.stateInstance === 'notAuthorized';
     strip.replaceChildren(...[
       h('span', { class: `state ${ill ? 'ill' : 'well'}` }, t(ill ? ill[1] : 'online'), ill?.[2] ? h('span', { class: 'hint' }, moment(ill[2])) : ''),
@@ -90,9 +83,7 @@ export default function statuses(context) {
     hero.hidden = !item;
     if (!item) return;
     const viewers = await client.get(id, 'getStatusViewers', { idMessage: item.idMessage, show: 'read', limit: VIEWERS });
-    const told = JSON.stringify([item, viewers.items]);
-    if (told === latest) return;
-    latest = told;
+    if (!isNew(hero, [item, viewers.items])) return;
     const isSame = hero.dataset.of === keyOf(item);
     hero.dataset.of = keyOf(item);
     const figures = h('div', { class: 'figures' }, heading(item), item.failure ? failure(item) : funnel(item), marks(item));
@@ -133,10 +124,8 @@ export default function statuses(context) {
     keep(list, rest, keyOf, name === 'people' ? tile : name === 'mine' ? ownRow : waitingRow);
     more.hidden = !next;
     nothing.hidden = items.length > 0;
-    if (!items.length) nothing.replaceChildren(...empty());
-    tabs.replaceChildren(...Object.keys(LISTS).map((each) => h('a', {
-      href: `#/${id}/${each}`, 'aria-current': each === name ? 'page' : null,
-    }, t(`list_${each}`))));
+    if (isNew(nothing, name)) nothing.replaceChildren(...empty());
+    tabs.forEach((each) => each.setAttribute('aria-current', each.hash.endsWith(`/${name}`) ? 'page' : 'false'));
   }
 
   function empty() {
