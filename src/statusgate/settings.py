@@ -38,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     data: str = ""
     """session stores, spools, server key; empty: beside the SQLite file, else ``./data``"""
     media: str = ""
-    """folder of media files; empty: ``media`` in the data folder"""
+    """folder of media files, or ``s3://bucket/prefix``; empty: ``media`` in the data folder"""
     public_url: str = ""
     """how clients reach this server, for links to files; empty: ``http://host:port``"""
     admin_token: str = ""
@@ -107,9 +107,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return Path("data")
 
     @property
-    def media_folder(self) -> Path:
-        """Where media files live."""
-        return Path(self.media) if self.media else self.data_folder / "media"
+    def media_store(self) -> str:
+        """Where media files live: a folder, or ``s3://bucket/prefix``."""
+        return self.media or str(self.data_folder / "media")
+
+    @property
+    def media_folder(self) -> Path | None:
+        """The folder of media files; None if they are in a bucket."""
+        return None if self.media_store.startswith("s3:") else Path(self.media_store)
 
 
 def load_settings(file: Path | None, environ: Mapping[str, str], **flags: Any) -> Settings:

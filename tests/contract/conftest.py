@@ -1,4 +1,4 @@
-"""Databases for the tests of this folder, and linked accounts on our own WhatsApp server."""
+"""Databases, buckets, and linked accounts on our own WhatsApp server, for this folder."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from tests.buckets import bucket, s3_server
 from tests.contract import test_engine_neonize_support as real
 from tests.contract.simulated_house import House
 from tests.contract.test_engine_neonize_support import Account, strangers
 from tests.databases import account, database_url, journal, lasting_url, postgres_server
 from tests.whatsapp.client import FakeWhatsApp
 
-__all__ = ["account", "database_url", "journal", "lasting_url", "postgres_server"]
+__all__ = [
+    "account", "bucket", "database_url", "journal", "lasting_url", "postgres_server",
+    "s3_server",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

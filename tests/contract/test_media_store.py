@@ -1,4 +1,4 @@
-"""The media store, over a folder and over memory."""
+"""The media store: a folder, a bucket in S3, and memory behind one port."""
 
 import asyncio
 import contextlib
@@ -24,9 +24,10 @@ CONTENT = bytes(range(256)) * 4_000
 PATH = f"1101000001/{new_media_key()}.jpg"
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "memory", "bucket"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> MediaStore:
-    place = "memory:" if request.param == "memory" else str(tmp_path / "media")
+    places = {"folder": str(tmp_path / "media"), "memory": "memory:"}
+    place = places.get(request.param) or request.getfixturevalue("bucket")
     return open_media_store(place, low_water_bytes=0)
 
 

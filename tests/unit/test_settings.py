@@ -62,7 +62,7 @@ def test_an_empty_environment_value_of_a_number_counts_as_unset() -> None:
 def test_data_lie_beside_the_sqlite_file_unless_said_otherwise() -> None:
     assert Settings(database="sqlite:////var/lib/sg/x.db").data_folder == Path("/var/lib/sg")
     assert Settings(database="postgresql://h/d").data_folder == Path("data")
-    assert Settings(data="/srv/sg").media_folder == Path("/srv/sg/media")
+    assert Path(Settings(data="/srv/sg").media_store) == Path("/srv/sg/media")
 
 
 def test_every_setting_is_documented() -> None:

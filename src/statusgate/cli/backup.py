@@ -13,7 +13,8 @@ from statusgate.settings import Settings
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 _media_option = click.option(
-    "--media", help="Folder of media files.  [default: media in the data folder]"
+    "--media",
+    help="Folder of media files, or s3://bucket/prefix.  [default: media in the data folder]",
 )
 _passphrase_option = click.option(
     "--passphrase-file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -24,6 +25,9 @@ _PG_DUMP = (
     ' pg_dump --format=custom --file=journal.pgdump "$STATUSGATE_DATABASE"'
 )
 _PG_RESTORE = "load the journal with pg_restore before the first start"
+_NO_MEDIA = (
+    "the media are in the bucket and not in this backup; keep them by its versions or a copy"
+)
 _NO_SECRETS = (
     "session stores and server key are not in it: accounts must be linked anew, and tokens"
     " renewed with 'statusgate instance renew-key' and 'rotate-token'"
@@ -63,6 +67,8 @@ def backup(
         made = backups.back_up(settings, folder, passphrase, progress)
     if made.database == "postgresql":
         click.echo(f"statusgate: {_PG_DUMP}", err=True)
+    if made.media == "bucket":
+        click.echo(f"statusgate: {_NO_MEDIA}", err=True)
     if not made.has_secrets:
         click.echo(f"statusgate: {_NO_SECRETS}", err=True)
     fields = {"folder": str(folder), "files": len(made.files), "bytes": made.size}

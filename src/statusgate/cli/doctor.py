@@ -15,7 +15,10 @@ _COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}
 @settings_options
 @click.option("--host", help="Address that the server listens on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Its port.  [default: 8080]")
-@click.option("--media", help="Folder of media files.  [default: media in the data folder]")
+@click.option(
+    "--media",
+    help="Folder of media files, or s3://bucket/prefix.  [default: media in the data folder]",
+)
 @click.option("--public-url", help="How clients reach this server.")
 @json_option
 def doctor(settings: Settings, as_json: bool) -> None:

@@ -39,7 +39,10 @@ def main() -> None:
 @settings_options
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=PORT, help="Port to listen on; 0: any free one.  [default: 8080]")
-@click.option("--media", help="Folder of media files.  [default: media in the data folder]")
+@click.option(
+    "--media",
+    help="Folder of media files, or s3://bucket/prefix.  [default: media in the data folder]",
+)
 @click.option("--public-url", help="How clients reach this server, for links to files.")
 @click.option("--admin-token", help="Opens the partner API (better: STATUSGATE_ADMIN_TOKEN).")
 @click.option("--log-format", type=click.Choice(["console", "json"]))

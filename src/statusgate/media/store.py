@@ -1,5 +1,6 @@
-"""The media store: files by path ``instance/key.ext``, on an object store of any kind."""
+"""The media store: files by path ``instance/key.ext``, in a folder or in a bucket of S3."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -8,24 +9,37 @@ import shutil
 import time
 from asyncio import to_thread
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, MemoryStore, ObjectStore
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from statusgate.domain.errors import MediaFull, MediaUnavailable
 from statusgate.domain.ids import InstanceId
+from statusgate.domain.media_types import UNKNOWN, of_name
 from statusgate.media.limits import NO_ROOM
 
 LOW_WATER_BYTES = 512 * 1024 * 1024
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1024 * 1024
+LINK_SECONDS = 600
 _PART_BYTES = 5 * 1024 * 1024
+"""the least that S3 takes as a part of a file"""
+_PARTS_AT_ONCE = 2
+_PUTS_AT_ONCE = 4
+"""of one store; with the parts of each, what uploads may take of the memory"""
+_READ_SECONDS = 20.0
+_REQUEST_SECONDS = 60
+_RETRIES = 3
+_RETRY_SECONDS = 10
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
 _LEFT_OVER_SECONDS = 3600
 _PATH = re.compile(r"[0-9]{1,18}/[0-9a-f-]{1,64}\.[a-z0-9]{1,8}", re.ASCII)
+_BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[\w!*'().-]+)*)/?", re.ASCII)
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -40,34 +54,48 @@ class Listed(msgspec.Struct, frozen=True):
 class MediaStore:
     """Files on an object store; what a put has returned from can be read back."""
 
+    missing = ""
+    """what the error of a file that does not exist says, beside being one of that kind"""
+
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._puts = asyncio.Semaphore(_PUTS_AT_ONCE)
 
     async def put(self, path: str, source: Path) -> None:
-        """Store a copy of *source*. Raises MediaUnavailable if that fails."""
+        """Store a copy of *source*, in parts. Raises MediaUnavailable if that fails."""
         _check(path)
-        size = (await to_thread(source.stat)).st_size
-        with _faults():
-            await obstore.put_async(
-                self._store, path, source, chunk_size=_PART_BYTES, max_concurrency=2
-            )
-            stored = (await obstore.head_async(self._store, path))["size"]
-        if stored != size:
-            raise MediaUnavailable(f"{stored} of {size} bytes were stored", final=False)
+        async with self._puts:
+            with _faults():
+                await obstore.put_async(
+                    self._store,
+                    path,
+                    source,
+                    attributes=_served_as(path),
+                    chunk_size=_PART_BYTES,
+                    max_concurrency=_PARTS_AT_ONCE,
+                )
 
     async def read(self, path: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """Bytes ``start <= i < end`` in chunks; those past the end of the file are left out.
 
-        Raises MediaUnavailable: final if there is no such file, not final if it cannot be
-        read now or *start* lies past its end.
+        Each chunk is a request of its own, so that a slow reader holds neither a connection
+        nor more than one chunk. Raises MediaUnavailable: final if there is no such file, not
+        final if it cannot be read now or *start* lies past its end.
         """
         _check(path)
-        if start >= end:
-            return
-        with _faults(missing_is_final=True):
-            found = await obstore.get_async(self._store, path, options={"range": (start, end)})
-            async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
-                yield bytes(chunk)
+        while start < end:
+            with _faults(missing=self.missing):
+                async with asyncio.timeout(_READ_SECONDS):
+                    part = (start, min(end, start + CHUNK_BYTES))
+                    found = await obstore.get_async(self._store, path, options={"range": part})
+                    chunk = bytes(await found.bytes_async())
+            start += len(chunk)
+            end = min(end, found.meta["size"])
+            yield chunk
+
+    async def link(self, _path: str) -> str | None:
+        """A URL that leads to the file itself, without the gateway; None: there is none."""
+        return None
 
     async def list(self, instance_id: InstanceId | None = None) -> AsyncGenerator[Listed, None]:
         """Yield the stored files, of all instances or of one, in no particular order.
@@ -87,6 +115,50 @@ class MediaStore:
         for path in filter(_is_path, paths):
             with _faults(), contextlib.suppress(FileNotFoundError):
                 await obstore.delete_async(self._store, path)
+
+
+class BucketMediaStore(MediaStore):
+    """Files in a bucket of S3, or of a server that speaks its protocol.
+
+    Address and keys are the operator's, by the variables of the environment that every program
+    for S3 knows (``AWS_ENDPOINT_URL``, ``AWS_REGION``, ``AWS_ACCESS_KEY_ID``, …); nothing that
+    a client sends can change where these requests go.
+    """
+
+    missing = "<Code>NoSuchKey</Code>"  # a wrong bucket or address is "not found" as well
+
+    def __init__(self, place: str) -> None:
+        """*place*: ``s3://bucket/prefix``. Raises ValueError if it is not of that form."""
+        named = _BUCKET.fullmatch(place)
+        if named is None:
+            raise ValueError("media: a folder or s3://bucket/prefix is expected")
+        self._bucket = S3Store(
+            named[1],
+            prefix=named[2].strip("/") or None,
+            client_options={
+                "allow_http": endpoint().startswith("http://"),
+                "timeout": timedelta(seconds=_REQUEST_SECONDS),
+            },
+            retry_config={
+                "max_retries": _RETRIES,
+                "retry_timeout": timedelta(seconds=_RETRY_SECONDS),
+            },
+        )
+        super().__init__(self._bucket)
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Remove files, many with one request; those that are gone already are fine."""
+        if known := list(filter(_is_path, paths)):
+            with _faults():
+                await obstore.delete_async(self._store, known)
+
+    async def link(self, path: str) -> str | None:
+        """A URL by which anybody can fetch the file for ``LINK_SECONDS``."""
+        _check(path)
+        with _faults():
+            return await obstore.sign_async(
+                self._bucket, "GET", path, timedelta(seconds=LINK_SECONDS)
+            )
 
 
 class FolderMediaStore(MediaStore):
@@ -138,9 +210,12 @@ class FolderMediaStore(MediaStore):
 
 
 def open_media_store(place: str, *, low_water_bytes: int = LOW_WATER_BYTES) -> MediaStore:
-    """Open the store that *place* names: a folder, or ``memory:`` for tests."""
+    """Open the store that *place* names: a folder, ``s3://bucket/prefix``, or ``memory:``
+    for tests. Raises ValueError. Nothing is asked of a bucket yet."""
     if place == "memory:":
         return MediaStore(MemoryStore())
+    if place.startswith("s3:"):
+        return BucketMediaStore(place)
     return FolderMediaStore(Path(place), low_water_bytes=low_water_bytes)
 
 
@@ -173,15 +248,38 @@ def _sync_folder(directory: Path) -> None:
         os.close(opened)
 
 
+def endpoint() -> str:
+    """The address of the operator's S3 server, ``""`` for that of Amazon."""
+    return next(filter(None, map(os.environ.get, _ENDPOINTS)), "")
+
+
+def _served_as(path: str) -> dict[str, str]:
+    """How a file is served by its own link: as the gateway would (contract 7.2)."""
+    found = of_name(path)
+    if not found.inline:
+        return {"Content-Type": UNKNOWN.mimetype, "Content-Disposition": "attachment"}
+    return {"Content-Type": found.mimetype, "Content-Disposition": "inline"}
+
+
 @contextlib.contextmanager
-def _faults(*, missing_is_final: bool = False) -> Iterator[None]:
-    """Raise a store's errors as ours, with their first line, which is meant for users."""
+def _faults(*, missing: str | None = None) -> Iterator[None]:
+    """Raise a store's errors as ours; a missing file whose error says *missing* is final."""
     try:
         yield
     except (BaseError, OSError) as error:
-        if missing_is_final and isinstance(error, FileNotFoundError):
-            raise MediaUnavailable("no such file", final=True) from error
-        reason = str(error).partition("\n")[0]
+        reason = _reason(error)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
-            raise MediaFull(reason) from error
-        raise MediaUnavailable(reason, final=False) from error
+            raise MediaFull(reason) from None
+        is_missing = isinstance(error, FileNotFoundError)
+        if is_missing and missing is not None and missing in str(error):
+            raise MediaUnavailable("no such file", final=True) from None
+        raise MediaUnavailable(reason, final=False) from None
+
+
+def _reason(error: Exception) -> str:
+    """What a store says, for people: without the key of a file, by which anybody could get it,
+    and of an answer of S3 its code alone, because the rest may name credentials."""
+    text = str(error) or type(error).__name__
+    code = re.search(r"<Code>(\w{1,64})</Code>", text)
+    said = text.partition("\n")[0].partition("<?xml")[0].partition("<Error>")[0].rstrip(": ")
+    return _PATH.sub("(file)", said) + (f" ({code[1]})" if code else "")

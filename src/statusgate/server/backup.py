@@ -57,6 +57,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     database: Literal["sqlite", "postgresql"]
     """``postgresql``: the journal is not in it"""
+    media: Literal["folder", "bucket"] = "folder"
+    """``bucket``: the media are not in it"""
     files: list[Entry]
 
     @property
@@ -98,7 +100,8 @@ def _fill(
     settings: Settings, partial: Path, passphrase: str | None, progress: Progress
 ) -> Manifest:
     journal = sqlite_file(settings)
-    media = _media_in(settings.media_folder)
+    folder = settings.media_folder
+    media = [] if folder is None else _media_in(folder)
     journal_size = 0 if journal is None else _size(journal)
     total = journal_size + sum(size for _, size in media)
     entries = []
@@ -111,7 +114,7 @@ def _fill(
     done = journal_size
     for path, size in media:
         try:
-            entries.append(_copied(settings.media_folder / path, partial, f"media/{path}"))
+            entries.append(_copied(Path(settings.media_store, path), partial, f"media/{path}"))
         except FileNotFoundError:
             continue  # its status has ended meanwhile
         done += size
@@ -120,6 +123,7 @@ def _fill(
         statusgate=__version__,
         created_ms=now_ms(),
         database="postgresql" if journal is None else "sqlite",
+        media="bucket" if folder is None else "folder",
         files=entries,
     )
 
@@ -152,17 +156,24 @@ def restore(
         raise BackupFailed(
             f"the backup is of a {manifest.database} database, the settings name another kind"
         )
+    if (settings.media_folder is None) != (manifest.media == "bucket"):
+        raise BackupFailed(
+            f"the media of the backup are in a {manifest.media}; the setting 'media' names"
+            " another kind of place"
+        )
     with _faults(folder):
         _refuse_existing(settings, journal)
         _verify(folder, manifest, progress)
         data = private_folder(settings.data_folder)
         if passphrase is not None and manifest.has_secrets:
             _decrypt_secrets(folder / SECRETS, data, passphrase)
-        media = private_folder(settings.media_folder)
+        if settings.media_folder is not None:
+            private_folder(settings.media_folder)
         done, total = manifest.size, 2 * manifest.size
         for entry in manifest.files:
             if entry.path.startswith("media/"):
-                _copied(folder / entry.path, media, entry.path.removeprefix("media/"))
+                name = entry.path.removeprefix("media/")
+                _copied(folder / entry.path, Path(settings.media_store), name)
             done += entry.size
             progress(done, total)
         if journal is None:
@@ -184,7 +195,7 @@ def sqlite_file(settings: Settings) -> Path | None:
 
 def _refuse_existing(settings: Settings, journal: Path | None) -> None:
     for taken in (settings.data_folder, settings.media_folder):
-        if taken.is_dir() and any(taken.iterdir()):
+        if taken is not None and taken.is_dir() and any(taken.iterdir()):
             raise BackupFailed(f"{taken} is not empty; a backup is restored into new folders")
     if journal is not None and journal.exists():
         raise BackupFailed(f"{journal} exists already; a backup is restored into new folders")

@@ -1,6 +1,6 @@
 """Looking for what would keep a gateway from working, and saying what to do about it.
 
-Nothing is changed, but for a file that is written to the media folder and removed again.
+Nothing is changed, but for a file that is written to the media store and removed again.
 """
 
 import asyncio
@@ -17,10 +17,12 @@ from typing import Literal
 import msgspec
 
 from statusgate.domain.clock import now_ms
-from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.errors import JournalUnavailable, MediaUnavailable
+from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.outbound_http import FetchFailed
 from statusgate.engines.neonize import release
 from statusgate.journal.inspecting import Described, describe
+from statusgate.media.store import MediaStore, endpoint, open_media_store
 from statusgate.outbound.client import guarded_client
 from statusgate.server.folders import StartError, key_fits
 from statusgate.settings import Settings, admin_token_fault
@@ -30,6 +32,7 @@ UP = b'{"status":"up"}'
 _MIB = 1 << 20
 _CLOCK_MS = 2_000
 _SECONDS = 10.0
+_NOBODY = InstanceId(0)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -48,7 +51,7 @@ def examine(settings: Settings) -> list[Finding]:
     findings += _clock(journal)
     findings += _server_key(settings, journal)
     findings += _folder("data", settings.data_folder, settings.min_free_mb)
-    findings += _folder("media", settings.media_folder, settings.min_free_media_mb)
+    findings += _media(settings)
     findings += _modes(settings)
     findings += _engine()
     findings += _admin_token(settings)
@@ -137,6 +140,40 @@ def _folder(name: str, folder: Path, least_mb: int) -> Iterator[Finding]:
         yield Finding(name, "warning", f"{text}; writes end at {least_mb} MB", advice)
     else:
         yield Finding(name, "ok", text)
+
+
+def _media(settings: Settings) -> Iterator[Finding]:
+    if settings.media_folder is not None:
+        yield from _folder("media", settings.media_folder, settings.min_free_media_mb)
+        return
+    where = f"{settings.media_store} on {endpoint() or 'Amazon S3'}"
+    try:
+        asyncio.run(_use(open_media_store(settings.media_store)))
+    except (MediaUnavailable, TimeoutError, ValueError) as error:
+        advice = (
+            "check the setting 'media', AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, and that the key may put, get, list and delete there"
+        )
+        text = str(error) or f"no answer within {_SECONDS:.0f} s"
+        yield Finding("media", "fault", f"{where}: {text}", advice)
+    else:
+        text = f"{where}: a file was written, read in part, listed and removed"
+        yield Finding("media", "ok", text)
+
+
+async def _use(store: MediaStore) -> None:
+    """Do with a small file all that the gateway does with files."""
+    path = f"{_NOBODY}/{new_media_key()}.bin"
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "file"
+        source.write_bytes(b"statusgate")
+        async with asyncio.timeout(_SECONDS):
+            await store.put(path, source)
+            part = [chunk async for chunk in store.read(path, 2, 6)]
+            listed = [found.path async for found in store.list(_NOBODY)]
+            await store.remove([path])
+    if part != [b"atus"] or path not in listed:
+        raise MediaUnavailable("what is read is not what was written", final=False)
 
 
 def _modes(settings: Settings) -> Iterator[Finding]:

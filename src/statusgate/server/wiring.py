@@ -134,7 +134,7 @@ def _build(
         return kind_of(instance).make(instance, folder, context)
 
     store = open_media_store(
-        str(settings.media_folder), low_water_bytes=settings.min_free_media_mb * _MIB
+        settings.media_store, low_water_bytes=settings.min_free_media_mb * _MIB
     )
     thumbnailer = Thumbnailer()
     converter = Converter()

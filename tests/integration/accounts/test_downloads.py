@@ -223,7 +223,7 @@ async def test_a_file_whose_status_has_gone_meanwhile_is_not_kept(
 
         monkeypatch.setattr(store, "put", put_late)
         await tenant.simulate(photo(1))
-        folder = running.built.settings.media_folder / str(tenant.id)
+        folder = Path(running.built.settings.media_store) / str(tenant.id)
 
         async def is_settled() -> bool:
             return not await due(tenant) and not [*folder.rglob("*.*")]

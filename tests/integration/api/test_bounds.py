@@ -150,7 +150,7 @@ async def test_bytes_of_stored_uploads_are_bounded(bounded: Running) -> None:
     replies = sorted(await asyncio.gather(*uploads), key=lambda reply: reply.code)
     assert [reply.code for reply in replies] == [200, 429]
     assert replies[1].message == "Too Many Requests: at most 1 MB of uploads are kept"
-    folder = bounded.built.settings.media_folder / str(tenant.id)
+    folder = Path(bounded.built.settings.media_store) / str(tenant.id)
     assert len([path for path in folder.rglob("*") if path.is_file()]) == 2
 
 

@@ -50,7 +50,7 @@ async def served(tmp_path: Path) -> Any:
     await post(journal, "first")
     picture = tmp_path / "picture"
     picture.write_bytes(b"\xff\xd8picture")
-    store = FolderMediaStore(settings.media_folder, low_water_bytes=0)
+    store = FolderMediaStore(Path(settings.media_store), low_water_bytes=0)
     await store.put(PICTURE, picture)
     account = settings.data_folder / "accounts" / str(INSTANCE)
     store_of_account = AccountStore(account, min_free_bytes=0)
@@ -87,7 +87,7 @@ async def test_a_running_gateway_comes_back_whole(served: Any, tmp_path: Path) -
     again = settings_in(tmp_path / "again")
     assert restore(tmp_path / "backup", again, PASSPHRASE, nothing) == []
     assert await statuses(again) == {"first"}
-    assert (again.media_folder / PICTURE).read_bytes() == b"\xff\xd8picture"
+    assert (Path(again.media_store) / PICTURE).read_bytes() == b"\xff\xd8picture"
     key = "server.key"
     assert (again.data_folder / key).read_text() == (settings.data_folder / key).read_text()
     account = again.data_folder / "accounts" / str(INSTANCE)
@@ -237,7 +237,7 @@ async def test_of_postgresql_all_but_the_journal_is_saved(served: Any, tmp_path:
         restore(tmp_path / "backup", settings_in(tmp_path / "again"), PASSPHRASE, nothing)
     again = Settings(database=url, data=str(tmp_path / "again"))
     restore(tmp_path / "backup", again, PASSPHRASE, nothing)
-    assert (again.media_folder / PICTURE).exists()
+    assert (Path(again.media_store) / PICTURE).exists()
     assert (again.data_folder / "server.key").exists()
 
 

@@ -62,7 +62,7 @@ async def test_a_release_before_this_one_is_upgraded_by_a_start(left: Settings) 
         await check(built.journal)
         pictures = [status.file for status in await posted(built.journal, outgoing=False)]
     for file in filter(None, pictures):
-        path = left.media_folder / str(INSTANCE) / f"{file.key}.{file.extension}"
+        path = Path(left.media_store) / str(INSTANCE) / f"{file.key}.{file.extension}"
         assert path.stat().st_size == file.size
     assert any(pictures)
     store = AccountStore(left.data_folder / "accounts" / str(INSTANCE), min_free_bytes=0)

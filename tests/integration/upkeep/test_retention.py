@@ -45,7 +45,7 @@ async def status_with_file(
         size=3,
         created_ms=posted_ms,
     )
-    path = built.settings.media_folder / str(owner) / file.name
+    path = Path(built.settings.media_store) / str(owner) / file.name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"jpg")
 

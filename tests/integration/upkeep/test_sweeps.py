@@ -59,7 +59,7 @@ async def stored(
     )
     if recorded:
         await built.journal.write(owner, lambda tx: tx.add_file(owner, file))
-    return left(built.settings.media_folder / str(owner) / file.name, age_seconds)
+    return left(Path(built.settings.media_store) / str(owner) / file.name, age_seconds)
 
 
 async def instance(built: Gateway) -> InstanceId:

@@ -1,0 +1,279 @@
+"""The media store in a bucket of S3: what a folder does not have, and what can go wrong."""
+
+import asyncio
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from statusgate.domain.errors import MediaUnavailable
+from statusgate.domain.ids import new_media_key
+from statusgate.media import store as media_store
+from statusgate.media.store import MediaStore, open_media_store
+from tests.buckets import Door, ask, door_before, use
+
+CONTENT = bytes(range(256)) * 10_000
+KEY = new_media_key()
+PATH = f"1101000001/{KEY}.jpg"
+
+
+@pytest.fixture
+async def door(
+    s3_server: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Door]:
+    async with door_before(s3_server, monkeypatch) as door:
+        yield door
+
+
+@pytest.fixture
+def store(bucket: str, door: Door) -> MediaStore:
+    return open_media_store(bucket)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(CONTENT)
+    return path
+
+
+async def read(store: MediaStore, path: str = PATH) -> bytes:
+    return b"".join([chunk async for chunk in store.read(path, 0, 10**9)])
+
+
+async def fetch(url: str) -> tuple[bytes, dict[str, str]]:
+    """What anybody gets at *url*, with the header names in lower case."""
+
+    def get() -> tuple[bytes, dict[str, str]]:
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310
+            return answer.read(), {
+                name.lower(): value for name, value in answer.headers.items()
+            }
+
+    return await asyncio.to_thread(get)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "s3:", "s3://", "s3:///prefix", "s3://a", "s3:bucket", "s3://Bucket", "s3://-bucket",
+        "s3://bucket//prefix", "s3://bucket/a b", "s3://bucket/?x=1", "s3://key:secret@bucket",
+    ],
+)  # fmt: skip
+def test_a_place_that_is_no_bucket_is_refused(place: str) -> None:
+    with pytest.raises(ValueError, match="s3://bucket/prefix is expected") as caught:
+        open_media_store(place)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "place", ["s3://statusgate", "s3://statusgate/", "s3://statusgate/a/b-c_1"]
+)
+async def test_files_lie_under_the_prefix(
+    place: str, s3_server: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(s3_server, monkeypatch)
+    path = f"1/{new_media_key()}.jpg"
+    store = open_media_store(place)
+    await store.put(path, source)
+    assert await read(store, path) == CONTENT
+    prefix = place.removeprefix("s3://statusgate").strip("/")
+    found = ask(s3_server, "GET", "/statusgate?list-type=2")
+    assert f"<Key>{prefix}{'/' if prefix else ''}{path}</Key>" in found
+    await store.remove([path])
+    assert path not in ask(s3_server, "GET", "/statusgate?list-type=2")
+
+
+async def test_prefixes_do_not_see_each_other(
+    store: MediaStore, bucket: str, source: Path
+) -> None:
+    await store.put(PATH, source)
+    other = open_media_store(f"{bucket}-other")
+    assert [found async for found in other.list()] == []
+    with pytest.raises(MediaUnavailable) as caught:
+        await read(other)
+    assert caught.value.final
+
+
+async def test_a_link_leads_to_the_file_for_anybody(
+    store: MediaStore, source: Path, tmp_path: Path
+) -> None:
+    await store.put(PATH, source)
+    link = await store.link(PATH)
+    assert link is not None
+    assert f"X-Amz-Expires={media_store.LINK_SECONDS}" in link
+    body, headers = await fetch(link)
+    assert body == CONTENT
+    assert (headers["content-type"], headers["content-disposition"]) == ("image/jpeg", "inline")
+    assert await open_media_store(str(tmp_path / "media")).link(PATH) is None
+
+
+async def test_what_browsers_could_run_is_never_shown_by_a_link(
+    store: MediaStore, source: Path
+) -> None:
+    for extension in ("html", "svg", "js", "bin", "pdf"):
+        path = f"1/{new_media_key()}.{extension}"
+        await store.put(path, source)
+        link = await store.link(path)
+        assert link is not None
+        _, headers = await fetch(link)
+        assert headers["content-type"] == "application/octet-stream"
+        assert headers["content-disposition"] == "attachment"
+
+
+async def test_a_large_file_goes_and_comes_in_parts(
+    store: MediaStore, door: Door, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(12 * 1024 * 1024)
+    await store.put(PATH, large)
+    parts = [asked for asked in door.asked if "partNumber" in asked]
+    assert len(parts) == 3
+    sizes = [len(chunk) async for chunk in store.read(PATH, 0, 10**9)]
+    assert sum(sizes) == 12 * 1024 * 1024
+    assert max(sizes) == media_store.CHUNK_BYTES
+
+
+async def test_many_files_are_removed_with_one_request(
+    store: MediaStore, door: Door, source: Path
+) -> None:
+    paths = [f"1/{new_media_key()}.jpg" for _ in range(20)]
+    for path in paths:
+        await store.put(path, source)
+    door.asked.clear()
+    await store.remove(paths)
+    assert len(door.asked) == 1
+    assert [found async for found in store.list()] == []
+
+
+_PUT_LARGE = """
+import asyncio, sys
+from pathlib import Path
+from statusgate.media.store import open_media_store
+
+def peak_kb():
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+async def main(place, source, count):
+    store = open_media_store(place)
+    await store.put("1/0.jpg", Path(sys.executable).with_name("activate"))
+    before = peak_kb()
+    paths = [f"1/{number}.mp4" for number in range(1, count + 1)]
+    await asyncio.gather(*(store.put(path, source) for path in paths))
+    async for _ in store.read(paths[0], 0, 10**12):
+        pass
+    print(peak_kb() - before)
+
+asyncio.run(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+async def test_the_memory_of_uploads_is_bounded_however_many_and_large_they_are(
+    bucket: str, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(30 * 1024 * 1024)
+    done = await asyncio.to_thread(
+        subprocess.run,
+        (sys.executable, "-c", _PUT_LARGE, bucket, str(large), "4"),
+        capture_output=True,
+        check=True,
+        timeout=100,
+    )
+    assert int(done.stdout) < 90 * 1024  # the files have 120 MB
+
+
+# -- a server that is away, slow or wrong
+
+
+async def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+    store: MediaStore, door: Door, source: Path
+) -> None:
+    door.answers += [(503, "<Error><Code>SlowDown</Code></Error>"), (500, "")]
+    await store.put(PATH, source)
+    door.answers += [(503, "<Error><Code>SlowDown</Code></Error>")]
+    assert await read(store) == CONTENT
+
+
+async def test_a_server_that_stays_away_is_told_and_its_files_come_back(
+    store: MediaStore, door: Door, source: Path
+) -> None:
+    await store.put(PATH, source)
+    await door.shut()
+    other = f"1/{new_media_key()}.jpg"
+    for use_of_it in (
+        store.put(other, source),
+        read(store),
+        store.remove([PATH]),
+        anext(store.list()),
+    ):
+        with pytest.raises(MediaUnavailable) as caught:
+            await use_of_it
+        assert not caught.value.final
+    await door.listen()
+    assert await read(store) == CONTENT
+    await store.put(other, source)
+    assert await read(store, other) == CONTENT
+
+
+async def test_a_server_without_an_answer_is_given_up(
+    store: MediaStore, door: Door, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.put(PATH, source)
+    monkeypatch.setattr(media_store, "_READ_SECONDS", 0.2)
+    door.stall()
+    with pytest.raises(MediaUnavailable) as caught:
+        await read(store)
+    assert not caught.value.final
+    door.go_on()
+    assert await read(store) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, "<Error><Code>NoSuchBucket</Code></Error>"),
+        (404, "<html>Not Found</html>"),
+        (403, "<Error><Code>SignatureDoesNotMatch</Code><Key>canary</Key></Error>"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_bucket_or_key_is_not_taken_for_a_missing_file(
+    store: MediaStore, door: Door, status: int, body: str
+) -> None:
+    code = re.search("<Code>(.*)</Code>", body)
+    for use_of_it in (read(store), store.remove([PATH])):
+        door.answers += [(status, body)]
+        with pytest.raises(MediaUnavailable, match=str(status)) as caught:
+            await use_of_it
+        assert not caught.value.final
+        told = str(caught.value)
+        assert code is None or code[1] in told
+        for secret in (KEY, "canary", "secret"):
+            assert secret not in told
+
+
+async def test_an_upload_that_fails_leaves_no_file(
+    store: MediaStore, door: Door, source: Path
+) -> None:
+    door.answers += [(403, "<Error><Code>AccessDenied</Code></Error>")]
+    with pytest.raises(MediaUnavailable):
+        await store.put(PATH, source)
+    assert [found async for found in store.list()] == []
+
+
+async def test_a_server_that_ignores_ranges_is_refused(
+    store: MediaStore, door: Door, source: Path
+) -> None:
+    """As rclone's does: the whole file would come instead of a part."""
+    await store.put(PATH, source)
+    door.ignores_ranges = True
+    with pytest.raises(MediaUnavailable):
+        await read(store)
