@@ -38,6 +38,7 @@ NOT_RUN = {
     "proxy": "needs root and a domain",
     "replay": "its receipt ids are examples",
     "run": "starts servers",
+    "s3": "needs a bucket; test_media_bucket does the same",
     "shell-completion": "changes the reader's shell",
     "systemd": "needs root",
     "twenty-accounts": "makes accounts beside the demo",

@@ -1,1 +1,1 @@
-"""Every call to another host, behind one guard; and the signatures of webhooks."""
+"""Calls to hosts that clients name, behind one guard; and the signatures of webhooks."""

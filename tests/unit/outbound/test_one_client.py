@@ -7,10 +7,19 @@ from pathlib import Path
 import statusgate
 
 SOURCES = Path(statusgate.__file__).parent
-LIBRARIES = {"aiohttp", "urllib.request", "http.client", "httpx", "requests", "urllib3"}
+LIBRARIES = {
+    "aiohttp",
+    "urllib.request",
+    "http.client",
+    "httpx",
+    "requests",
+    "urllib3",
+    "obstore",
+}
 CALLS = {"create_connection", "open_connection", "sock_connect", "urlopen"}
 EXCEPTIONS = {
     Path("cli/client.py"),  # the operator's own command, to the server he names
+    Path("media/store.py"),  # to the object store that the operator names (decision 48)
     # in the worker of an account, to WhatsApp's own host alone, as the library beside it
     Path("engines/neonize/download.py"),
 }
