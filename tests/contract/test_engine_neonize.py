@@ -66,7 +66,8 @@ async def friends(anna: Account, boris: Account) -> AsyncIterator[tuple[Account,
 async def test_pairing_by_qr_code_links_the_account(fake: FakeWhatsApp, tmp_path: Path) -> None:
     me, friend = strangers(2)
     fake.quick_pairing(False)  # as many keys as the library sends by itself
-    async with account(fake, tmp_path, me, knows=[friend]) as mine:
+    async with account(fake, tmp_path, me, knows=[friend], linked=False) as mine:
+        await mine.pair()
         fake.quick_pairing()
         paired = await mine.expect(Paired)
         assert paired.me == whole(me)
@@ -104,7 +105,7 @@ async def test_an_abandoned_code_is_followed_by_a_new_one(
 ) -> None:
     timing = msgspec.structs.replace(FAST, linking=1.0)
     person = strangers(1)[0]
-    async with account(fake, tmp_path, person, paired=False, timing=timing) as mine:
+    async with account(fake, tmp_path, person, linked=False, timing=timing) as mine:
         await mine.engine.begin_linking()
         first = await mine.expect(QrCode)
         await mine.expect(LinkingEnded)
@@ -117,7 +118,7 @@ async def test_an_abandoned_code_is_followed_by_a_new_one(
 async def test_the_same_code_is_told_again_while_it_is_valid(
     fake: FakeWhatsApp, tmp_path: Path
 ) -> None:
-    async with account(fake, tmp_path, strangers(1)[0], paired=False) as mine:
+    async with account(fake, tmp_path, strangers(1)[0], linked=False) as mine:
         await mine.engine.begin_linking()
         await mine.expect(QrCode)
         await mine.engine.begin_linking()
@@ -128,7 +129,7 @@ async def test_the_same_code_is_told_again_while_it_is_valid(
 
 async def test_pairing_by_code(fake: FakeWhatsApp, tmp_path: Path) -> None:
     me = strangers(1)[0]
-    async with account(fake, tmp_path, me, paired=False) as mine:
+    async with account(fake, tmp_path, me, linked=False) as mine:
         code = await mine.engine.request_pairing_code(me.phone)
         assert len(code) == 8
         await asyncio.to_thread(fake.enter_code, f"{code[:4]}-{code[4:]}", me)
@@ -150,7 +151,7 @@ async def test_logging_out_unlinks_the_device(fake: FakeWhatsApp, tmp_path: Path
 
 
 async def test_logging_out_while_linking_ends_that(fake: FakeWhatsApp, tmp_path: Path) -> None:
-    async with account(fake, tmp_path, strangers(1)[0], paired=False) as mine:
+    async with account(fake, tmp_path, strangers(1)[0], linked=False) as mine:
         await mine.engine.begin_linking()
         await mine.expect(QrCode)
         await mine.engine.logout()

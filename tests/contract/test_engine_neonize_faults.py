@@ -154,7 +154,7 @@ async def test_without_a_way_to_whatsapp_linking_ends(
     fake: FakeWhatsApp, tmp_path: Path
 ) -> None:
     nowhere = "http://127.0.0.1:9"
-    async with account(fake, tmp_path, strangers(1)[0], paired=False, proxy=nowhere) as mine:
+    async with account(fake, tmp_path, strangers(1)[0], linked=False, proxy=nowhere) as mine:
         await mine.engine.begin_linking()
         await mine.expect(LinkingEnded)
         assert not mine.all_of(StateChanged)
@@ -493,7 +493,7 @@ async def test_asking_for_codes_again_and_again_does_not_disturb_the_new_session
     fake: FakeWhatsApp, tmp_path: Path
 ) -> None:
     for one in strangers(2):
-        async with account(fake, tmp_path, one, paired=False) as mine:
+        async with account(fake, tmp_path, one, linked=False) as mine:
 
             async def ask(times: int, mine: Account = mine) -> None:
                 for _ in range(times):
@@ -549,7 +549,7 @@ async def test_linking_ends_at_once_when_whatsapp_cannot_be_reached(
 ) -> None:
     nobody = "http://127.0.0.1:9"
     async with account(
-        fake, tmp_path, strangers(1)[0], paired=False, proxy=nobody, timing=FAST
+        fake, tmp_path, strangers(1)[0], linked=False, proxy=nobody, timing=FAST
     ) as mine:
         await mine.engine.begin_linking()
         ended = await mine.expect(LinkingEnded)

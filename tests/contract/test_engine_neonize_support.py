@@ -25,6 +25,7 @@ from statusgate.domain.status import Kind
 from statusgate.engines.neonize.config import Setup, Timing
 from statusgate.engines.neonize.engine import NeonizeEngine
 from statusgate.engines.neonize.ipc import VERSION
+from statusgate.engines.neonize.store import Linked, SessionStore
 from statusgate.engines.port import Engine
 from tests.waiting import eventually
 from tests.whatsapp.client import FakeWhatsApp, Person, is_seeded, people
@@ -129,14 +130,23 @@ class Account:
         self.heard.clear()
         await self.start()
 
+    def link(self) -> None:
+        """Be linked already, without a pairing; before the first start."""
+        self.fake.link(
+            self.person, self.folder / "session.db", self.number, f"Push {self.person.phone}"
+        )
+        mark = Linked(phone=self.person.phone, lid=self.person.lid, device=self.number)
+        SessionStore(self.folder).mark(mark)
+
     async def pair(self) -> None:
-        """Link by QR code; returns once connected."""
+        """Link by QR code; returns once connected, with the address book read."""
         await self.engine.begin_linking()
         code = await self.expect(QrCode)
         await asyncio.to_thread(
             self.fake.scan, code.payload, self.person, self.number, f"Push {self.person.phone}"
         )
         await self.expect_state(EngineState.OPEN)
+        await eventually(self.knows, "the address book")
 
     async def expect(self, kind: type[Kept], deadline: float = 20.0, **fields: Any) -> Kept:
         """Return the first event of that kind with those fields, heard or still to come."""
@@ -191,16 +201,18 @@ async def account(
     *,
     knows: Iterable[Person] = (),
     device: int = 1,
-    paired: bool = True,
+    linked: bool = True,
     **options: Any,
 ) -> AsyncIterator[Account]:
-    """A running account; paired and connected unless told otherwise."""
+    """A running account; linked and connected unless told otherwise."""
     made = Account(fake, person, tmp_path / f"{person.phone}-{device}", device, **options)
     made.know(*knows)
     try:
+        if linked:
+            await asyncio.to_thread(made.link)
         await made.start()
-        if paired:
-            await made.pair()
+        if linked:
+            await made.expect_state(EngineState.OPEN)
         yield made
     finally:
         await made.stop()

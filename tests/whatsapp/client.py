@@ -118,7 +118,10 @@ class FakeWhatsApp:
             process.stdout.close()
 
     def environment(self, contacts: Path | None = None) -> dict[str, str]:
-        """What a worker process needs to trust this server, and whom it shall know."""
+        """What a process of accounts needs to trust this server, and whom they shall know.
+
+        A `*` in *contacts* stands for the name of an account's folder.
+        """
         env = {"SSL_CERT_FILE": str(self.ca), ROOT_KEY: self.root_key}
         env[RECEIVED] = str(self.received)
         path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))

@@ -31,11 +31,9 @@ class RawEngine:
     command: tuple[str, ...] = (sys.executable, "-m", "tests.whatsapp.raw_engine")
     store = "store.db"
 
-    def __init__(
-        self, fake: FakeWhatsApp, directory: Path, contacts: Path | None = None
-    ) -> None:
+    def __init__(self, fake: FakeWhatsApp, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.fake, self.directory, self._contacts = fake, directory, contacts
+        self.fake, self.directory = fake, directory
         self.person = Person("", "")
         self.jid = ""
         self.events: list[Event] = []
@@ -61,7 +59,7 @@ class RawEngine:
 
     def environment(self) -> dict[str, str]:
         """What the process needs to trust the fake server."""
-        return self.fake.environment(self._contacts)
+        return self.fake.environment()
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None

@@ -44,7 +44,6 @@ class Engine:
     """Every public method is an operation."""
 
     def __init__(self, answer: int) -> None:
-        # After prepare(), which may have swapped the client's class.
         from neonize import client, events, utils
         from neonize._binder import ProxySettings
         from neonize.proto import Neonize_pb2

@@ -1,101 +1,128 @@
-"""Contacts for an engine under test, as if its phone had synchronised them.
+"""Contacts for accounts under test, as if their phones had synchronised them.
 
 The real route is encrypted application state from the phone (`appstate.py`), which takes a
 second client in the role of the phone. For tests that only need names there is a shorter one:
-the test worker swaps the library's client class for one that reads a JSON file:
+the test worker gives each session of the product the contacts of a JSON file:
 
     [{"phone": "79000000001", "name": "Anna"}, {"lid": "222000000000002", "name": "Boris"}]
 
-The names are stored right before the engine's own handler of ConnectedEv runs, so what that
-handler sees is already complete, and again whenever the file changes (write it by renaming).
+Those of a linked account are in its store before the library opens it, so that its first look
+is complete; later ones are written whenever the file changes (write it by renaming).
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import sqlite3
 import threading
 import time
 import weakref
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import neonize.client
-from neonize import events
-from neonize.proto.Neonize_pb2 import ContactEntry
-from neonize.utils import build_jid
-
-from tests.whatsapp.client import SEEDED, version_of
+from tests.whatsapp.client import SEEDED, is_seeded, version_of
 
 _LOOK_EVERY = 0.1
+_OPEN = "open"
+
+Contacts = dict[tuple[str, str], str]
+"""names by user and server"""
 
 
-def install(path: Path) -> None:
-    """From now on `neonize.client.NewClient` is a client that knows the file's contacts."""
-    plain: Any = neonize.client.NewClient
+def install(pattern: Path) -> None:
+    """From now on each session of the product gets its contacts.
 
-    class SeededClient(plain):  # type: ignore[misc]
-        def connect_with_proxy(self, *args: Any, **kwargs: Any) -> Any:
-            code = events.EVENT_TO_INT[events.ConnectedEv]
-            seeder = _Seeder(path)
-            self.event.list_func[code] = _seed_first(seeder, self.event.list_func.get(code))
-            return super().connect_with_proxy(*args, **kwargs)
+    A `*` in *pattern* stands for the name of the account's folder.
+    """
+    product: Any = importlib.import_module("statusgate.engines.neonize.session").Session
+    make = product.__init__
 
-    neonize.client.NewClient = SeededClient
+    def made(self: Any, setup: Any, *args: Any, **kwargs: Any) -> None:
+        folder = Path(setup.directory)
+        seeder = _Seeder(Path(str(pattern).replace("*", folder.name)))
+        seeder.prepare(folder / "session.db")
+        make(self, setup, *args, **kwargs)
+        threading.Thread(
+            target=seeder.follow, args=(weakref.ref(self),), name="seeding", daemon=True
+        ).start()
 
-
-def _seed_first(seeder: _Seeder, handler: Any) -> Any:
-    def connected(client: Any, message: Any) -> None:
-        seeder.start(client)
-        if isinstance(handler, weakref.WeakMethod):
-            bound = handler()
-            if bound is not None:
-                bound(client, message)
-        elif handler is not None:
-            handler(client, message)
-
-    return connected
+    product.__init__ = made
 
 
 class _Seeder:
-    """Writes the file's contacts into one client's store, and follows changes."""
+    """Writes the file's contacts into one account's store, and follows changes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[tuple[str, str], str] = {}
+        self._known: Contacts = {}
         self._version = ""
-        self._watching = False
 
-    def start(self, client: Any) -> None:
-        self._seed(client)
-        if not self._watching:
-            self._watching = True
-            threading.Thread(target=self._watch, args=(client,), daemon=True).start()
+    def prepare(self, store: Path) -> None:
+        """Write into a store that the library has not opened yet; it may not be linked."""
+        if not store.exists():
+            return
+        version, changes = self._news()
+        with closing(sqlite3.connect(store)) as database, database:
+            try:
+                (device,) = database.execute("SELECT jid FROM whatsmeow_device").fetchone()
+                (kept,) = database.execute("SELECT count(*) FROM whatsmeow_contacts").fetchone()
+            except (sqlite3.Error, TypeError):
+                return  # nothing is linked
+            if not (kept and is_seeded(self._path)):  # what a crash left stays as it is
+                rows = [
+                    (device, f"{user}@{server}", name, name)
+                    for (user, server), name in changes.items()
+                ]
+                database.executemany(_PUT, rows)
+        self._took_over(version, changes)
 
-    def _watch(self, client: Any) -> None:
-        while True:
+    def follow(self, session: weakref.ReferenceType[Any]) -> None:
+        """Write again at every change, as long as there is the session."""
+        while (found := session()) is not None:
+            try:
+                if str(found.state) == _OPEN:
+                    self._write(found)
+            except Exception as error:  # noqa: BLE001 - it is stopping; the next one seeds
+                print(f"contacts not seeded: {error!r}")
+            del found
             time.sleep(_LOOK_EVERY)
-            self._seed(client)
 
-    def _seed(self, client: Any) -> None:
-        version = version_of(self._path)
+    def _write(self, session: Any) -> None:
+        version, changes = self._news()
         if version == self._version:
             return
-        self._version = version
+        if changes:
+            entry = importlib.import_module("statusgate.engines.neonize.audience").Entry
+            session.contacts.write([entry(*who, name, name) for who, name in changes.items()])
+            session.contacts_due = True
+            session.attention.set()
+        self._took_over(version, changes)
+
+    def _news(self) -> tuple[str, Contacts]:
+        """Return the file's version, and what has changed since the last one."""
+        version = version_of(self._path)
         wanted = _read(self._path)
         changes = {who: name for who, name in wanted.items() if self._known.get(who) != name}
-        changes.update(dict.fromkeys(self._known.keys() - wanted.keys(), ""))
-        self._known = wanted
-        if changes:
-            client.contact.put_all_contact_name(
-                [
-                    ContactEntry(JID=build_jid(*who), FirstName=name, FullName=name)
-                    for who, name in changes.items()
-                ]
-            )
+        gone = {who for who, name in self._known.items() if name} - wanted.keys()
+        return version, changes | dict.fromkeys(gone, "")
+
+    def _took_over(self, version: str, changes: Contacts) -> None:
+        self._known |= changes
+        self._version = version
         self._path.with_suffix(SEEDED).write_text(version)
 
 
-def _read(path: Path) -> dict[tuple[str, str], str]:
+_PUT = """
+    INSERT INTO whatsmeow_contacts (our_jid, their_jid, first_name, full_name)
+    VALUES (?, ?, ?, ?)
+    ON CONFLICT (our_jid, their_jid) DO UPDATE
+    SET first_name = excluded.first_name, full_name = excluded.full_name
+"""
+
+
+def _read(path: Path) -> Contacts:
     wanted = {}
     for contact in json.loads(path.read_text(encoding="utf-8")):
         by_lid = "lid" in contact

@@ -1,20 +1,15 @@
-"""The test worker's two interventions: the trusted key, and contacts."""
+"""The test worker's intervention: the trusted key."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.waiting import until
-from tests.whatsapp.client import REPOSITORY, ROOT_KEY, FakeWhatsApp
-from tests.whatsapp.conftest import NewPerson
-from tests.whatsapp.engines import RawEngine
+from tests.whatsapp.client import REPOSITORY, ROOT_KEY
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rules")]
 
@@ -82,37 +77,3 @@ def test_the_production_worker_runs_with_its_own_arguments(tmp_path: Path) -> No
     assert done.returncode == 7
     assert "ran ['--fd', '3']" in done.stderr
     assert done.stdout == ""
-
-
-@pytest.fixture
-def contacts_file(tmp_path: Path) -> Path:
-    return tmp_path / "contacts.json"
-
-
-@pytest.fixture
-def seeded(
-    fake: FakeWhatsApp,
-    contacts_file: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[RawEngine]:
-    write(contacts_file, [{"phone": "79000900001", "name": "Anna"}])
-    engine = RawEngine(fake, tmp_path_factory.mktemp("seeded"), contacts_file)
-    yield engine
-    engine.stop()
-
-
-def write(path: Path, contacts: list[dict[str, str]]) -> None:
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(contacts), encoding="utf-8")
-    new.replace(path)
-
-
-def test_contacts_are_known_at_the_first_connect_and_follow_the_file(
-    seeded: RawEngine, contacts_file: Path, new_person: NewPerson
-) -> None:
-    seeded.pair(new_person())
-    anna = "79000900001@s.whatsapp.net"
-    assert seeded.call("contacts") == {anna: "Anna"}
-    write(contacts_file, [{"lid": "222900000002", "name": "Boris"}])
-    expected = {anna: "", "222900000002@lid": "Boris"}
-    until(lambda: seeded.call("contacts") == expected)
