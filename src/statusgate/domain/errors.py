@@ -56,6 +56,11 @@ class JournalBroken(JournalUnavailable):
     """An I/O error: the process must end, the record recovers at the next start."""
 
 
+class Fenced(StatusgateError):
+    """This node owns the account no longer; nothing has changed. What acts for the account
+    here must end: it is never tried again, and acknowledges nothing."""
+
+
 class MediaFull(StatusgateError):
     """No room for media."""
 

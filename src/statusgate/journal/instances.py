@@ -73,6 +73,7 @@ class Instances(Part):
         created = msgspec.structs.replace(instance, id=instance_id, version=version)
         if not self._db.run("add_instance", **_columns_of(created)):
             raise InvalidRequest("'idInstance' is already in use")
+        self._db.run("add_owner", instance_id=instance_id)
         self._db.run("advance_cursor", instance_id=instance_id, seq=0)
         return created
 

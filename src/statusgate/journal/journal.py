@@ -242,7 +242,7 @@ def _open_postgres(
     url: str, *, exclusive: bool, create: bool, admit: Callable[[], None]
 ) -> Journal:
     # Loaded only here: a start on SQLite is shorter by what psycopg takes.
-    from .postgres import PostgresSession, check_server
+    from .postgres import PostgresSession, check_server, writing
     from .server_lock import ServerLock
 
     health = Health()
@@ -258,7 +258,10 @@ def _open_postgres(
     finally:
         first.close()
     return Journal(
-        [PostgresSession(url, health=health) for _ in range(1 + POSTGRES_WRITERS)],
+        [
+            PostgresSession(url, health=health, settings=writing())
+            for _ in range(1 + POSTGRES_WRITERS)
+        ],
         [PostgresSession(url, health=health, read_only=True) for _ in range(READERS)],
         scanner=PostgresSession(url, health=health, read_only=True),
         health=health,

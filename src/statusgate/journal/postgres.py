@@ -1,7 +1,7 @@
 """PostgreSQL through psycopg: a connection that is opened again when it is lost."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import starmap
 from typing import Any
@@ -27,6 +27,17 @@ _OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 _STATEMENTS = statements("postgres")
+FROZEN_SECONDS = 5
+"""A transaction whose process has stopped keeps its locks for this long."""
+# The server notices within half a minute that this host is gone.
+KEEPALIVE = """
+SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4"""
+
+
+def writing() -> str:
+    """Settings of a session that locks instances: when it stops, others must not wait long."""
+    return f"""{KEEPALIVE}; SET lock_timeout = '10s';
+SET idle_in_transaction_session_timeout = '{FROZEN_SECONDS}s'"""
 
 
 class PostgresSession:
@@ -39,14 +50,18 @@ class PostgresSession:
         read_only: bool = False,
         health: Health | None = None,
         application_name: str = "statusgate",
+        settings: str = "",
     ) -> None:
+        """*settings*: SQL with which each connection begins."""
         self._url = url
         self._health = health or Health()
         self._application_name = application_name
         self._read_only = read_only
+        self._settings = settings
         self._db: psycopg.Connection[Any] | None = None
         self._rest_until = 0.0
-        self._locked: set[InstanceId] = set()
+        self._tokens: dict[InstanceId, int] = {}
+        """of the instances that this transaction has locked"""
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
         cursor = self._execute(_STATEMENTS[name].sql, bound(parameters))
@@ -60,15 +75,23 @@ class PostgresSession:
         cursor = self._execute(text)
         return cursor.fetchall() if cursor.description is not None else []
 
-    def lock(self, instance_id: InstanceId) -> None:
-        if instance_id not in self._locked:
-            self.run("lock_instance", instance_id=instance_id)
-            self._locked.add(instance_id)
+    def lock(self, instance_ids: Iterable[InstanceId]) -> None:
+        wanted = sorted(set(instance_ids) - self._tokens.keys())
+        if wanted:
+            rows = self.run("lock_instances", ids=[[one] for one in wanted])
+            self._tokens |= dict.fromkeys(wanted, 0)
+            self._tokens |= {row.instance_id: row.token for row in rows}
+
+    def holds(self, instance_id: InstanceId | None) -> bool:
+        return instance_id in self._tokens
+
+    def token(self, instance_id: InstanceId) -> int:
+        return self._tokens[instance_id]
 
     def begin(self) -> None:
         if self._health.fault:
             raise JournalBroken(self._health.fault)
-        self._locked.clear()
+        self._tokens.clear()
         self._connect()
 
     def commit(self) -> None:
@@ -91,14 +114,14 @@ class PostgresSession:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        locked = self._locked.copy()
+        locked = self._tokens.copy()
         self._execute("SAVEPOINT work")
         try:
             yield
         except Exception as error:
             if not isinstance(error, JournalUnavailable):
                 self._execute("ROLLBACK TO SAVEPOINT work")
-                self._locked = locked  # it gave up the locks that were taken since
+                self._tokens = locked  # it gave up the locks that were taken since
             raise
         self._execute("RELEASE SAVEPOINT work")
 
@@ -143,6 +166,10 @@ class PostgresSession:
             self._db = psycopg.connect(
                 self._url, application_name=self._application_name, **_OPTIONS
             )
+            if self._settings:
+                self._db.autocommit = True
+                self._db.execute(self._settings)
+                self._db.autocommit = False
             self._db.read_only = self._read_only
             if self._read_only:
                 self._db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ

@@ -24,7 +24,13 @@ _KEPT_WITHOUT_STATUS = (
 )
 _EXPIRING = ("expire_files", "expire_ended_notifications", "expire_events")
 _PURGED = ("purge_outbox", "purge_people", "purge_notifications", "purge_events", "purge_files")
-_PURGED_AT_LAST = ("purge_state_history", "end_push_streak", "purge_counters", "purge_instance")
+_PURGED_AT_LAST = (
+    "purge_state_history",
+    "end_push_streak",
+    "purge_counters",
+    "purge_owner",
+    "purge_instance",
+)
 
 
 class Retention(Instances, Statuses):
@@ -50,7 +56,7 @@ class Retention(Instances, Statuses):
         instance_id, is_dead = InstanceId(found[0].instance_id), found[0].is_dead == 1
         if is_dead:
             return self.purge_instance(instance_id, limit)
-        self._db.lock(instance_id)
+        self._db.lock([instance_id])
         statuses = self._db.run(
             "expired_statuses", instance_id=instance_id, limit=limit, **times
         )
@@ -59,7 +65,7 @@ class Retention(Instances, Statuses):
 
     def purge_instance(self, instance_id: InstanceId, limit: int) -> tuple[int, list[str]]:
         """Delete about *limit* records of a deleted instance; as ``expire``."""
-        self._db.lock(instance_id)
+        self._db.lock([instance_id])
         instance = self.instance(instance_id)
         if instance is None or instance.deleted_ms is None:
             return 0, []

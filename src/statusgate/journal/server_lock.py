@@ -6,7 +6,7 @@ from threading import Event, Thread
 
 from statusgate.domain.errors import JournalUnavailable
 
-from .postgres import PostgresSession
+from .postgres import KEEPALIVE, PostgresSession
 from .session import Health, JournalRefused
 
 CHECK_SECONDS = 1.0
@@ -18,9 +18,6 @@ TAKE_SQL = "SELECT pg_try_advisory_lock(7394022, hashtext(current_schema()::text
 _END_LOST = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()"""
-# The server notices within half a minute that this host is gone.
-_KEEPALIVE = """
-SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 4"""
 
 
 class ServerLock:
@@ -34,7 +31,9 @@ class ServerLock:
         """Raises JournalRefused if another process serves the database."""
         self._health = health
         self._session = PostgresSession(
-            url, application_name=f"statusgate server {secrets.token_hex(8)}"
+            url,
+            application_name=f"statusgate server {secrets.token_hex(8)}",
+            settings=KEEPALIVE,
         )
         self._stopped = Event()
         self._thread = Thread(target=self._watch, name="journal-lock", daemon=True)
@@ -75,7 +74,6 @@ class ServerLock:
             taken = bool(self._session.run_script(TAKE_SQL)[0][0])
             if not taken:
                 self._session.run_script(_END_LOST)
-            self._session.run_script(_KEEPALIVE)
             self._session.commit()
         except BaseException:
             self._session.rollback()

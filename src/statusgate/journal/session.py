@@ -1,7 +1,7 @@
 """What the journal asks of a database: one connection that runs named statements."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -51,8 +51,19 @@ class Session(Protocol):
         """Run a statement; each of its rows has its columns as attributes."""
         ...
 
-    def lock(self, instance_id: InstanceId) -> None:
-        """Keep other writers from an instance until the end of the transaction."""
+    def lock(self, instance_ids: Iterable[InstanceId]) -> None:
+        """Keep other writers from these instances until the end of the transaction.
+
+        All that a transaction needs are locked together, so that two never wait for each other.
+        """
+        ...
+
+    def holds(self, instance_id: InstanceId | None) -> bool:
+        """Whether a work for this instance, None: for no one, needs no further lock."""
+        ...
+
+    def token(self, instance_id: InstanceId) -> int:
+        """The token of the node that owns a locked instance; 0: no node does."""
         ...
 
     def begin(self) -> None: ...

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import starmap
 from types import TracebackType
@@ -93,8 +93,14 @@ class SqliteSession:
         with Translated(self._health):
             return self._db.execute(sql).fetchall()
 
-    def lock(self, instance_id: InstanceId) -> None:
+    def lock(self, instance_ids: Iterable[InstanceId]) -> None:
         """Nothing to do: a file has one writer at a time."""
+
+    def holds(self, instance_id: InstanceId | None) -> bool:
+        return True
+
+    def token(self, instance_id: InstanceId) -> int:
+        return 0  # several nodes need PostgreSQL
 
     def begin(self) -> None:
         if self._health.fault:

@@ -1,12 +1,13 @@
 """Work handed from the event loop to a thread, and results handed back."""
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
+from statusgate.domain.claim import token_for
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
@@ -23,6 +24,8 @@ class Task(NamedTuple):
     work: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     on_commit: Callable[[Any, bool], None] | None
+    token: int | None
+    """of the claim that must still stand; None: anyone may do this"""
 
 
 class Outcome(NamedTuple):
@@ -43,6 +46,7 @@ class WorkQueue:
     def __init__(self, bound: int) -> None:
         self._room = asyncio.Semaphore(bound)
         self._queue: SimpleQueue[Task | None] = SimpleQueue()
+        self._returned: deque[Task] = deque()
         self._closed = False
 
     async def submit(
@@ -60,7 +64,7 @@ class WorkQueue:
             self._room.release()
             raise JournalUnavailable("the journal is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(Task(instance_id, work, future, on_commit))
+        self._queue.put(Task(instance_id, work, future, on_commit, token_for(instance_id)))
         return await future
 
     def close(self) -> None:
@@ -74,10 +78,22 @@ class WorkQueue:
 
     def wait(self) -> Task | None:
         """Block until there is a task; None: stop."""
-        return self._queue.get()
+        return self._returned.popleft() if self._returned else self._queue.get()
 
-    def next(self) -> Task | None:
-        """Return a task that waits already, if there is one."""
+    def waiting(self, most: int) -> deque[Task]:
+        """Take the tasks that wait already, at most so many."""
+        taken: deque[Task] = deque()
+        while len(taken) < most and (task := self._next()) is not None:
+            taken.append(task)
+        return taken
+
+    def put_back(self, tasks: Iterable[Task]) -> None:
+        """Let the only thread that takes tasks have these again, before all others."""
+        self._returned.extendleft(reversed([*tasks]))
+
+    def _next(self) -> Task | None:
+        if self._returned:
+            return self._returned.popleft()
         try:
             task = self._queue.get_nowait()
         except Empty:

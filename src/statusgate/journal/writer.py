@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Thread
 
-from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.errors import Fenced, JournalUnavailable
 
 from .session import Collision, InDoubt, Lost, Session
 from .transaction import Transaction
@@ -60,21 +60,30 @@ class Writer:
         return [self._alone(task) for task in begun]
 
     def _together(self, begun: list[Task], run: Callable[[Task], Outcome]) -> list[Outcome]:
-        """Commit *begun* and what waits, which is added to *begun*."""
+        """Commit *begun* and what waits, which is added to *begun*.
+
+        All instances are locked at the start; who comes later joins if its own is among them.
+        """
         until = time.monotonic() + TIME_TOGETHER_SECONDS
-        self._session.begin()
-        outcomes = [run(task) for task in begun]
-        while len(begun) < self._most and time.monotonic() < until:
-            task = self._queue.next()
-            if task is None:
-                break
-            begun.append(task)
-            outcomes.append(run(task))
-        return self._commit(outcomes)
+        further = self._queue.waiting(self._most - len(begun))
+        try:
+            self._session.begin()
+            self._lock([*begun, *further])
+            outcomes = [run(task) for task in begun]
+            while time.monotonic() < until:
+                further = further or self._queue.waiting(self._most - len(begun))
+                if not further or not self._session.holds(further[0].instance_id):
+                    break
+                begun.append(further.popleft())
+                outcomes.append(run(begun[-1]))
+            return self._commit(outcomes)
+        finally:
+            self._queue.put_back(further)
 
     def _alone(self, task: Task, tries: int = TRIES) -> Outcome:
         try:
             self._session.begin()
+            self._lock([task])
             return self._commit([self._work(task)])[0]
         except Exception as error:  # noqa: BLE001 - as above
             self._session.rollback()
@@ -95,10 +104,11 @@ class Writer:
         instances: what is read from then on shows whether it was committed."""
         with suppress(JournalUnavailable):
             self._session.begin()
-            for instance_id in {task.instance_id for task in tasks}:
-                if instance_id is not None:
-                    self._session.lock(instance_id)
+            self._lock(tasks)
         self._session.rollback()
+
+    def _lock(self, tasks: Iterable[Task]) -> None:
+        self._session.lock({task.instance_id for task in tasks if task.instance_id is not None})
 
     def _guarded(self, task: Task) -> Outcome:
         """As ``_work``; what a work that raises has changed is undone."""
@@ -111,9 +121,14 @@ class Writer:
             return Outcome(task, None, error)
 
     def _work(self, task: Task) -> Outcome:
-        if task.instance_id is not None:
-            self._session.lock(task.instance_id)
+        if self._is_fenced(task):
+            return Outcome(task, None, Fenced(f"instance {task.instance_id}"))
         return Outcome(task, task.work(self._transaction), None)
+
+    def _is_fenced(self, task: Task) -> bool:
+        if task.token is None or task.instance_id is None:
+            return False
+        return self._session.token(task.instance_id) != task.token
 
 
 class Readers:

@@ -91,13 +91,13 @@ async def test_locks_that_a_refused_work_took_are_taken_again(
 ) -> None:
     counted.begin()
     with contextlib.suppress(InvalidRequest), counted.savepoint():
-        counted.lock(INSTANCE)
+        counted.lock([INSTANCE])
         raise InvalidRequest("refused")
-    counted.lock(INSTANCE)
+    counted.lock([INSTANCE])
     if isinstance(counted, CountedPostgres):
         locks = counted.run_script(
             "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()"
-            " AND mode = 'RowShareLock' AND relation = 'counters'::regclass"
+            " AND mode = 'RowShareLock' AND relation = 'owners'::regclass"
         )
         assert locks == [(1,)]
     counted.rollback()

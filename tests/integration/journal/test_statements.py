@@ -12,6 +12,7 @@ from statusgate.journal.sql import Dialect, for_dialect, load_statements, statem
 OPERATORS = {
     "instances",
     "glances",
+    "lock_instances",
     "instances_with_downloads",
     "next_download",
     "instance_with_expired",

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,17 +30,27 @@ class Tape:
         self.closed = False
         self.at_commit: list[Exception] = []
         self.at_begin: list[Exception] = []
+        self.tokens: dict[InstanceId, int] = {}
+        self._locked: set[InstanceId] = set()
         self._new: list[str] = []
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
         self._new.append(str(parameters["status_id"]))
         return []
 
-    def lock(self, instance_id: InstanceId) -> None:
-        self.calls.append(f"lock {instance_id}")
+    def lock(self, instance_ids: Iterable[InstanceId]) -> None:
+        self._locked |= set(instance_ids)
+        self.calls.append(f"lock {sorted(instance_ids)}")
+
+    def holds(self, instance_id: InstanceId | None) -> bool:
+        return instance_id in self._locked
+
+    def token(self, instance_id: InstanceId) -> int:
+        return self.tokens.get(instance_id, 0)
 
     def begin(self) -> None:
         self._new = []
+        self._locked = set()
         if self.at_begin:
             raise self.at_begin.pop(0)
 

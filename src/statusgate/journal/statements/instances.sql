@@ -32,9 +32,21 @@ UPDATE instances SET (
 WHERE instance_id = :instance_id
 RETURNING instance_id;
 
--- name: lock_instance
--- Writers of an instance lock this row. SQLite has one writer anyway.
-SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'cursor'
+-- name: add_owner
+INSERT INTO owners (instance_id) VALUES (:instance_id)
+ON CONFLICT (instance_id) DO NOTHING;
+
+-- name: lock_instances
+-- Writers of an instance lock its row. A statement of its own: what is read after it is as the
+-- last holder of the lock left it. In the order of ids: two groups of several instances never
+-- wait for each other. SQLite has one writer anyway.
+SELECT o.instance_id, o.token FROM owners o
+WHERE o.instance_id = ANY (ARRAY( -- only: postgres
+WHERE o.instance_id IN ( -- only: sqlite
+    SELECT CAST(item.value ->> 0 AS BIGINT) FROM json_each(:ids) AS item
+)
+) -- only: postgres
+ORDER BY o.instance_id
 FOR UPDATE; -- only: postgres
 
 -- name: take_numbers

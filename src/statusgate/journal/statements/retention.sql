@@ -150,5 +150,8 @@ DELETE FROM state_history WHERE instance_id = :instance_id;
 -- name: purge_counters
 DELETE FROM counters WHERE instance_id = :instance_id;
 
+-- name: purge_owner
+DELETE FROM owners WHERE instance_id = :instance_id;
+
 -- name: purge_instance
 DELETE FROM instances WHERE instance_id = :instance_id RETURNING instance_id;
