@@ -17,6 +17,11 @@ export class Refusal extends Error {
   get isDenied() {
     return this.code === 401 || (this.code === 403 && this.message === 'Forbidden');
   }
+
+  /** Whether the same may be granted later. */
+  get isPassing() {
+    return [0, 429, 503].includes(this.code);
+  }
 }
 
 export class Client {

@@ -6,6 +6,8 @@ import { currentLanguage, LANGUAGES, loadLanguage, t, tick } from './i18n.js';
 import { live } from './live.js';
 
 const IDLE_MS = 30 * 60 * 1000;
+const AGAIN_MS = 5000;
+const PRELOAD_MS = 1500;
 const VIEWS = { mine: 'statuses', people: 'statuses', scheduled: 'statuses', status: 'status', new: 'compose', link: 'link', accounts: 'accounts' };
 
 /**
@@ -19,6 +21,8 @@ let client = null;
 let shown = { key: '', view: null };
 let stream = { id: '', close: () => {}, isOpen: false };
 let busy = null;
+let isStale = false;
+let later = 0;
 let lastMove = Date.now();
 
 const notice = h('p', { class: 'notice', role: 'status' });
@@ -34,6 +38,11 @@ async function start() {
   if (session) open(session);
   window.addEventListener('hashchange', () => arrive(takeLink()));
   setInterval(() => { tick(); watchIdle(); }, 20000);
+  addEventListener('unhandledrejection', (event) => {
+    if (!(event.reason instanceof Refusal)) return;
+    event.preventDefault();
+    if (!event.reason.isDenied) tell(wordsFor(event.reason));
+  });
   for (const move of ['pointerdown', 'keydown']) addEventListener(move, () => { lastMove = Date.now(); }, { passive: true });
   await arrive(link);
 }
@@ -62,7 +71,11 @@ async function openLink(code) {
 function open(session) {
   client = new Client(session);
   client.onDenied = () => signOut(t('denied'));
+  setTimeout(() => Object.values(VIEWS).forEach((kind) => load(kind).catch(() => {})), PRELOAD_MS);
 }
+
+/** The module of a view. All are loaded early, so that a page goes on with those of its own version. */
+const load = (kind) => import(`./views/${kind}.js`).catch(() => { throw new Refusal(0, 'unreachable'); });
 
 function signOut(why = '') {
   keepSession(null);
@@ -117,24 +130,30 @@ async function route() {
     return;
   }
   shown.view?.close?.();
-  shown = { key, view: null };
+  clearTimeout(later);
+  const mine = { key, view: null };
+  shown = mine;
+  isStale = false;
   const context = { client, id, name, rest, tell, go, isOpen: () => stream.isOpen, open: enter };
+  let view = null;
   try {
-    const module = await import(`./views/${kind}.js`);
-    if (shown.key !== key) return;
-    const view = module.default(context);
+    const module = await load(kind);
+    if (shown !== mine) return;
+    view = module.default(context);
     main.setAttribute('aria-busy', 'true');
     await view.look?.();
-    if (shown.key !== key) return view.close?.();
-    shown.view = view;
+    if (shown !== mine) return view.close?.();
+    mine.view = view;
     show(view.node, view.title);
     if (id) tell('');
+    if (isStale) look();
   } catch (fault) {
-    if (shown.key === key && client) show(failed(fault), t('failedTitle'));
+    view?.close?.();
+    if (shown === mine) showFailure(fault);
     else if (!(fault instanceof Refusal)) throw fault;
   } finally {
     main.removeAttribute('aria-busy');
-    if (shown.key === key) main.dataset.view = [name, ...rest].join('/');
+    if (shown === mine) main.dataset.view = [name, ...rest].join('/');
   }
   draw(id, name);
 }
@@ -148,15 +167,24 @@ function show(node, title) {
   if (!main.contains(document.activeElement)) main.focus({ preventScroll: true });
 }
 
-/** What stands in a view's place when it could not be had. */
-function failed(fault) {
+/** Say in a view's place why it could not be had, and try again when that may have passed. */
+function showFailure(fault) {
   if (!(fault instanceof Refusal)) console.error(fault);
-  const key = { 0: 'unreachable', 429: 'tooMany', 503: 'unavailable' }[fault.code];
-  const again = () => { shown.key = ''; route(); };
-  return h('section', { class: 'empty' },
+  const why = wordsFor(fault);
+  if (fault.isPassing) {
+    shown.view = { look: route };
+    lookLater(fault);
+  }
+  if (main.firstChild?.dataset.why === why) return;
+  show(h('section', { class: 'empty', 'data-why': why },
     h('h1', {}, t('failedTitle')),
-    h('p', {}, key ? t(key) : t('failedText', { why: fault.message || String(fault.code) })),
-    h('p', {}, h('button', { class: 'primary', onclick: again }, t('again'))));
+    h('p', {}, why),
+    h('p', {}, h('button', { class: 'primary', onclick: route }, t('again')))), t('failedTitle'));
+}
+
+function wordsFor({ code, message }) {
+  const key = { 0: 'unreachable', 429: 'tooMany', 503: 'unavailable' }[code];
+  return key ? t(key) : t('failedText', { why: message || String(code) });
 }
 
 /** Keep one stream open, for the account that is shown. */
@@ -173,13 +201,23 @@ function follow(id) {
   });
 }
 
-/** Have the view read what it shows anew, one reading at a time. */
+/** Have the view read what it shows anew, one reading at a time; what happens meanwhile, or cannot be read now, is read later. */
 async function look() {
+  isStale = true;
   if (busy || !shown.view?.look) return;
+  clearTimeout(later);
+  isStale = false;
   busy = shown.view;
   try { await busy.look(); } catch (fault) {
     if (!(fault instanceof Refusal)) throw fault;
+    if (fault.isPassing) lookLater(fault);
   } finally { busy = null; }
+  if (isStale) look();
+}
+
+function lookLater({ retryAfter }) {
+  clearTimeout(later);
+  later = setTimeout(look, Math.max(AGAIN_MS, retryAfter * 1000));
 }
 
 /** A session begins. */

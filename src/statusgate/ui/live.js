@@ -43,7 +43,7 @@ export function live(client, id, look, tell) {
       pause = Math.max(pause, (fault.retryAfter || 0) * 1000);
     }
     tell(false);
-    timer = setTimeout(read, pause * (0.75 + Math.random() / 2));
+    timer = setTimeout(read, pause * (1 + Math.random() / 2));
     pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
   };
 

@@ -165,11 +165,12 @@ async def running_gateway(
     *prepare* is called with what was built, before any of it runs.
     """
     settings.setdefault("admin_token", ADMIN)
-    options = Settings(database=database, data=str(folder), port=0, **settings)
+    settings.setdefault("port", 0)
+    options = Settings(database=database, data=str(folder), **settings)
     async with gateway(options, "https://status.example.org") as built:
         if prepare is not None:
             await prepare(built)
-        server = make_server(built.app, "127.0.0.1", 0)
+        server = make_server(built.app, "127.0.0.1", options.port)
         roles = [
             asyncio.create_task(supervise(role, built.clock), name=role.name)
             for role in built.roles

@@ -1,6 +1,5 @@
 /** Buttons that make things happen on a sandbox account, as a phone and its contacts would. */
 
-import { Refusal } from '../api.js';
 import { h, once } from '../dom.js';
 import { t } from '../i18n.js';
 
@@ -53,13 +52,10 @@ export function sandboxBar(context, latest) {
   }
 
   const button = (key, act) => h('button', {
-    onclick: ({ currentTarget }) => once(currentTarget, async () => {
+    onclick: ({ currentTarget }) => {
       context.tell('');
-      try { await act(); } catch (fault) {
-        if (!(fault instanceof Refusal)) throw fault;
-        context.tell(t('failedText', { why: fault.message }));
-      }
-    }),
+      return once(currentTarget, act);
+    },
   }, t(key));
 
   return h('section', { class: 'sandbox' }, h('h2', {}, t('sandbox')), h('p', { class: 'hint' }, t('sandboxHint')),

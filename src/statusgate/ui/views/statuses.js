@@ -59,7 +59,7 @@ export default function statuses(context) {
     name = other;
     items = [];
     next = null;
-    try { await look(); } catch (fault) { context.tell(fault.message); }
+    await look();
   }
 
   function drawStrip(account) {
