@@ -16,10 +16,12 @@ setup: $(STAMP)  ## make .venv with everything the lock files name
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "statusgate needs Python 3.11 or newer")'
+	@echo "Setting up .venv with what requirements-dev.lock names; this takes a minute or two."
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
+	@echo "Done. In this terminal:  . .venv/bin/activate"
 
 demo: $(STAMP)  ## a sandbox account on http://127.0.0.1:8080, living
 	$(BIN)/statusgate demo

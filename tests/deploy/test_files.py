@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from statusgate.api.account_metrics import account_metrics
 from statusgate.domain.instance import State
 from statusgate.settings import load_settings, unknown_variables
 from statusgate.telemetry import REGISTRY
@@ -22,7 +23,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 ALERTS: dict[str, Any] = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
 GRAFANA: dict[str, Any] = json.loads((DEPLOY / "grafana.json").read_text())
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-METRICS = {
+OF_ACCOUNTS = set(re.findall(r"^# TYPE (\w+)", account_metrics([], 0).decode(), re.M))
+METRICS = OF_ACCOUNTS | {
     family.name + suffix
     for family in REGISTRY.collect()
     for suffix in {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(

@@ -24,13 +24,13 @@ PAGES = [
     "docs/how-to/sandbox.md",
     "docs/how-to/move-from-green-api.md",
 ]
+EXPORTS = "docs/how-to/exports.md"
 NOT_RUN = {
     "alerts": "needs Prometheus",
     "back-up": "its folders are examples; test_backup does the same",
     "container": "needs a container engine",
     "dashboard": "its one command is `make demo`",
     "delete-everything": "would delete the demo",
-    "exports": "would leave files in the working directory",
     "link-an-account": "needs a phone",
     "live-stream": "does not end by itself",
     "measure": "takes minutes",
@@ -88,6 +88,16 @@ def test_the_commands_of_a_page_work_as_they_stand(page: str, reader: dict[str, 
     assert "[]" not in shown.split()
 
 
+def test_the_files_of_the_page_of_exports_are_what_its_program_reads(
+    reader: dict[str, str], tmp_path: Path
+) -> None:
+    [program] = [text for label, text in fences(ROOT / EXPORTS) if label == "python"]
+    blocks = "".join(text for label, text in fences(ROOT / EXPORTS) if label == "sh")
+    script = f'{reader["PASTED"]}\n{blocks}\npython -c "$PROGRAM"'
+    shown = paste(script, tmp_path, reader | {"PROGRAM": program})
+    assert re.search(r"^textMessage +\d+$", shown, re.MULTILINE)
+
+
 def test_every_page_with_commands_is_run_or_says_why_it_is_not() -> None:
     folder = ROOT / "docs/how-to"
     with_commands = {
@@ -95,7 +105,7 @@ def test_every_page_with_commands_is_run_or_says_why_it_is_not() -> None:
         for page in folder.glob("*.md")
         if any(label in ("sh", "bash", "console") for label, _ in fences(page))
     }
-    run = {Path(page).stem for page in PAGES if page != "README.md"}
+    run = {Path(page).stem for page in [*PAGES, EXPORTS] if page != "README.md"}
     assert with_commands == run | NOT_RUN.keys()
 
 

@@ -1,4 +1,4 @@
-"""The page of metrics and log lines against the code."""
+"""The pages of metrics and of log lines against the code."""
 
 import re
 
@@ -6,15 +6,30 @@ from statusgate import telemetry
 from statusgate.api.account_metrics import account_metrics
 from tests.docs.pages import ROOT
 
-PAGE = (ROOT / "docs/reference/events.md").read_text()
+REFERENCE = ROOT / "docs/reference"
+PAGE = (REFERENCE / "events.md").read_text()
+METRICS = (REFERENCE / "metrics.md").read_text()
 _LOGGED = re.compile(r"\blog\.(?:info|warning|error|exception)\(\s*\"([a-z_]+(?:\.[a-z_]+)?)\"")
 
 
 def test_the_page_has_every_metric_with_its_kind_and_no_other() -> None:
-    rows = re.findall(r"^\| `(statusgate_\w+)` \| (\w+) \|", PAGE, re.MULTILINE)
-    ours = {metric.name: metric.type for metric in telemetry.REGISTRY.collect()}
+    rows = re.findall(r"^\| `(statusgate_\w+)` \| (\w+) \|", METRICS, re.MULTILINE)
+    ours = {
+        metric.name + ("_total" if metric.type == "counter" else ""): metric.type
+        for metric in telemetry.REGISTRY.collect()
+    }
     of_accounts = account_metrics([], 0).decode()
     assert dict(rows) == ours | dict(re.findall(r"^# TYPE (\w+) (\w+)", of_accounts, re.M))
+
+
+def test_the_labels_of_the_page_are_those_that_are_served() -> None:
+    given = dict(re.findall(r"^\| `(statusgate_\w+)` \| \w+ \|([\w, ]*)\|", METRICS, re.M))
+    served = [sample for metric in telemetry.REGISTRY.collect() for sample in metric.samples]
+    for sample in served:
+        name = re.sub(r"_(bucket|sum|count|created)$", "", sample.name)
+        labels = sample.labels.keys() - {"le"}
+        if not sample.name.endswith("_created"):
+            assert labels == set(filter(None, given[name].strip().split(", "))), name
 
 
 def test_the_page_has_every_event_of_the_log() -> None:

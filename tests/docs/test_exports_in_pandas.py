@@ -68,7 +68,7 @@ def test_the_program_of_the_page_reads_what_is_there(tmp_path: Path) -> None:
         text for label, text in fences(ROOT / "docs/how-to/exports.md") if label == "python"
     ]
     (tmp_path / "receipts-1101000001.csv").write_bytes(exported("receipts"))
-    (tmp_path / "replies-1101000001.jsonl").write_bytes(encoded("jsonl", REPLIES))
+    (tmp_path / "replies.jsonl").write_bytes(encoded("jsonl", REPLIES))
     checks = (
         f"assert receipts['idMessage'].tolist() == ['{DIGITS}'] * 3\n"
         "assert receipts['contactName'].tolist()[:2] == ['Anna', 'NA']\n"

@@ -146,5 +146,11 @@ def print_fields(value: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(value))
         return
-    for key, text in value.items():
-        click.echo(f"{key}: {text}")
+    for key, one in value.items():
+        click.echo(f"{key}: {_in_words(one)}")
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
