@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
+from statusgate.domain.nodes import Times
 
 from .migrate import Migratable, is_empty, migrate, require_current
 from .session import Health, JournalRefused, Session
@@ -25,6 +26,7 @@ from .work_queue import WorkQueue
 from .writer import MOST_TOGETHER, Readers, Writer
 
 if TYPE_CHECKING:
+    from .node_link import NodeLink
     from .postgres import PostgresSession
     from .server_lock import ServerLock
 
@@ -34,6 +36,7 @@ WAITING_WRITES = 10_000
 WAITING_READS = 1_000
 READERS = 3
 POSTGRES_WRITERS = 4
+PATIENT = Times()
 
 
 class Journal:
@@ -52,6 +55,7 @@ class Journal:
         scanner: Session | None = None,
         health: Health | None = None,
         lock: "FileLock | ServerLock | None" = None,
+        node: "NodeLink | None" = None,
         admit: Callable[[], None] = lambda: None,
     ) -> None:
         """*admit* is asked before each write for an instance; it raises if there is no room."""
@@ -73,6 +77,8 @@ class Journal:
         ]
         self._health = health or Health()
         self._lock = lock
+        self.node = node
+        """its place among the nodes of the database; None: it is the only server"""
         self._admit = admit
 
     async def write(
@@ -147,6 +153,8 @@ def open_journal(
     url: str,
     *,
     exclusive: bool = True,
+    node: str = "",
+    times: Times = PATIENT,
     create: bool = False,
     vfs: str | None = None,
     admit: Callable[[], None] = lambda: None,
@@ -155,8 +163,10 @@ def open_journal(
 
     *url* is ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``sqlite:///:memory:``
     or ``postgresql://…``. *exclusive*: this process serves, which a second one is refused, and
-    brings the schema up to date. A process that does not serve leaves the schema and the
-    checkpoints to the server; with *create*, it makes the tables of an empty database.
+    brings the schema up to date. With *node*, a name, others may serve beside it under other
+    names, on PostgreSQL; *times*: how long it may be silent. A process that does not serve
+    leaves the schema and the checkpoints to the server; with *create*, it makes the tables of
+    an empty database.
     *vfs* names an apsw VFS (tests of disk faults). *admit* is asked before each write for an
     instance, and raises if there is no room.
 
@@ -164,7 +174,11 @@ def open_journal(
     cannot be reached.
     """
     if url.startswith(("postgresql://", "postgres://")):
-        return _open_postgres(url, exclusive=exclusive, create=create, admit=admit)
+        return _open_postgres(
+            url, exclusive=exclusive, node=node, times=times, create=create, admit=admit
+        )
+    if node:
+        raise JournalRefused("several nodes need a PostgreSQL database, and this is another")
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         path = url.removeprefix("sqlite:///")
         return _open_sqlite(path, exclusive=exclusive, create=create, vfs=vfs, admit=admit)
@@ -239,32 +253,47 @@ def _open_sqlite(
 
 
 def _open_postgres(
-    url: str, *, exclusive: bool, create: bool, admit: Callable[[], None]
+    url: str,
+    *,
+    exclusive: bool,
+    node: str,
+    times: Times,
+    create: bool,
+    admit: Callable[[], None],
 ) -> Journal:
     # Loaded only here: a start on SQLite is shorter by what psycopg takes.
+    from .node_link import NodeLink
     from .postgres import PostgresSession, check_server, writing
     from .server_lock import ServerLock
 
     health = Health()
-    lock = ServerLock(url, health) if exclusive else None
+    link = NodeLink(url, health, node, times) if node else None
+    lock = link or (ServerLock(url, health) if exclusive else None)
     first = PostgresSession(url)
     try:
         check_server(first)
         _prepare(first, "postgres", exclusive=exclusive, create=create)
+        if link is not None:
+            link.join()
     except BaseException:
         if lock is not None:
             lock.release()
         raise
     finally:
         first.close()
+    name = "statusgate" if link is None else f"statusgate {link.name}"
     return Journal(
         [
-            PostgresSession(url, health=health, settings=writing())
+            PostgresSession(url, health=health, application_name=name, settings=writing())
             for _ in range(1 + POSTGRES_WRITERS)
         ],
-        [PostgresSession(url, health=health, read_only=True) for _ in range(READERS)],
-        scanner=PostgresSession(url, health=health, read_only=True),
+        [
+            PostgresSession(url, health=health, application_name=name, read_only=True)
+            for _ in range(READERS)
+        ],
+        scanner=PostgresSession(url, health=health, application_name=name, read_only=True),
         health=health,
         lock=lock,
+        node=link,
         admit=admit,
     )

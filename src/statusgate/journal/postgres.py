@@ -60,6 +60,8 @@ class PostgresSession:
         self._settings = settings
         self._db: psycopg.Connection[Any] | None = None
         self._rest_until = 0.0
+        self.connections = 0
+        """opened so far"""
         self._tokens: dict[InstanceId, int] = {}
         """of the instances that this transaction has locked"""
 
@@ -166,6 +168,7 @@ class PostgresSession:
             self._db = psycopg.connect(
                 self._url, application_name=self._application_name, **_OPTIONS
             )
+            self.connections += 1
             if self._settings:
                 self._db.autocommit = True
                 self._db.execute(self._settings)

@@ -2,8 +2,11 @@
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
 
+from statusgate import telemetry
 from statusgate.domain.errors import JournalUnavailable
 
 from .postgres import KEEPALIVE, PostgresSession
@@ -27,13 +30,16 @@ class ServerLock:
     then, *health* gets a fault, which ends this server.
     """
 
+    take_sql = TAKE_SQL
+    taken = TAKEN
+
     def __init__(self, url: str, health: Health) -> None:
         """Raises JournalRefused if another process serves the database."""
+        self.name = secrets.token_hex(8)
+        """ends the names of this server's connections"""
         self._health = health
         self._session = PostgresSession(
-            url,
-            application_name=f"statusgate server {secrets.token_hex(8)}",
-            settings=KEEPALIVE,
+            url, application_name=f"statusgate server {self.name}", settings=KEEPALIVE
         )
         self._stopped = Event()
         self._thread = Thread(target=self._watch, name="journal-lock", daemon=True)
@@ -44,7 +50,7 @@ class ServerLock:
             if not held:
                 self._session.close()
         if not held:
-            raise JournalRefused(TAKEN)
+            raise JournalRefused(self.taken)
         self._thread.start()
 
     def release(self) -> None:
@@ -52,13 +58,28 @@ class ServerLock:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(CHECK_SECONDS) and not self._health.fault:
+        while not self._stopped.wait(self._pause()) and not self._health.fault:
             try:
-                if not self._hold():
-                    self._health.fault = TAKEN
+                if self._hold():
+                    self._held()
+                else:
+                    self._health.fault = self.taken
             except JournalUnavailable:
                 continue  # the journal cannot write either
+            except Exception:  # noqa: BLE001 - without this thread the lock is not looked after
+                telemetry.role_failed("journal-lock")
+        self._ended()
         self._session.close()
+
+    def _pause(self) -> float:
+        """Seconds until the lock is looked after again."""
+        return CHECK_SECONDS
+
+    def _held(self) -> None:
+        """Called each time that the lock was found held; may raise JournalUnavailable."""
+
+    def _ended(self) -> None:
+        """Called once, at the end, while the lock may still be held."""
 
     def _hold(self) -> bool:
         """Take the lock, or make sure of it; False if another process has it."""
@@ -69,13 +90,18 @@ class ServerLock:
         return True
 
     def _take(self) -> bool:
-        try:
-            self._session.begin()
-            taken = bool(self._session.run_script(TAKE_SQL)[0][0])
+        with self._transaction():
+            taken = bool(self._session.run_script(self.take_sql)[0][0])
             if not taken:
                 self._session.run_script(_END_LOST)
+        return taken
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._session.begin()
+            yield
             self._session.commit()
         except BaseException:
             self._session.rollback()
             raise
-        return taken

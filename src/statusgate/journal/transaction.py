@@ -3,11 +3,12 @@
 from .exports import Exports
 from .merging import Merging
 from .notifications import Notifications
+from .owners import Owners
 from .pages import Pages
 from .retention import Retention
 
 
-class Transaction(Pages, Retention, Merging, Notifications, Exports):
+class Transaction(Pages, Retention, Merging, Notifications, Exports, Owners):
     """One view of the record, over one session of either database.
 
     Given to ``Journal.read`` it is a consistent view of what is committed; given to

@@ -12,7 +12,9 @@ from statusgate.journal.sql import Dialect, for_dialect, load_statements, statem
 OPERATORS = {
     "instances",
     "glances",
+    "end_sessions",
     "lock_instances",
+    "owners",
     "instances_with_downloads",
     "next_download",
     "instance_with_expired",
