@@ -1,8 +1,11 @@
-"""The memory of a gateway under traffic stays flat."""
+"""The memory of a gateway: flat under traffic, and hardly more with a dashboard."""
 
+import http.client
 import itertools
 import os
+import re
 import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,46 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     raise ValueError("no VmRSS")
+
+
+def proportional_mb(pid: int) -> float:
+    """Memory of a process, with its part of what it shares with others, MB."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise ValueError("no Pss")
+
+
+def fetch(port: int, path: str) -> bytes:
+    """Fetch a file as a browser that decompresses nothing."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    assert answer.status == 200, path
+    body = answer.read()
+    connection.close()
+    return body
+
+
+def test_a_dashboard_that_was_looked_at_costs_less_than_three_megabytes(tmp_path: Path) -> None:
+    """Measured: 0.3 MB more than without it, after every file was fetched ten times."""
+    folder = Path(str(files("statusgate"))) / "ui"
+    pages = [one.relative_to(folder) for one in folder.rglob("*.*") if one.suffix != ".html"]
+    sizes = {}
+    for dashboard in ("false", "true"):
+        place = tmp_path / dashboard
+        place.mkdir()
+        with ServerProcess(place, STATUSGATE_DASHBOARD=dashboard) as server:
+            if dashboard == "true":
+                [digest] = re.findall(r"\w+(?=/app.js)", fetch(server.port, "/ui/").decode())
+                for page in 10 * pages:
+                    fetch(server.port, f"/ui/{digest}/{page}")
+            else:
+                for _ in 10 * pages:
+                    fetch(server.port, "/health/live")
+            sizes[dashboard] = proportional_mb(server.pid)
+    print(sizes)
+    assert sizes["true"] <= sizes["false"] + 3, sizes
 
 
 @pytest.mark.soak
