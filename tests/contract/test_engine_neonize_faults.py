@@ -32,8 +32,8 @@ from statusgate.domain.events import (
 from statusgate.domain.post import StatusAnswer
 from statusgate.domain.receipt import Progress
 from statusgate.engines.neonize.config import Exit, Setup
+from statusgate.engines.neonize.hosts import Hosts
 from statusgate.engines.neonize.ipc import VERSION, From, Hello
-from statusgate.engines.neonize.process import WorkerProcess
 from tests.contract.test_engine_neonize_support import (
     FAST,
     Account,
@@ -332,9 +332,8 @@ async def test_a_worker_whose_gateway_dies_drains_and_ends(
 ) -> None:
     await mine.stop()
     setup = Setup(version=VERSION, directory=str(mine.folder), proxy=fake.proxy, timing=FAST)
-    worker = await WorkerProcess.launch(
-        setup, module="tests.whatsapp.worker", environment=fake.environment()
-    )
+    hosts = Hosts(module="tests.whatsapp.worker", environment=fake.environment())
+    worker = await hosts.place(setup)
     assert isinstance(await anext(worker.frames()), Hello)
     worker.send(From(seq=mine.cursor, acked=mine.cursor))
     await eventually(lambda: fake.connected(mine.device))

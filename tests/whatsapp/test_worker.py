@@ -58,7 +58,7 @@ def test_the_production_worker_runs_with_its_own_arguments(tmp_path: Path) -> No
     package.mkdir(parents=True)
     for folder in (package, package.parent, package.parent.parent):
         (folder / "__init__.py").touch()
-    (package / "worker.py").write_text(
+    (package / "host.py").write_text(
         "import sys\n"
         "def main():\n"
         "    print('ran', sys.argv[1:], file=sys.stderr)\n"

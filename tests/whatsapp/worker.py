@@ -18,7 +18,7 @@ from typing import Any
 from tests.whatsapp.client import CONTACTS, RECEIVED, ROOT_KEY
 from tests.whatsapp.rootkey import replace_root_key
 
-_PRODUCTION = "statusgate.engines.neonize.worker"
+_PRODUCTION = "statusgate.engines.neonize.host"
 
 
 def prepare() -> None:

@@ -1,6 +1,5 @@
 """What the gateway asks of an engine, whichever library is behind it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -82,6 +81,30 @@ class Sandbox(Protocol):
         """Take validated script events, all or none; returns once they are committed."""
 
 
+class EngineProcess(msgspec.Struct, frozen=True, kw_only=True):
+    """How a process is in which engines run."""
+
+    number: int
+    """small, and free again when the process has ended"""
+    pid: int
+    accounts: int
+    memory_bytes: int
+    """its own, and its part of what it shares with others (PSS)"""
+
+
+class EngineProcesses(Protocol):
+    """The processes in which the engines of a gateway run."""
+
+    deaths: int
+    """those that have ended unasked, since the start of the gateway"""
+
+    def running(self) -> list[EngineProcess]:
+        """Return how they are, by number; takes some milliseconds for each."""
+
+    def isolated(self) -> list[str]:
+        """Return the folders of accounts that ended the processes they shared with others."""
+
+
 class EngineContext(msgspec.Struct, frozen=True, kw_only=True):
     """What all engines of one gateway are made with."""
 
@@ -93,9 +116,9 @@ class EngineContext(msgspec.Struct, frozen=True, kw_only=True):
     min_free_bytes: int = 0
     """of disk; below that an account goes offline"""
     memory_bytes: int = 1024 * 1024 * 1024
-    """that the process of an account may use"""
-    launching: asyncio.Semaphore = msgspec.field(default_factory=lambda: asyncio.Semaphore(4))
-    """how many processes start at the same time"""
+    """that an engine process may use"""
+    processes: "EngineProcesses | None" = None
+    """those that accounts share; None: each has its own"""
 
 
 class EngineKind(msgspec.Struct, frozen=True, kw_only=True):

@@ -55,7 +55,9 @@ def next_run(directory: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    control = socket.socket(fileno=int(sys.argv[1]))
+    _, (descriptor,), _, _ = socket.recv_fds(control, 1, 1)
+    connection = socket.socket(fileno=descriptor)
     channel = Channel(connection)
     setup = channel.receive()
     assert isinstance(setup, Setup)

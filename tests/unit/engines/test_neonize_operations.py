@@ -14,6 +14,7 @@ import pytest
 from statusgate.domain.events import EngineState
 from statusgate.engines.account_store import AccountStore
 from statusgate.engines.neonize.config import Setup
+from statusgate.engines.neonize.gate import Gate
 from statusgate.engines.neonize.ipc import NOT_BEGUN, VERSION, Request, Response
 from statusgate.engines.neonize.operations import Operations
 from statusgate.engines.neonize.post_log import PostLog
@@ -35,6 +36,7 @@ class Gateway:
             SessionStore(folder),
             PostLog(self.store),
             self,
+            Gate(),
         )
 
     def send(self, answer: Response) -> None:
@@ -130,8 +132,9 @@ class LookingAtContacts:
     def start(self) -> None:
         self.attention.set()
 
-    def stop(self) -> None:
+    def leave(self, seconds: float) -> bool:
         self.done.append("left")
+        return True
 
     def repair(self) -> None:
         self.begun.set()

@@ -30,17 +30,21 @@ class Worker:
 
 @contextmanager
 def worker() -> Iterator[Worker]:
+    control, inside = socket.socketpair()
     ours, theirs = socket.socketpair()
     with ours:
         process = subprocess.Popen(
-            [sys.executable, "-m", "statusgate.engines.neonize.worker", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-m", "statusgate.engines.neonize.host", str(inside.fileno())],
+            pass_fds=[inside.fileno()],
             stderr=subprocess.DEVNULL,
         )
+        socket.send_fds(control, [b"+"], [theirs.fileno()])
+        inside.close()
         theirs.close()
         try:
             yield Worker(process, ours)
         finally:
+            control.close()
             process.kill()
             process.wait()
 

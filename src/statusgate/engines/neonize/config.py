@@ -36,6 +36,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     connecting: float = 120.0
     failing: float = 120.0
     """silence or a closed connection for so long restarts the worker"""
+    settle: float = 30.0
+    """without news, after which a newly linked account moves to a shared process"""
     linger: float = 2.0
     """an unlinked worker without work ends itself"""
 
@@ -75,15 +77,21 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup", tag_field="t
     legacy_fonts: LegacyFonts = "raw"
     forget: bool = False
     """only put the session aside, because the operator gives up a lost one"""
+    shared: bool = False
+    """other accounts live in the same process: nothing is linked there"""
+    moves: bool = False
+    """once linked, and when no more news come, the account moves to a shared process"""
+    moved: bool = False
+    """it comes from another process, where it was open"""
     min_free_bytes: int = 128 * 1024 * 1024
     """of disk space; below it the account goes offline"""
     memory_bytes: int = 1024 * 1024 * 1024
-    """above this the worker ends itself; 0: never"""
+    """above this the process ends itself; 0: never"""
     timing: Timing = Timing()
 
 
 class Exit(IntEnum):
-    """Why a worker ended, as its exit code; any other code, and a signal, is a crash."""
+    """Why a worker ended; any other code, and a signal (below 0), is a crash."""
 
     DRAINED = 0
     UNREACHABLE = 69
@@ -93,12 +101,15 @@ class Exit(IntEnum):
     PROTOCOL = 76
     MEMORY = 77
     STORE_LOST = 78
+    STUCK = 79
     REPLACED = 80
     LOGGED_OUT = 81
     LINKING_ENDED = 82
     OUTDATED = 83
     BANNED = 84
     BLOCKED = 85
+    MOVED = 86
+    HOST_DIED = 87
 
 
 MEANING = {
@@ -110,12 +121,15 @@ MEANING = {
     Exit.PROTOCOL: "the gateway and its worker do not understand each other",
     Exit.MEMORY: "it used more memory than engine_memory_mb allows",
     Exit.STORE_LOST: "the session store is missing or damaged; log out, then link again",
+    Exit.STUCK: "it could not leave WhatsApp, or did not end",
     Exit.REPLACED: "the same session is in use elsewhere",
     Exit.LOGGED_OUT: "the device is no longer linked",
     Exit.LINKING_ENDED: "linking ended without success",
     Exit.OUTDATED: "WhatsApp refuses this version; upgrade neonize",
     Exit.BANNED: "the account is banned for a time",
     Exit.BLOCKED: "the account is banned",
+    Exit.MOVED: "it moves to another process",
+    Exit.HOST_DIED: "the process that it shared with other accounts ended",
 }
 
 

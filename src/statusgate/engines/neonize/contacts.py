@@ -66,7 +66,7 @@ class ContactStore:
         """Return the rows of persons. Raises NeonizeError."""
         return [
             Entry(row.JID.User, row.JID.Server, row.Info.FirstName, row.Info.FullName)
-            for row in self._client.contact.get_all_contacts()
+            for row in self._client.get_all_contacts()
             if jid_address(row.JID) is not None
         ]
 
@@ -81,7 +81,7 @@ class ContactStore:
             for entry in entries
         ]
         if rows:
-            self._client.contact.put_all_contact_name(rows)
+            self._client.put_all_contact_name(rows)
 
     def complete(self, person: Address) -> Address:
         """Add the other form of an address if the library knows it."""
@@ -121,7 +121,7 @@ class ContactStore:
         A person may have two rows, one for each address, with different names.
         """
         found: dict[str, Contact] = {}
-        for row in self._client.contact.get_all_contacts():
+        for row in self._client.get_all_contacts():
             address = jid_address(row.JID)
             own_name = clean(row.Info.PushName or row.Info.BusinessName, MAX_NAME)
             contact_name = clean(row.Info.FullName, MAX_NAME)
@@ -139,29 +139,23 @@ class ContactStore:
         return found
 
 
-class AddressBookListener(logging.Handler):
+class AddressBookListener:
     """Tells *contacts* what is on its way, and calls *arrived* when the phone has sent it.
 
     The library raises no event for that, but writes a line to its log. Its warnings go on to
-    the log of the process without the numbers in them; the rest ends here, for it names people.
+    the log of the process, without the numbers in them and under the name of *account*; the
+    rest ends here, for it names people.
     """
 
-    def __init__(self, contacts: ContactStore, arrived: Callable[[], None]) -> None:
-        super().__init__()
+    def __init__(
+        self, account: str, contacts: ContactStore, arrived: Callable[[], None]
+    ) -> None:
+        self._account = account
         self._contacts = contacts
         self._arrived = arrived
 
-    def install(self) -> None:
-        """Take over the library's log."""
-        for part in ("Recv", "Send", "Socket"):  # every stanza is a line there
-            logging.getLogger(f"whatsmeow.Client.{part}").setLevel(logging.WARNING)
-        client = logging.getLogger("whatsmeow.Client")
-        client.setLevel(logging.DEBUG)
-        client.propagate = False
-        client.addHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
+    def hear(self, name: str, level: int, text: str) -> None:
+        """Take a line of the library's log."""
         if _ADDRESS_BOOK_COMES.match(text):
             self._contacts.expect()
         elif _ADDRESS_BOOK_ARRIVED.match(text):
@@ -169,9 +163,9 @@ class AddressBookListener(logging.Handler):
             self._arrived()
         elif _ADDRESS_BOOK_FAILED.match(text):
             self._contacts.arrived()
-        if record.levelno >= logging.WARNING:
-            record.msg, record.args = _NUMBER.sub("…", text), ()
-            logging.getLogger().handle(record)
+        if level >= logging.WARNING:
+            line = f"{self._account}: {name}: {_NUMBER.sub('…', text)}"
+            log.log(level, "%s", line)
 
 
 class ContactWatch:

@@ -37,6 +37,7 @@ from statusgate.domain.post import (
 )
 from statusgate.engines.account_store import may_hold_events
 from statusgate.engines.neonize.config import Exit, Setup, meaning
+from statusgate.engines.neonize.hosts import MODULE, Hosts
 from statusgate.engines.neonize.ipc import (
     NOT_BEGUN,
     Ack,
@@ -69,25 +70,22 @@ class NeonizeEngine:
         self,
         setup: Setup,
         *,
-        worker_module: str = "statusgate.engines.neonize.worker",
+        hosts: Hosts | None = None,
+        worker_module: str = MODULE,
         environment: Mapping[str, str] | None = None,
-        launching: asyncio.Semaphore | None = None,
     ) -> None:
         """The folder that *setup* names is the account's own, created if missing.
 
-        *environment* is added to the worker's small one. *launching* limits how many workers
-        of a gateway start at the same time.
+        *hosts* are the processes that the accounts of a gateway share. Without them the account
+        has processes of its own, which run *worker_module* with *environment* added to their
+        small one.
         """
         self._directory = Path(setup.directory)
         self._timing = setup.timing
         self._store = SessionStore(self._directory)
-        self._supervisor = Supervisor(
-            setup,
-            self,
-            module=worker_module,
-            environment=dict(environment or {}),
-            launching=launching or asyncio.Semaphore(4),
-        )
+        self._hosts = hosts or Hosts(module=worker_module, environment=environment)
+        self._hosts.expect(setup.directory)
+        self._supervisor = Supervisor(setup, self, self._hosts)
         self._reader: asyncio.Queue[Sequenced | None] | None = None
         self._delivered = 0
         self._acked = 0
@@ -103,8 +101,13 @@ class NeonizeEngine:
 
     @property
     def pid(self) -> int | None:
-        """The worker's process number, None while there is none."""
+        """The number of the process in which it runs, None while there is none."""
         return self._supervisor.pid
+
+    @property
+    def host(self) -> int | None:
+        """The number among the gateway's processes of the one in which it runs."""
+        return self._hosts.host_of(str(self._directory))
 
     # -- life
 
@@ -112,12 +115,14 @@ class NeonizeEngine:
         """Return once the worker runs; without anything to do none is started."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory.chmod(0o700)
+        self._hosts.expect(str(self._directory))
         needed = self._store.exists or await asyncio.to_thread(may_hold_events, self._directory)
         await self._supervisor.start(needed=needed)
 
     async def stop(self, deadline_seconds: float = 10.0) -> None:
         """Drain and end; idempotent, bounded."""
         await self._supervisor.stop(deadline_seconds)
+        self._hosts.forget(str(self._directory))
         self._end_reader()
 
     async def events(self, after: int) -> AsyncIterator[Sequenced]:

@@ -72,6 +72,10 @@ class Drain(_Frame, frozen=True, kw_only=True, tag="drain"):
     """Finish what runs, then end."""
 
 
+class Move(_Frame, frozen=True, kw_only=True, tag="move"):
+    """End as ``Drain`` does; the account goes on in another process."""
+
+
 class Request(_Frame, frozen=True, kw_only=True, tag="req"):
     """Do *op*, with the arguments in the array *p* (see ``operations``)."""
 
@@ -106,6 +110,12 @@ class Now(_Frame, frozen=True, kw_only=True, tag="now"):
     p: msgspec.Raw
 
 
+class Ended(_Frame, frozen=True, kw_only=True, tag="ended"):
+    """The worker's last frame: why it ended, as a code of ``Exit``."""
+
+    code: int
+
+
 class Response(_Frame, frozen=True, kw_only=True, tag="res"):
     id: int
     ok: bool
@@ -116,8 +126,9 @@ class Response(_Frame, frozen=True, kw_only=True, tag="res"):
     text: str = ""
 
 
-ToWorker = Setup | From | Ack | Beat | Drain | Request
-ToGateway = Hello | Began | Record | Now | Beat | Response
+ToWorker = Setup | From | Ack | Beat | Drain | Move | Request
+FromWorker = Hello | Began | Record | Now | Beat | Response
+ToGateway = FromWorker | Ended
 
 _to_worker = msgspec.json.Decoder(ToWorker)
 _to_gateway = msgspec.json.Decoder(ToGateway)

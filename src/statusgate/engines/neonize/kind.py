@@ -7,6 +7,7 @@ import msgspec
 from statusgate.domain.instance import Instance
 from statusgate.engines.neonize.config import Addressing, LegacyFonts, Setup
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.hosts import Hosts
 from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.options import read_options
 from statusgate.engines.port import Engine, EngineContext, EngineKind
@@ -32,7 +33,8 @@ def _make(instance: Instance, folder: Path, context: EngineContext) -> Engine:
         min_free_bytes=context.min_free_bytes,
         memory_bytes=context.memory_bytes,
     )
-    return NeonizeEngine(setup, launching=context.launching)
+    hosts = context.processes
+    return NeonizeEngine(setup, hosts=hosts if isinstance(hosts, Hosts) else None)
 
 
 NEONIZE = EngineKind(about="WhatsApp", make=_make, options=Options)

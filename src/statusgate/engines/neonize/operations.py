@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from statusgate.domain.post import (
     StatusPost,
 )
 from statusgate.engines.neonize.config import Exit, Setup
+from statusgate.engines.neonize.gate import Gate
 from statusgate.engines.neonize.ipc import NOT_BEGUN, Request, Response, raw
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.store import SessionStore, StoreLost
@@ -59,26 +61,26 @@ class Operations:
     """Serves requests; owns the session and all that hangs on it."""
 
     def __init__(
-        self, setup: Setup, store: SessionStore, post_log: PostLog, outlet: Any
+        self, setup: Setup, store: SessionStore, post_log: PostLog, outlet: Any, gate: Gate
     ) -> None:
         self._setup = setup
         self._store = store
         self._post_log = post_log
         self._outlet = outlet
+        self._gate = gate
+        self._account = store.path.parent.name
         self._opening = threading.Lock()
         self.session: Session | None = None
         self._draining = False
         self._tending = threading.Lock()
-        """held by what calls the library unasked: a call after the client was stopped ends the
-        process, so draining takes it first and keeps it"""
+        """held by what calls the library unasked; draining takes it first and keeps it"""
         self._running: dict[int, str] = {}
         """the operations of requests that are not answered"""
         self._posting: int | None = None
         """the request at work that posts, answers or deletes; there is one at most"""
         self._pools = {
-            "post": ThreadPoolExecutor(1, "post"),
-            "download": ThreadPoolExecutor(2, "download"),
-            "ask": ThreadPoolExecutor(3, "ask"),
+            kind: ThreadPoolExecutor(threads, f"{self._account} {kind}")
+            for kind, threads in (("post", 1), ("download", 2), ("ask", 3))
         }
         self._calls: dict[str, tuple[Callable[..., Any], Any]] = {
             "begin_linking": (self._begin_linking, tuple[()]),
@@ -127,10 +129,11 @@ class Operations:
         kind = "post" if request.op in _POSTING else request.op
         pool = self._pools.get(kind, self._pools["ask"])
         self._running[request.id] = request.op
-        pool.submit(self._answer, request)
+        with suppress(RuntimeError):  # just shut down
+            pool.submit(self._answer, request)
 
     def overdue(self) -> Exit | None:
-        """Return how the process should end if something hangs, else None."""
+        """Return how the worker should end if something hangs, else None."""
         number, session = self._posting, self.session
         if session is None:
             return None
@@ -149,26 +152,43 @@ class Operations:
             if self.session is not None or self._draining:
                 return
             session = self.session = Session(
-                self._setup, self._store, self._post_log, self._outlet, linked=linked
+                self._setup,
+                self._store,
+                self._post_log,
+                self._outlet,
+                self._gate,
+                linked=linked,
             )
         session.start()
+        name = f"{self._account} contacts"
         threading.Thread(
-            target=self._look_after, args=(session,), name="contacts", daemon=True
+            target=self._look_after, args=(session,), name=name, daemon=True
         ).start()
 
-    def drain(self, seconds: float) -> None:
-        """Take no more posts, let the running one end, leave WhatsApp."""
+    def drain(self, seconds: float, leaving: float = 2.0) -> bool:
+        """Take no more posts, let the running one end, leave WhatsApp within *leaving* seconds.
+
+        Return whether WhatsApp is known to bring nothing more.
+        """
         self._draining = True
         began = time.monotonic()
         while (lasted := time.monotonic() - began) < seconds:
             if not self._posts_left() and (not self._running or lasted > _LAST_ANSWERS):
                 break
             time.sleep(0.01)
+        left = True
         if self.session is not None:
+            self.session.attention.set()
             self._tending.acquire(timeout=_LAST_LOOK)
-            leaving = threading.Thread(target=self.session.stop, daemon=True)
-            leaving.start()
-            leaving.join(2.0)
+            left = self.session.leave(leaving)
+        for pool in self._pools.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+        return left
+
+    def stop(self, seconds: float) -> None:
+        """Have the library forget the account, whose process goes on."""
+        if self.session is not None:
+            self.session.client.stop(seconds)
 
     def _posts_left(self) -> bool:
         return any(operation in _POSTING for operation in self._running.values())
@@ -208,6 +228,9 @@ class Operations:
             raise EngineUnavailable(str(lost)) from None
         if linked:
             raise EngineUnavailable("the account is linked already")
+        if self._setup.shared:
+            self._outlet.end(Exit.MOVED)
+            raise EngineUnavailable("codes are shown by a process of its own")
         self.open_session(linked=False)
 
     def _pairing_code(self, phone: str) -> str:

@@ -56,7 +56,12 @@ _NEAREST_FONT = {3: 7, 5: 9}
 
 _REFUSED = re.compile(r"server returned error (\d+)")
 _ADDRESSING_REFUSED = 479
-_BEFORE_SENDING = ("failed to ", "the store doesn't contain", "client is nil")
+_BEFORE_SENDING = (
+    "failed to ",
+    "the store doesn't contain",
+    "client is nil",
+    "not connected any more",
+)
 """how the library's errors begin while nothing has left"""
 
 _UPLOADED_AS = {

@@ -12,11 +12,18 @@ _RESTING = frozenset(
 )
 """a new worker could do nothing before somebody asks for something"""
 
-_NO_DEATH = frozenset({Exit.UNREACHABLE, Exit.LOCKED, Exit.NO_ROOM})
-"""the outside's fault: backed off like a death, but no reason for an alarm"""
+_NO_DEATH = frozenset({Exit.UNREACHABLE, Exit.LOCKED, Exit.NO_ROOM, Exit.HOST_DIED})
+"""not the account's fault: backed off like a death, but no reason for an alarm"""
 
 _REPORTED_BY_STATE = frozenset(
-    {Exit.DRAINED, Exit.LOGGED_OUT, Exit.BLOCKED, Exit.LINKING_ENDED, Exit.BANNED}
+    {
+        Exit.DRAINED,
+        Exit.LOGGED_OUT,
+        Exit.BLOCKED,
+        Exit.LINKING_ENDED,
+        Exit.BANNED,
+        Exit.MOVED,
+    }
 )
 _OPERATOR_NEEDED = frozenset({Exit.STORE_LOST, Exit.OUTDATED})
 
@@ -43,14 +50,28 @@ class Restarts:
         self._tries = 0
         self._deaths: deque[float] = deque()
 
-    def after(self, code: int, *, lived: float, now: float, banned_for: float = 0) -> Verdict:
-        """Judge an end with *code* after *lived* seconds; *now* and *lived* are monotonic."""
-        reported, alarm = code not in _REPORTED_BY_STATE, code in _OPERATOR_NEEDED
+    def after(
+        self,
+        code: int,
+        *,
+        lived: float,
+        now: float,
+        banned_for: float = 0,
+        culprit: bool = False,
+    ) -> Verdict:
+        """Judge an end with *code* after *lived* seconds; *now* and *lived* are monotonic.
+
+        *culprit*: the account was found to end the process that it shared with others.
+        """
+        reported = code not in _REPORTED_BY_STATE
+        alarm = code in _OPERATOR_NEEDED or (culprit and reported)
         holds: dict[int, float] = {
             Exit.REPLACED: self._timing.replaced_hold,
             Exit.OUTDATED: self._timing.outdated_hold,
             Exit.BANNED: max(banned_for, 0.0) + _AFTER_BAN,
         }
+        if code == Exit.MOVED:
+            return Verdict(delay=0.0, reported=False)
         if code in _RESTING:
             self._tries = 0
             return Verdict(delay=None, reported=reported, alarm=alarm)
@@ -64,7 +85,7 @@ class Restarts:
         delay = self._jittered()
         if code == Exit.RESTART and self._tries == 1:
             delay = 0.0
-        return Verdict(delay=delay, reported=reported)
+        return Verdict(delay=delay, reported=reported, alarm=alarm)
 
     def _too_many_deaths(self, now: float) -> bool:
         self._deaths.append(now)

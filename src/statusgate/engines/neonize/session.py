@@ -1,21 +1,19 @@
-"""The library's client of this process: connecting, linking, and its events.
+"""An account's client of the library: connecting, linking, and its events.
 
-One client per process, made once; when it is of no use any more the process ends. The handlers
-below run in the library's thread, one after the other, and only convert and spool: the library
-has acknowledged a message before they see it, so every millisecond in them is a chance to lose
-it.
+Made once; when it is of no use any more, the account's worker ends. The handlers below run in
+the thread of the client, one after the other, and only convert and spool: the library has
+acknowledged a message before they see it, so every millisecond in them is a chance to lose it.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Protocol
 
 from neonize import events as library
-from neonize._binder import ProxySettings
-from neonize.client import NewClient
 from neonize.exc import NeonizeError
 from neonize.proto import Neonize_pb2 as wire
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
@@ -37,20 +35,22 @@ from statusgate.domain.events import (
 from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.contacts import AddressBookListener, ContactStore, ContactWatch
 from statusgate.engines.neonize.convert import Converter, evidence
+from statusgate.engines.neonize.gate import Gate
+from statusgate.engines.neonize.library import Client
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.poster import Poster
 from statusgate.engines.neonize.store import Linked, SessionStore
 from statusgate.engines.neonize.untrusted import MAX_NAME, clean, jid_address
 
 log = logging.getLogger(__name__)
-for _name in ("whatsmeow", "Whatsmeow.Database"):
-    logging.getLogger(_name).setLevel(logging.WARNING)  # below, it names people
 
 _FIRST_QR, _LATER_QR = 60.0, 20.0
 """seconds for which WhatsApp honours the first code and each of the others"""
 
 _QR_GRACE = 5.0
 _MOST_BAN_SECONDS = 366 * 24 * 3600
+_LONGEST_LEAVE = 30.0
+_LONGEST_ASK = 3.0
 _BROWSER = SimpleNamespace(name="Chrome", value=1)
 _SYSTEM = SimpleNamespace(name="Linux")
 """WhatsApp accepts a pairing code only from something that looks like ``Browser (OS)``"""
@@ -69,10 +69,10 @@ class Outlet(Protocol):
         """Keep input that could not be handled."""
 
     def spool_failed(self, error: OSError) -> None:
-        """End the process at once: nothing more can be kept."""
+        """Have the worker end: nothing more can be kept."""
 
     def end(self, code: Exit) -> None:
-        """Have the process end in order, soon."""
+        """Have the worker end in order, soon."""
 
 
 class Session:
@@ -84,10 +84,12 @@ class Session:
         store: SessionStore,
         post_log: PostLog,
         outlet: Outlet,
+        gate: Gate,
         *,
         linked: bool,
     ) -> None:
         self._setup = setup
+        self._account = store.path.parent.name
         self._store = store
         self._outlet = outlet
         self._marked = mark = store.linked()
@@ -97,7 +99,7 @@ class Session:
         self._changing = threading.Lock()
         self._linking_since = None if linked else time.monotonic()
         self._qr_until = 0.0
-        self._stopping = False
+        self._stopping = self._broken = False
         self.state: EngineState | None = None
         self._state_since = time.monotonic()
         self.qr_shown = threading.Event()
@@ -107,8 +109,17 @@ class Session:
         self.half_known: set[Address] = set()
         """people met under one form of their address, whose other form is to be looked up"""
         props = DeviceProps(os=setup.display_name, platformType=DeviceProps.CHROME)
-        self.client = NewClient(store.path.name, props=props, uuid="account")
+        self.client = Client(
+            store.path,
+            gate,
+            props=props,
+            on_code=lambda code: self._guarded(self._show_code)(None, code),
+            on_log=lambda *line: self._address_book.hear(*line),
+        )
         self.contacts = ContactStore(self.client)
+        self._address_book = AddressBookListener(
+            self._account, self.contacts, self._look_at_contacts
+        )
         self.poster = Poster(
             self.client, self.contacts, post_log, store, lambda: self.own, setup
         )
@@ -129,14 +140,24 @@ class Session:
 
     def start(self) -> None:
         """Connect, in a thread that lasts as long as the session."""
-        if not self.linking:
+        self._store.opened()
+        if self._setup.moved:  # it was open a moment ago: nothing to report
+            self.state = EngineState.CONNECTING
+        elif not self.linking:
             self._change(EngineState.CONNECTING)
-        threading.Thread(target=self._connect, name="connect", daemon=True).start()
+        name = f"{self._account} client"
+        threading.Thread(target=self._connect, name=name, daemon=True).start()
 
-    def stop(self) -> None:
-        """Leave WhatsApp; returns quickly."""
+    def leave(self, seconds: float) -> bool:
+        """Leave WhatsApp and record what it still brings; return whether that was possible."""
         self._stopping = True
-        self.client.stop()
+        return self.client.leave(seconds)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the account is open and has had no news for a while."""
+        is_open = self.state is EngineState.OPEN
+        return is_open and self.client.quiet_for > self._setup.timing.settle
 
     def require_open(self) -> None:
         """Raise EngineUnavailable unless connected."""
@@ -154,7 +175,7 @@ class Session:
         if not self.qr_shown.wait(self._setup.timing.request / 2):
             raise EngineUnavailable("WhatsApp cannot be reached")
         try:
-            code = self.client.PairPhone(phone, True, _SYSTEM, _BROWSER)
+            code = self.client.pair_phone(phone, True, _SYSTEM, _BROWSER)
         except NeonizeError as error:
             raise EngineUnavailable(f"no pairing code: {clean(str(error), 200)}") from None
         return str(code).replace("-", "")
@@ -169,8 +190,10 @@ class Session:
         self._unlinked(EngineState.LOGGED_OUT, "logged out here", Exit.LOGGED_OUT)
 
     def overdue(self) -> Exit | None:
-        """Return how the process should end if something has lasted too long, else None."""
+        """Return how the worker should end if something has lasted too long, else None."""
         timing, now = self._setup.timing, time.monotonic()
+        if self.client.hung:
+            return Exit.STUCK
         if self._linking_since is not None:
             ran_out = self.qr_shown.is_set() and now > self._qr_until + _QR_GRACE
             late = not self.qr_shown.is_set() and now > self._linking_since + timing.connecting
@@ -189,8 +212,6 @@ class Session:
 
     def _listen(self) -> None:
         """Register all handlers; the library only learns of those that exist at connecting."""
-        AddressBookListener(self.contacts, self._look_at_contacts).install()
-        self.client.qr(self._guarded(self._show_code))
         handlers: dict[Any, Callable[[Any], None]] = {
             library.PairStatusEv: self._on_pair_status,
             library.ConnectedEv: self._on_connected,
@@ -227,16 +248,20 @@ class Session:
             library.HistorySyncEv: self._on_history,
         }
         for kind, handler in handlers.items():
-            self.client.event(kind)(self._guarded(handler))
+            self.client.on(kind, self._guarded(handler))
 
     def _guarded(self, handler: Callable[[Any], None]) -> Callable[[Any, Any], None]:
         """Wrap *handler* so that the library, which swallows exceptions, loses nothing."""
 
         def run(_client: Any, message: Any) -> None:
+            if self._broken:
+                return  # lost, like what would follow the end of a process
             try:
                 handler(message)
             except OSError as error:
+                self._broken = True
                 self._outlet.spool_failed(error)
+                self.client.wait_until_left(_LONGEST_LEAVE)
             except BaseException as error:  # noqa: BLE001 - the library would swallow it
                 self._outlet.poison(evidence(message), error)
 
@@ -271,6 +296,9 @@ class Session:
         self._look_at_contacts()
 
     def _show_code(self, payload: bytes) -> None:
+        if not self.linking:  # somebody has replaced the store meanwhile
+            self._leave(Exit.STORE_LOST, EngineState.CLOSED, "the session store has no device")
+            return
         now = time.monotonic()
         lasts = _LATER_QR if self.qr_shown.is_set() else _FIRST_QR
         self._qr_until = now + lasts
@@ -289,8 +317,8 @@ class Session:
         if self._marked is None:  # linked just before a crash
             self._paired()
         device = self.client.me
-        if not device.LID.User:
-            device = self.client.get_me()  # an old session learns its LID at connecting
+        if not device.LID.User:  # an old session learns its LID at connecting
+            device = self._ask_device() or device
         self._take_own(device)
         self._change(
             EngineState.OPEN,
@@ -316,6 +344,19 @@ class Session:
         self._marked = Linked(phone=self.own.phone, lid=self.own.lid, device=device.JID.Device)
         self._store.mark(self._marked)
         self._change(EngineState.CONNECTING, "linked")
+
+    def _ask_device(self) -> Any:
+        """Ask the library about the device, elsewhere: handlers do not call it."""
+        found: list[Any] = []
+
+        def ask() -> None:
+            with suppress(NeonizeError):
+                found.append(self.client.get_me())
+
+        asking = threading.Thread(target=ask, daemon=True)
+        asking.start()
+        asking.join(_LONGEST_ASK)
+        return found[0] if found else None
 
     def _take_own(self, device: Any) -> None:
         me, lid = jid_address(device.JID), jid_address(device.LID)
@@ -361,9 +402,8 @@ class Session:
         log.info("state %s %s", state, reason)
 
     def _connect(self) -> None:
-        proxy = self._setup.proxy
         try:
-            self.client.connect(ProxySettings(proxy) if proxy else None)
+            self.client.connect(self._setup.proxy)
             code = Exit.RESTART
         except Exception:
             log.exception("connecting failed")

@@ -15,6 +15,9 @@ import msgspec
 
 from statusgate.engines.disk import sync, write_durably
 
+_opened: set[Path] = set()
+"""stores that the library has opened in this process, and does not close"""
+
 _JID = re.compile(r"([0-9]+)(?:\.[0-9]+)?(?::([0-9]+))?@")
 
 
@@ -40,6 +43,15 @@ class SessionStore:
         self._mark = directory / "linked"
         self._addressing = directory / "addressing"
         self._writing = threading.RLock()
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether the account is remembered as linked."""
+        return self._mark.exists()
+
+    def opened(self) -> None:
+        """The library opens the store now."""
+        _opened.add(self.path)
 
     @property
     def exists(self) -> bool:
@@ -115,13 +127,20 @@ class SessionStore:
 
 
 def _device_in(path: Path) -> tuple[str, int] | None:
-    """Return phone and device number of the one device in the store, None if there is none."""
+    """Return phone and device number of the one device in the store, None if there is none.
+
+    A store that the library has had open in this process is only read, without a look at its
+    journal: SQLite would take it for one that a crash left, and undo what it holds.
+    """
+    mode = "mode=ro&immutable=1" if path in _opened else "mode=rw"
     try:
         with open(path, "r+b"):
             pass  # SQLite would take a file without permission for an empty one
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=5)
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=5)
         try:
-            if database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            if path not in _opened and database.execute("PRAGMA quick_check(1)").fetchone() != (
+                "ok",
+            ):
                 raise StoreLost("the session store is damaged")
             known = database.execute(
                 "SELECT count(*) FROM sqlite_master WHERE name = 'whatsmeow_device'"

@@ -1,9 +1,9 @@
-"""Keeps one worker process running, and carries requests to it."""
+"""Keeps a worker running for one account, and carries requests to it."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
@@ -19,23 +19,24 @@ from statusgate.domain.errors import (
 )
 from statusgate.domain.waiting import cancel
 from statusgate.engines.neonize.config import SLACK, Exit, Setup, free_bytes, meaning
+from statusgate.engines.neonize.hosts import Hosts
 from statusgate.engines.neonize.ipc import (
     VERSION,
     Beat,
     Began,
     Drain,
     FrameTooLong,
+    FromWorker,
     Hello,
     Now,
     ProtocolError,
     Record,
     Request,
     Response,
-    ToGateway,
     Vitals,
     raw,
 )
-from statusgate.engines.neonize.process import WorkerProcess
+from statusgate.engines.neonize.process import Place
 from statusgate.engines.neonize.restarts import Restarts, Verdict
 
 log = logging.getLogger(__name__)
@@ -70,25 +71,20 @@ class Supervisor:
         self,
         setup: Setup,
         listener: Listener,
-        *,
-        module: str,
-        environment: Mapping[str, str],
-        launching: asyncio.Semaphore,
+        hosts: Hosts,
     ) -> None:
         self._setup = setup
         self._timing = setup.timing
         self._account = setup.directory.rpartition("/")[2]
         self._listener = listener
-        self._module = module
-        self._environment = environment
-        self._launching = launching
+        self._hosts = hosts
         self._restarts = Restarts(self._timing)
         self._runner: asyncio.Task[None] | None = None
         self._stopping = False
         self._needed = asyncio.Event()
         self._hurry = asyncio.Event()
         self._changed = asyncio.Condition()
-        self._worker: WorkerProcess | None = None
+        self._worker: Place | None = None
         self._greeted = False
         self._runs = 0
         self._forget = False
@@ -103,7 +99,7 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        """The worker's process number, None while there is none."""
+        """The number of the process in which the worker runs, None while there is none."""
         return self._worker.pid if self._worker is not None else None
 
     async def start(self, *, needed: bool) -> None:
@@ -261,13 +257,12 @@ class Supervisor:
 
     async def _run_worker(self) -> int:
         """Run one worker from its launch to its end; returns its exit code."""
-        await self._launching.acquire()
+        await self._hosts.launching.acquire()
         try:
-            setup = msgspec.structs.replace(self._setup, forget=self._forget)
+            moved = self.last_exit == Exit.MOVED
+            setup = msgspec.structs.replace(self._setup, forget=self._forget, moved=moved)
             self._forget, self._missed = False, 0
-            worker = self._worker = await WorkerProcess.launch(
-                setup, module=self._module, environment=self._environment
-            )
+            worker = self._worker = await self._hosts.place(setup)
             heart = asyncio.create_task(self._watch(worker))
             try:
                 return await self._attend(worker)
@@ -277,10 +272,10 @@ class Supervisor:
                 await worker.wait()  # closes the socket, also when this task was cancelled
         finally:
             if not self._greeted:
-                self._launching.release()
+                self._hosts.launching.release()
             await self._dismiss()
 
-    async def _attend(self, worker: WorkerProcess) -> int:
+    async def _attend(self, worker: Place) -> int:
         """Listen to a worker until it ends; returns its exit code."""
         reading = asyncio.create_task(self._read(worker))
         try:
@@ -310,6 +305,7 @@ class Supervisor:
             lived=lived,
             now=time.monotonic(),
             banned_for=self._listener.banned_for(),
+            culprit=self._hosts.is_alone(self._setup.directory),
         )
         log.info(
             "account %s: the worker ended: %s; next start in %s s",
@@ -342,7 +338,7 @@ class Supervisor:
     def _low_on_room(self) -> bool:
         return free_bytes(self._setup.directory) < self._setup.min_free_bytes * SLACK
 
-    async def _watch(self, worker: WorkerProcess) -> None:
+    async def _watch(self, worker: Place) -> None:
         """Ask for a sign of life again and again; end a worker that gives none."""
         while True:
             await asyncio.sleep(self._timing.beat)
@@ -355,7 +351,7 @@ class Supervisor:
             self._missed += 1
             worker.send(Beat())
 
-    async def _read(self, worker: WorkerProcess) -> None:
+    async def _read(self, worker: Place) -> None:
         try:
             async for frame in worker.frames():
                 await self._take(frame)
@@ -364,14 +360,14 @@ class Supervisor:
             await worker.end(0)
         await self._announce()
 
-    async def _take(self, frame: ToGateway) -> None:
+    async def _take(self, frame: FromWorker) -> None:
         match frame:
             case Hello(v=version):
                 if version != VERSION:
                     raise ProtocolError(f"the worker speaks version {version}")
                 if not self._greeted:
                     self._greeted = True
-                    self._launching.release()  # the next account's may start
+                    self._hosts.launching.release()  # the next account's may start
                 self._listener.greeted()
                 await self._announce()
             case Beat(vitals=vitals):
