@@ -91,7 +91,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     recent_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 64
     """memory for encoded recent statuses; 0: every read asks the database"""
     engine_memory_mb: Annotated[int, msgspec.Meta(ge=128)] = 1024
-    """memory that the process of an account may use; above that it is replaced"""
+    """memory that an engine process may use; above that it is replaced"""
+    accounts_per_process: Annotated[int, msgspec.Meta(ge=1, le=100)] = 16
+    """linked accounts that share an engine process; 1: each has its own"""
     min_free_mb: Annotated[int, msgspec.Meta(ge=0)] = 128
     """free disk below which nothing is written any more; reads go on"""
     min_free_media_mb: Annotated[int, msgspec.Meta(ge=0)] = 512

@@ -1,12 +1,18 @@
 """The engines an instance can have; a new one is a row here and a name in ``EngineName``."""
 
 from statusgate.domain.instance import EngineName, Instance
+from statusgate.engines.neonize.hosts import Hosts
 from statusgate.engines.neonize.kind import NEONIZE
 from statusgate.engines.options import check_options
-from statusgate.engines.port import EngineKind
+from statusgate.engines.port import EngineKind, EngineProcesses
 from statusgate.engines.simulated.kind import SIMULATED
 
 ENGINES: dict[EngineName, EngineKind] = {"neonize": NEONIZE, "simulated": SIMULATED}
+
+
+def engine_processes(accounts_per_process: int) -> EngineProcesses:
+    """Return processes that the accounts of one gateway may share, so many in each."""
+    return Hosts(accounts_per_process)
 
 
 def kind_of(instance: Instance) -> EngineKind:

@@ -21,7 +21,7 @@ from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.instance import Instance
 from statusgate.domain.status import Status
 from statusgate.engines.port import Engine, EngineContext
-from statusgate.engines.registry import kind_of
+from statusgate.engines.registry import engine_processes, kind_of
 from statusgate.history.cache import StatusCache
 from statusgate.history.exporting import Exports
 from statusgate.history.lists import Lists
@@ -127,6 +127,7 @@ def _build(
         proxy=settings.proxy,
         min_free_bytes=settings.min_free_mb * _MIB,
         memory_bytes=settings.engine_memory_mb * _MIB,
+        processes=engine_processes(settings.accounts_per_process),
     )
 
     def make_engine(instance: Instance) -> Engine:

@@ -179,6 +179,7 @@ def _harden() -> None:
         level=logging.INFO,
         stream=sys.stderr,
         format="%(asctime)s [%(threadName)s] %(name)s %(message)s",
+        force=True,  # one process, one log
     )
 
 
