@@ -18,6 +18,7 @@ from statusgate.domain.events import Sequenced, StatusReceipt
 from statusgate.domain.instance import Instance
 from statusgate.engines.neonize.config import Setup
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.hosts import Hosts
 from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.port import Engine, EngineContext
 from statusgate.engines.registry import ENGINES
@@ -66,19 +67,20 @@ class Watched(NeonizeEngine):
 
 
 def _use(told: Told, notes: Any) -> None:
-    def make(_instance: Instance, folder: Path, context: EngineContext) -> Engine:
+    hosts = Hosts(
+        int(os.environ.get("STATUSGATE_ACCOUNTS_PER_PROCESS", "16")),
+        module="tests.whatsapp.worker",
+        environment=told.environment,
+    )
+
+    def make(_instance: Instance, folder: Path, _context: EngineContext) -> Engine:
         setup = Setup(
             version=VERSION,
             directory=str(folder.absolute()),
             proxy=told.proxy,
             min_free_bytes=1 << 20,
         )
-        return Watched(
-            setup,
-            worker_module="tests.whatsapp.worker",
-            environment=told.environment,
-            launching=context.launching,
-        ).watch(folder.name, notes)
+        return Watched(setup, hosts=hosts).watch(folder.name, notes)
 
     ENGINES["neonize"] = msgspec.structs.replace(ENGINES["neonize"], make=make)
 
