@@ -11,6 +11,7 @@ from tests.integration.api.running import ADMIN, Running, Tenant
 from tests.waiting import eventually
 
 ANNA, BORIS, STRANGER = "79001234567@c.us", "79001234568@c.us", "79990000001@c.us"
+NAMELESS = "79001234569@c.us"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,18 +65,29 @@ class Furnished:
                 press=("[value=some]", ".choose input", "[value=later]"),
             ),
             Stop(f"{at}/new", ".compose", press=("[value=media]", "[value=voice]")),
+            Stop(f"{at}/contacts", ".contacts li"),
+            Stop(f"{at}/contacts", ".contacts li", press=("[value=excluded]", ".small")),
+            Stop(f"{self.unlinked.id}/contacts", ".contacts .button"),
+            Stop(f"{at}/delivery", ".queue li", press=(".tests button",)),
+            Stop(f"{self.unlinked.id}/delivery", ".health .button"),
+            Stop(f"{at}/settings", ".deeds li", press=("#statusWebhook",)),
+            Stop(f"{at}/settings", ".deeds li", press=(".deeds .danger >> nth=1",)),
+            Stop(f"{self.unlinked.id}/settings", ".deeds li", press=(".deeds button",)),
         ]
 
 
 async def furnish(running: Running, words: str = "First light") -> Furnished:
     """Make the account; everybody and everything in it is called *words*."""
-    tenant = await running.create(name=words)
+    tenant = await running.create(
+        name=words, webhookUrl="http://10.0.0.1/", statusWebhook="yes"
+    )
     unlinked = await running.create(name=words)
     await unlinked.get("logout")
     await unlinked.state("notAuthorized")
     await tenant.simulate(
         {"event": "contact", "id": ANNA, "name": words, "contactName": words},
         {"event": "contact", "id": BORIS, "name": words, "contactName": words},
+        {"event": "contact", "id": NAMELESS, "name": words},
     )
     own = await post(tenant, message=words, participants=[ANNA, BORIS, STRANGER])
     failed = await post(

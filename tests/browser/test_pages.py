@@ -17,6 +17,7 @@ PEOPLE = [
     {"event": "contact", "id": ANNA, "name": "Anna", "contactName": "Anna Kern"},
     {"event": "contact", "id": BORIS, "name": "Борис", "contactName": "Борис Ким"},
 ]
+VIEWS = ("mine", "people", "scheduled", "new", "contacts", "delivery", "settings")
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> \u202egnp.exe {n}"
 WORDS = {
     "en": ("ltr", "Viewed", "New status", "Post to 2 people", "All statuses"),
@@ -173,7 +174,7 @@ async def test_a_status_is_scheduled_for_chosen_people_and_called_off(
     assert waiting[0]["body"]["sendAt"] == 1798790400, "nine o'clock of the browser's zone"
     await page.locator(".rows a").click()
     await page.get_by_role("button", name="Do not post").click()
-    await page.get_by_role("button", name="Delete").click()
+    await page.locator("dialog").get_by_role("button", name="Do not post").click()
     await visitor.sees("No status yet")
     assert (await tenant.get("getMessagesCount")).json() == {"count": 0}
 
@@ -191,7 +192,7 @@ async def test_nothing_is_wider_than_a_small_phone_in_any_language(
         for language in WORDS:
             await page.locator(".tools select").select_option(language)
             await page.locator(f"html[lang={language}]").wait_for()
-            for view in ("mine", "people", "scheduled", "new", f"status/{status_id}"):
+            for view in (*VIEWS, f"status/{status_id}"):
                 await visitor.visit(f"{tenant.id}/{view}")
                 await page.locator(f'main:not([aria-busy])[data-view="{view}"]').wait_for()
                 wide = await page.evaluate("document.documentElement.scrollWidth")

@@ -56,6 +56,23 @@ export class Client {
     return answer;
   }
 
+  /**
+   * Have a new token made, and go on with it. What was asked with the old one meanwhile ends no session.
+   * @returns {Promise<string>} the new token
+   */
+  async renewToken(id) {
+    const { onDenied } = this;
+    this.onDenied = () => {};
+    try {
+      const { apiTokenInstance } = await this.get(id, 'updateApiToken');
+      if (!this.session.isAdmin) {
+        this.session.token = apiTokenInstance;
+        if (kept()) keepSession(this.session);
+      }
+      return apiTokenInstance;
+    } finally { this.onDenied = onDenied; }
+  }
+
   async json(path, options) {
     const text = await (await this.fetch(path, options)).text();
     return text ? JSON.parse(text) : null;
@@ -63,7 +80,8 @@ export class Client {
 
   /** @returns {Promise<Response>} of a 200; raises Refusal otherwise */
   async fetch(path, { headers = {}, ...options } = {}) {
-    const authorization = { Authorization: `Bearer ${this.session.token}` };
+    const { token } = this.session;
+    const authorization = { Authorization: `Bearer ${token}` };
     let answer;
     try {
       answer = await fetch(new URL(path, BASE), {
@@ -75,12 +93,13 @@ export class Client {
     }
     if (answer.ok) return answer;
     const said = await answer.json().catch(() => ({}));
-    return this.refuse(answer.status, said.message || '', Number(answer.headers.get('Retry-After')) || 0);
+    return this.refuse(answer.status, said.message || '', Number(answer.headers.get('Retry-After')) || 0, token);
   }
 
-  refuse(code, message, retryAfter) {
+  refuse(code, message, retryAfter = 0, token = this.session.token) {
     const refusal = new Refusal(code, message, retryAfter);
-    if (refusal.isDenied) this.onDenied();
+    const isOurs = refusal.isDenied && !(code === 403 && this.session.isAdmin);
+    if (isOurs && token === this.session.token) this.onDenied();
     throw refusal;
   }
 }
@@ -97,10 +116,10 @@ export function kept() {
   try { return JSON.parse(sessionStorage.getItem(KEPT) || 'null'); } catch { return null; }
 }
 
-/** @param {Session | null} session null: forget it */
+/** @param {Session | null} session null: forget it, and whatever else was kept with it */
 export function keepSession(session) {
   if (session) sessionStorage.setItem(KEPT, JSON.stringify(session));
-  else sessionStorage.removeItem(KEPT);
+  else sessionStorage.clear();
 }
 
 /** A stored file by its path on this host, whatever host the gateway calls itself; "" if it is none. */

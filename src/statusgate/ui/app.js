@@ -2,19 +2,24 @@
 
 import { Client, kept, keepSession, Refusal } from './api.js';
 import { h, keepFocus } from './dom.js';
-import { currentLanguage, LANGUAGES, loadLanguage, t, tick } from './i18n.js';
+import { currentLanguage, LANGUAGES, loadLanguage, t, tick, whyRefused } from './i18n.js';
 import { live } from './live.js';
 
 const IDLE_MS = 30 * 60 * 1000;
 const AGAIN_MS = 5000;
 const PRELOAD_MS = 1500;
-const VIEWS = { mine: 'statuses', people: 'statuses', scheduled: 'statuses', status: 'status', new: 'compose', link: 'link', accounts: 'accounts' };
+const VIEWS = {
+  mine: 'statuses', people: 'statuses', scheduled: 'statuses', status: 'status', new: 'compose', link: 'link', accounts: 'accounts',
+  contacts: 'contacts', delivery: 'delivery', settings: 'settings',
+};
+/** The pages of an account, and the names of their links. */
+const PAGES = { mine: 'statuses', contacts: 'contacts', delivery: 'delivery', settings: 'settings' };
 
 /**
- * What a view gets. A view is `(context) => {title, node, look?, turn?, close?}`: *look* reads
- * what it shows anew, *turn* takes other parameters without beginning anew.
+ * What a view gets. A view is `(context) => {title, node, look?, every?, turn?, close?}`: *look* reads
+ * what it shows anew, also each *every* milliseconds; *turn* takes other parameters without beginning anew.
  * @typedef {{client: Client, id: string, name: string, rest: string[], tell: (text: string) => void,
- *   go: (path: string) => void, isOpen: () => boolean}} Context
+ *   go: (path: string) => void, look: () => Promise<void>, isOpen: () => boolean}} Context
  */
 
 let client = null;
@@ -23,16 +28,18 @@ let stream = { id: '', close: () => {}, isOpen: false };
 let busy = null;
 let isStale = false;
 let later = 0;
+let beat = 0;
 let lastMove = Date.now();
 
 const notice = h('p', { class: 'notice', role: 'status' });
 const bar = h('header', { class: 'bar' });
 const main = h('main', { id: 'main', tabindex: '-1' });
+const foot = h('footer', { class: 'foot' });
 
 async function start() {
   const link = takeLink();
   await loadLanguage();
-  document.body.append(h('a', { class: 'skip', href: '#main', onclick: toMain }, t('skip')), bar, main, notice);
+  document.body.append(h('a', { class: 'skip', href: '#main', onclick: toMain }, t('skip')), bar, main, foot, notice);
   keepFocus(main);
   const session = kept();
   if (session) open(session);
@@ -41,7 +48,7 @@ async function start() {
   addEventListener('unhandledrejection', (event) => {
     if (!(event.reason instanceof Refusal)) return;
     event.preventDefault();
-    if (!event.reason.isDenied) tell(wordsFor(event.reason));
+    if (!event.reason.isDenied) tell(whyRefused(event.reason));
   });
   for (const move of ['pointerdown', 'keydown']) addEventListener(move, () => { lastMove = Date.now(); }, { passive: true });
   await arrive(link);
@@ -131,10 +138,11 @@ async function route() {
   }
   shown.view?.close?.();
   clearTimeout(later);
+  clearInterval(beat);
   const mine = { key, view: null };
   shown = mine;
   isStale = false;
-  const context = { client, id, name, rest, tell, go, isOpen: () => stream.isOpen, open: enter };
+  const context = { client, id, name, rest, tell, go, look, isOpen: () => stream.isOpen, open: enter };
   let view = null;
   try {
     const module = await load(kind);
@@ -145,6 +153,7 @@ async function route() {
     if (shown !== mine) return view.close?.();
     mine.view = view;
     show(view.node, view.title);
+    if (view.every) beat = setInterval(() => document.hidden || look(), view.every);
     if (id) tell('');
     if (isStale) look();
   } catch (fault) {
@@ -170,7 +179,7 @@ function show(node, title) {
 /** Say in a view's place why it could not be had, and try again when that may have passed. */
 function showFailure(fault) {
   if (!(fault instanceof Refusal)) console.error(fault);
-  const why = wordsFor(fault);
+  const why = whyRefused(fault);
   if (fault.isPassing) {
     shown.view = { look: route };
     lookLater(fault);
@@ -180,11 +189,6 @@ function showFailure(fault) {
     h('h1', {}, t('failedTitle')),
     h('p', {}, why),
     h('p', {}, h('button', { class: 'primary', onclick: route }, t('again')))), t('failedTitle'));
-}
-
-function wordsFor({ code, message }) {
-  const key = { 0: 'unreachable', 429: 'tooMany', 503: 'unavailable' }[code];
-  return key ? t(key) : t('failedText', { why: message || String(code) });
 }
 
 /** Keep one stream open, for the account that is shown. */
@@ -238,17 +242,19 @@ async function changeLanguage(event) {
 
 /** The top bar. */
 function draw(id, name) {
-  const link = (path, text, isHere) => h('a', { href: `#/${path}`, 'aria-current': isHere ? 'page' : null }, text);
+  const link = (path, text, here) => h('a', { href: `#/${path}`, 'aria-current': here }, text);
+  const hereIn = (page) => (VIEWS[name] === VIEWS[page] ? 'page' : page === 'mine' && ['status', 'new'].includes(name) ? 'true' : null);
   const languages = Object.entries(LANGUAGES).map(([code, text]) => h('option', { value: code, lang: code }, text));
   bar.replaceChildren(
     h('a', { class: 'mark', href: '#/', 'aria-label': 'statusgate' }, mark(), h('span', {}, 'statusgate')),
     h('nav', { 'aria-label': t('pages') },
-      client?.session.isAdmin && link('accounts', t('accounts'), name === 'accounts'),
-      id && link(`${id}/mine`, t('statuses'), VIEWS[name] === 'statuses')),
+      client?.session.isAdmin && link('accounts', t('accounts'), name === 'accounts' ? 'page' : null),
+      id && Object.entries(PAGES).map(([page, key]) => link(`${id}/${page}`, t(key), hereIn(page)))),
     h('div', { class: 'tools' },
       h('select', { 'aria-label': t('language'), onchange: changeLanguage }, languages),
       client && h('button', { class: 'quiet', onclick: () => signOut() }, t('signOut'))));
   bar.querySelector('select').value = currentLanguage();
+  foot.replaceChildren(h('a', { href: '../docs/api', target: '_blank', rel: 'noopener' }, t('apiReference')));
 }
 
 function mark() {

@@ -24,6 +24,9 @@ export function h(tag, properties = {}, ...children) {
   return made;
 }
 
+/** Facts on one line, with dots between them; those that are missing are left out. */
+export const line = (...facts) => facts.filter(Boolean).flatMap((fact, place) => (place ? [' · ', fact] : [fact]));
+
 /** Somebody else's text, whose direction is its own. */
 export const bdi = (text) => h('bdi', {}, visible(text));
 
@@ -62,11 +65,11 @@ export function isNew(node, value) {
   return true;
 }
 
-/** Have a button do one thing at a time; disabled meanwhile, it would lose the focus. */
+/** Have a button do one thing at a time; really disabled meanwhile, it would lose the focus. */
 export async function once(button, act) {
   if (button.ariaBusy) return;
-  button.ariaBusy = 'true';
-  try { await act(); } finally { button.ariaBusy = null; }
+  button.ariaBusy = button.ariaDisabled = 'true';
+  try { await act(); } finally { button.ariaBusy = button.ariaDisabled = null; }
 }
 
 /**

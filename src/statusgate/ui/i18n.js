@@ -4,6 +4,7 @@ import { h } from './dom.js';
 
 export const LANGUAGES = { en: 'English', ru: 'Русский', he: 'עברית' };
 const CHOICE = 'statusgate.language';
+const SPANS = [['hour', 3600, 1], ['minute', 60, 0], ['second', 1, 1], ['millisecond', 0.001, 0]];
 
 let language = 'en';
 let catalogue = {};
@@ -76,7 +77,7 @@ export function percent(part, whole) {
 /** A time in words that suit its distance. @param {number} seconds unix */
 export function when(seconds) {
   const ago = Date.now() / 1000 - seconds;
-  if (Math.abs(ago) < 45) return t('justNow');
+  if (Math.abs(ago) < 45) return t(ago < 0 ? 'soon' : 'justNow');
   if (Math.abs(ago) < 3600) return formats.relative.format(-Math.round(ago / 60), 'minute');
   const moment = new Date(seconds * 1000);
   const isToday = moment.toDateString() === new Date().toDateString();
@@ -89,11 +90,18 @@ export function moment(seconds) {
   return h('time', { datetime: at.toISOString(), title: formats.full.format(at), 'data-at': seconds }, when(seconds));
 }
 
-/** A span such as "3 h" or "42 min". */
+/** A span such as "3 h", "42 min" or "80 ms". */
 export function span(seconds) {
-  const hours = seconds >= 3600;
-  const unit = { style: 'unit', unit: hours ? 'hour' : 'minute', unitDisplay: 'short', maximumFractionDigits: hours ? 1 : 0 };
-  return new Intl.NumberFormat(formats.number.resolvedOptions().locale, unit).format(seconds / (hours ? 3600 : 60));
+  const [unit, size, digits] = SPANS.find(([, least]) => seconds >= least) || SPANS.at(-1);
+  const options = { style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits: digits };
+  return new Intl.NumberFormat(formats.number.resolvedOptions().locale, options).format(seconds / size);
+}
+
+/** What the gateway refused, in words. @param {import('./api.js').Refusal} fault */
+export function whyRefused({ code, message }) {
+  if (code === 403 && message === 'Forbidden') return t('wrongId');
+  const key = { 0: 'unreachable', 429: 'tooMany', 503: 'unavailable' }[code];
+  return key ? t(key) : t('failedText', { why: message || String(code) });
 }
 
 /** Renew every time that is shown. */

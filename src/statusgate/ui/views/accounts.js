@@ -1,6 +1,7 @@
 /** All accounts, the sick first, each with its reason and one action. */
 
-import { bdi, h, keep, ltr, phone } from '../dom.js';
+import { ask, made } from '../dialog.js';
+import { bdi, h, keep, line, ltr, phone } from '../dom.js';
 import { moment, number, t } from '../i18n.js';
 import { ailment } from './ailment.js';
 
@@ -13,7 +14,6 @@ export default function accounts(context) {
   const nothing = h('div', { class: 'empty' }, h('h2', {}, t('noAccounts')), h('p', {}, t('noAccountsText')), actions());
   const top = actions();
   const node = h('section', {}, h('header', { class: 'strip' }, h('div', {}, h('h1', {}, t('accounts')), sum), h('span', { class: 'grow' }), top), list, nothing);
-  const timer = setInterval(() => { if (!document.hidden) look().catch(() => {}); }, POLL_MS);
 
   function actions() {
     return h('div', { class: 'choices' },
@@ -23,7 +23,7 @@ export default function accounts(context) {
 
   async function look() {
     const found = await client.partner('getInstancesStatus');
-    const rank = (one) => ailment(one)?.[0] ?? 0;
+    const rank = (one) => ailment(one)?.rank ?? 0;
     const sorted = found.map((one) => [rank(one), one]).sort(([a], [b]) => b - a).map(([, one]) => one);
     const sick = sorted.filter(rank).length;
     sum.textContent = [t('accountsCount', { n: found.length }), sick ? t('needAttention', { n: sick }) : t('allWell')].join(' · ');
@@ -35,51 +35,38 @@ export default function accounts(context) {
   function row(one) {
     const ill = ailment(one);
     const id = one.idInstance;
-    const isUnlinked = one.stateInstance === 'notAuthorized';
-    const queue = one.queue.waiting + one.queue.scheduled;
+    const isBad = ill && ill.rank >= 4;
     const fact = (key, value) => h('span', { class: 'fact' }, h('span', { class: 'hint' }, t(key)), h('span', {}, value));
-    const reason = ill && h('span', { class: `reason ${ill[0] >= 4 ? 'trouble' : 'warn'}` }, t(ill[1]), ill[2] ? [' · ', moment(ill[2])] : null);
+    const reason = ill && h('span', { class: `reason ${isBad ? 'trouble' : 'warn'}` }, line(ill.text, ill.why, ill.since && moment(ill.since)));
     const name = one.name ? bdi(one.name) : one.phone ? ltr(phone(one.phone)) : ltr(String(id));
     return h('li', {},
-      h('span', { class: `state ${ill ? (ill[0] >= 4 ? 'bad' : 'ill') : 'well'}` }, h('span', { class: 'unseen' }, t(ill ? 'ill' : 'online'))),
+      h('span', { class: `state ${ill ? (isBad ? 'bad' : 'ill') : 'well'}` }, h('span', { class: 'unseen' }, t(ill ? 'ill' : 'online'))),
       h('span', { class: 'told' }, h('a', { class: 'name', href: `#/${id}/mine` }, name),
         reason || h('span', { class: 'hint' }, one.phone ? ltr(phone(one.phone)) : ltr(String(id)), one.engine === 'simulated' && ` · ${t('sandbox')}`)),
       fact('lastPost', one.lastPostedAt ? moment(one.lastPostedAt) : '–'),
-      fact('inQueue', number(queue)),
+      fact('inQueue', number(one.queue.waiting + one.queue.scheduled)),
       fact('failures', number(one.failed24h)),
-      h('a', { class: 'button', href: isUnlinked ? `#/${id}/link` : `#/${id}/mine` }, t(isUnlinked ? 'linkPhone' : 'open')));
+      h('a', { class: 'button', href: `#/${id}/${ill?.to || 'mine'}` }, ill?.action || t('open')));
   }
 
   /** Ask for a name, make the account, show its token once. */
   function create(engine) {
     const isSandbox = engine === 'simulated';
     const name = h('input', { id: 'name', maxlength: 255, dir: 'auto', value: isSandbox ? t('sandbox') : '' });
-    const trouble = h('p', { class: 'trouble', role: 'alert' });
-    const close = () => dialog.close();
-    const form = h('form', { onsubmit: make }, h('h2', {}, t(isSandbox ? 'trySandbox' : 'linkPhone')), h('p', {}, t(isSandbox ? 'sandboxText' : 'linkText')),
-      h('label', { class: 'field' }, h('span', {}, t('accountName')), name), trouble,
-      h('p', { class: 'choices' }, h('button', { type: 'button', onclick: close }, t('cancel')), h('button', { class: 'primary' }, t('create'))));
-    const dialog = h('dialog', {}, form);
-
-    async function make(event) {
-      event.preventDefault();
-      try {
+    ask({
+      title: t(isSandbox ? 'trySandbox' : 'linkPhone'), text: t(isSandbox ? 'sandboxText' : 'linkText'), yes: t('create'),
+      field: h('label', { class: 'field' }, h('span', {}, t('accountName')), name),
+      act: async () => {
         const body = JSON.stringify({ name: name.value.trim(), engine });
-        const made = await client.partner('createInstance', { method: 'POST', body });
-        const next = () => { close(); context.go(`${made.idInstance}/${isSandbox ? 'mine' : 'link'}`); };
-        const shown = (key, value) => h('label', { class: 'field' }, h('span', {}, t(key)),
-          h('input', { readonly: true, dir: 'ltr', value, onfocus: (focus) => focus.target.select() }));
-        form.replaceWith(h('div', { class: 'form' }, h('h2', {}, t('created')), h('p', {}, t('tokenOnce')),
-          shown('idInstance', String(made.idInstance)), shown('token', made.apiTokenInstance),
-          h('p', { class: 'choices' }, h('button', { class: 'primary', onclick: next }, t('goOn')))));
+        const { idInstance, apiTokenInstance } = await client.partner('createInstance', { method: 'POST', body });
         await look();
-      } catch (fault) { trouble.textContent = t('failedText', { why: fault.message }); }
-    }
-
-    dialog.addEventListener('close', () => dialog.remove());
-    document.body.append(dialog);
-    dialog.showModal();
+        return made({
+          title: t('created'), text: t('tokenOnce'), values: { [t('idInstance')]: String(idInstance), [t('token')]: apiTokenInstance },
+          goOn: () => context.go(`${idInstance}/${isSandbox ? 'mine' : 'link'}`),
+        });
+      },
+    });
   }
 
-  return { title: t('accounts'), node, look, close: () => clearInterval(timer) };
+  return { title: t('accounts'), node, look, every: POLL_MS };
 }

@@ -9,11 +9,11 @@ const PAUSE_MS = 250;
 
 /**
  * @param {any} context of the view
+ * @param {{who: string, chosen: string[]}} draft what was chosen, and is kept up to date
  * @param {() => void} changed called when the number of people is known anew
  */
-export function audienceField({ client, id }, changed) {
-  const chosen = new Set();
-  let who = 'all';
+export function audienceField({ client, id }, draft, changed) {
+  const chosen = new Set(draft.chosen);
   let contacts = null;
   let timer = 0;
   let asked = 0;
@@ -22,16 +22,16 @@ export function audienceField({ client, id }, changed) {
   const list = h('ul', { class: 'choose' });
   const found = h('p', { class: 'hint', role: 'status' });
   const picking = h('div', { class: 'picking', hidden: true }, search, list, found);
-  const outcome = h('p', { class: 'hint' });
-  const radio = (value) => h('label', {}, h('input', { type: 'radio', name: 'who', value, checked: value === who, onchange: () => turn(value) }),
+  const outcome = h('ul', { class: 'hint', 'aria-label': t('leftOut') });
+  const radio = (value) => h('label', {}, h('input', { type: 'radio', name: 'who', value, checked: value === draft.who, onchange: () => turn(value) }),
     h('span', {}, t(`to_${value}`)));
   const node = h('fieldset', { class: 'group' }, h('legend', {}, t('audience')), h('div', { class: 'segments' }, radio('all'), radio('some')), picking, outcome);
-  const field = { node, total: null, count, chosen: () => (who === 'all' ? [] : [...chosen]) };
+  const field = { node, total: null, begin: () => turn(draft.who), chosen: () => (draft.who === 'all' ? [] : [...chosen]) };
 
   async function turn(value) {
-    who = value;
-    picking.hidden = who === 'all';
-    if (who === 'some') {
+    draft.who = value;
+    picking.hidden = value === 'all';
+    if (value === 'some') {
       contacts ??= await client.get(id, 'getContacts');
       draw();
     }
@@ -52,6 +52,7 @@ export function audienceField({ client, id }, changed) {
   function row(one) {
     const toggle = (event) => {
       if (event.target.checked) chosen.add(one.id); else chosen.delete(one.id);
+      draft.chosen = [...chosen];
       found.textContent = t('chosenOf', { chosen: chosen.size, n: contacts.length });
       clearTimeout(timer);
       timer = setTimeout(count, PAUSE_MS);
@@ -64,21 +65,20 @@ export function audienceField({ client, id }, changed) {
   /** Ask the gateway who would get a status now; the newest question counts. */
   async function count() {
     const turnOf = ++asked;
-    if (who === 'some' && !chosen.size) return tell(0, []);
+    if (draft.who === 'some' && !chosen.size) return tell(0, {});
     try {
-      const dry = await client.post(id, 'getStatusAudience', { participants: field.chosen() });
-      if (turnOf === asked) tell(dry.total, dry.excluded);
+      const dry = await client.post(id, 'getStatusAudience', { participants: field.chosen(), limit: 0 });
+      if (turnOf === asked) tell(dry.total, dry.excludedByReason);
     } catch (fault) {
       if (!(fault instanceof Refusal)) throw fault;
-      if (turnOf === asked) tell(null, []);
+      if (turnOf === asked) tell(null, {});
     }
   }
 
-  function tell(total, excluded) {
+  function tell(total, reasons) {
     field.total = total;
-    const reasons = new Map();
-    for (const { reason } of excluded) reasons.set(reason, (reasons.get(reason) || 0) + 1);
-    outcome.textContent = [...reasons].map(([reason, n]) => `${t(`skipped_${reason}`)}: ${number(n)}`).join(' · ');
+    const rows = Object.entries(reasons).map(([reason, n]) => h('li', {}, t(`skipped_${reason}`), ': ', number(n)));
+    outcome.replaceChildren(...(rows.length ? [h('li', {}, h('b', {}, t('leftOut'))), ...rows] : []));
     changed();
   }
 

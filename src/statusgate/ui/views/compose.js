@@ -3,7 +3,8 @@
 import { Refusal } from '../api.js';
 import { card } from '../card.js';
 import { h, once } from '../dom.js';
-import { t } from '../i18n.js';
+import { draftOf, dropDraft, keepDraft } from '../drafts.js';
+import { t, whyRefused } from '../i18n.js';
 import { audienceField } from './audience.js';
 
 const COLOURS = ['#0B6B4F', '#228B22', '#1E6E8C', '#28407A', '#5A3E9B', '#8C1E4B', '#B5361E', '#A3560F', '#4A4A48', '#000000'];
@@ -15,13 +16,16 @@ const MINUTE_MS = 60000;
 
 export default function compose(context) {
   const { client, id } = context;
-  const draft = { kind: 'text', text: '', colour: COLOURS[0], font: FONTS[0], file: null, at: '' };
+  const draft = draftOf(client, id) || {
+    kind: 'text', text: '', colour: COLOURS[0], font: FONTS[0], file: null, when: 'now', at: '', who: 'all', chosen: [],
+  };
   let address = '';
 
-  const text = h('textarea', { id: 'text', rows: 4, dir: 'auto', oninput: () => { draft.text = text.value; draw(); } });
+  const text = h('textarea', { id: 'text', rows: 4, dir: 'auto', value: draft.text, oninput: () => { draft.text = text.value; draw(); } });
   const label = h('span', {});
   const left = h('span', { class: 'hint count' });
   const file = h('input', { id: 'file', type: 'file', onchange: () => { draft.file = file.files[0] || null; draw(); } });
+  if (draft.file) file.files = asFiles(draft.file);
   const fileField = h('label', { class: 'field' }, h('span', {}, t('file')), file);
   const textField = h('label', { class: 'field' }, label, text, left);
   const colours = group('colour', t('colour'), COLOURS, (one) => {
@@ -32,17 +36,16 @@ export default function compose(context) {
   const fonts = group('font', t('font'), FONTS, (one) => h('span', { class: CLASSES[one] }, t(`font_${one}`)), 'fonts');
   const kinds = group('kind', t('kind'), ['text', 'media', 'voice'], (one) => h('span', {}, t(`make_${one}`)), 'segments');
   const whens = group('when', t('when'), ['now', 'later'], (one) => h('span', {}, t(`when_${one}`)), 'segments');
-  const at = h('input', { id: 'at', type: 'datetime-local', oninput: draw, required: true });
+  const at = h('input', { id: 'at', type: 'datetime-local', value: draft.at, required: true, oninput: () => { draft.at = at.value; draw(); } });
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const atField = h('label', { class: 'field' }, h('span', {}, t('atTime', { zone })), at);
-  const audience = audienceField(context, draw);
+  const audience = audienceField(context, draft, draw);
   const trouble = h('p', { class: 'trouble', role: 'alert' });
   const button = h('button', { class: 'primary' });
   const frame = h('div', { class: 'phone' });
 
   /** Radio buttons; each `draft[name]` follows its own. */
   function group(name, legend, values, inside, kind) {
-    draft[name] ??= values[0];
     const pick = (value) => () => { draft[name] = value; draw(); };
     return h('fieldset', { class: 'group' }, h('legend', {}, legend), h('div', { class: kind }, values.map((value) => h('label', {},
       h('input', { type: 'radio', name, value, checked: draft[name] === value, onchange: pick(value) }), inside(value)))));
@@ -71,6 +74,7 @@ export default function compose(context) {
     const { total } = audience;
     button.textContent = total === null ? t('post') : t(draft.when === 'now' ? 'postTo' : 'scheduleTo', { n: total });
     button.disabled = limit < length();
+    keepDraft(client, id, draft);
     preview();
   }
 
@@ -104,10 +108,11 @@ export default function compose(context) {
       isSent = true;
       const method = { text: 'sendTextStatus', media: 'sendMediaStatus', voice: 'sendVoiceStatus' }[draft.kind];
       const { idMessage } = await client.post(id, method, body);
+      dropDraft(client, id);
       context.go(common.sendAt ? `${id}/scheduled` : `${id}/status/${idMessage}`);
     } catch (fault) {
       if (!(fault instanceof Refusal)) throw fault;
-      trouble.textContent = fault.code ? t('failedText', { why: fault.message }) : t(isSent ? 'maybePosted' : 'unreachable');
+      trouble.textContent = isSent && !fault.code ? t('maybePosted') : whyRefused(fault);
     } finally {
       context.tell('');
     }
@@ -119,11 +124,18 @@ export default function compose(context) {
     h('div', { class: 'two' }, form, h('aside', { 'aria-label': t('preview') }, frame, h('p', { class: 'hint' }, t('approximate')))));
 
   async function look() {
-    if (audience.total === null) await audience.count();
+    if (audience.total === null) await audience.begin();
     if (!frame.hasChildNodes()) draw();
   }
 
   return { title: t('newStatus'), node, look, close: () => URL.revokeObjectURL(address) };
+}
+
+/** A file as the field for files takes it. */
+function asFiles(file) {
+  const transfer = new DataTransfer();
+  transfer.items.add(file);
+  return transfer.files;
 }
 
 /** A moment as the field for times has it, in this browser's zone. */

@@ -2,7 +2,8 @@
 
 import { card, kindOf, textOf, whyFailed } from '../card.js';
 import { curve } from '../chart.js';
-import { bdi, h, initials, isNew, keep, once, person } from '../dom.js';
+import { ask } from '../dialog.js';
+import { bdi, h, initials, isNew, keep, line, once, person } from '../dom.js';
 import { funnel } from '../funnel.js';
 import { moment, number, t } from '../i18n.js';
 
@@ -61,13 +62,13 @@ export default function status(context) {
       : [kindOf(item), moment(item.sendAt && !item.sentAt ? item.sendAt : item.sentAt || item.acceptedAt), t(`progress_${item.statusMessage}`)];
     if (!isNew(head, [item.statusMessage, item.sentAt, item.downloadUrl])) return;
     head.replaceChildren(h('h1', {}, title),
-      h('p', { class: 'hint' }, facts.flatMap((fact, place) => (place ? [' · ', fact] : [fact]))));
+      h('p', { class: 'hint' }, line(...facts)));
     frame.replaceChildren(card(item, { isLarge: true }));
   }
 
   function drawFigures(item, report) {
     if (!isNew(figures, [item, report])) return;
-    const removal = h('button', { class: 'quiet danger', onclick: remove }, t(item.sentAt ? 'deleteForAll' : item.failure ? 'deleteIt' : 'cancelStatus'));
+    const removal = h('button', { class: 'quiet danger', onclick: () => remove(item) }, t(item.sentAt ? 'deleteForAll' : item.failure ? 'deleteIt' : 'cancelStatus'));
     figures.replaceChildren(...[
       item.failure && h('p', { class: 'trouble' }, t('failedWhy', { why: whyFailed(item.failure) })),
       !item.sentAt && item.sendAt && h('p', {}, t('scheduledFor'), ' ', moment(item.sendAt)),
@@ -76,22 +77,16 @@ export default function status(context) {
       h('p', { class: 'marks' }, removal)].filter(Boolean));
   }
 
-  async function remove() {
-    const dialog = h('dialog', { 'aria-labelledby': 'ask' },
-      h('h2', { id: 'ask' }, t('deleteTitle')), h('p', {}, t('deleteText')),
-      h('p', { class: 'choices' },
-        h('button', { onclick: () => dialog.close('') }, t('keepIt')),
-        h('button', { class: 'primary harm', onclick: () => dialog.close('yes') }, t('deleteIt'))));
-    dialog.addEventListener('close', async () => {
-      dialog.remove();
-      if (dialog.returnValue !== 'yes') return;
-      try {
+  function remove(item) {
+    const [title, text, yes] = item.sentAt ? ['deleteTitle', 'deleteText', 'deleteIt']
+      : item.failure ? ['deleteTitle', 'deleteFailedText', 'deleteIt'] : ['cancelTitle', 'cancelText', 'cancelStatus'];
+    ask({
+      title: t(title), text: t(text), yes: t(yes), no: t('keepIt'), isHarm: true,
+      act: async () => {
         await client.post(id, 'deleteStatus', { idMessage });
         context.go(`${id}/mine`);
-      } catch (fault) { context.tell(t('failedText', { why: fault.message })); }
+      },
     });
-    document.body.append(dialog);
-    dialog.showModal();
   }
 
   function drawIncoming(item) {

@@ -4,6 +4,7 @@ import { card, kindOf, textOf, whyFailed } from '../card.js';
 import { bdi, h, initials, isNew, keep, ltr, once, person, phone } from '../dom.js';
 import { funnel } from '../funnel.js';
 import { moment, number, percent, t } from '../i18n.js';
+import { paged } from '../pages.js';
 import { ailment } from './ailment.js';
 import { sandboxBar } from './sandbox.js';
 
@@ -15,8 +16,6 @@ const keyOf = (item) => `${item.chatId} ${item.idMessage}`;
 export default function statuses(context) {
   const { client, id } = context;
   let name = context.name;
-  let items = [];
-  let next = null;
   let newest = '';
 
   const strip = h('div', { class: 'strip' });
@@ -28,37 +27,26 @@ export default function statuses(context) {
   const sandbox = h('div', {});
   const node = h('div', { class: 'statuses' }, h('h1', { class: 'unseen' }, t('statuses')), strip, h('nav', { class: 'tabs', 'aria-label': t('lists') }, tabs), hero, list, more, nothing, sandbox);
 
-  const page = (before) => client.get(id, 'getStatuses', { type: LISTS[name], limit: PAGE, before });
+  const all = paged((before) => client.get(id, 'getStatuses', { type: LISTS[name], limit: PAGE, before }), keyOf);
 
   async function look() {
-    const wanted = name;
-    const [account, found] = await Promise.all([client.get(id, 'getInstanceStatus'), page()]);
-    if (name !== wanted) return;
+    const [account, found] = await Promise.all([client.get(id, 'getInstanceStatus'), all.look()]);
+    if (!found) return;
     drawStrip(account);
     if (account.engine === 'simulated' && !sandbox.hasChildNodes()) sandbox.append(sandboxBar(context, () => newest));
-    const last = found.items.at(-1);
-    const place = last ? items.findIndex((item) => keyOf(item) === keyOf(last)) : -1;
-    const older = place < 0 ? [] : items.slice(place + 1);
-    items = [...found.items, ...older];
-    if (!older.length) next = found.next;
     await drawHero();
     draw();
   }
 
   async function loadMore() {
-    const wanted = name;
-    const found = await page(next);
-    if (name !== wanted) return;
-    items = [...items, ...found.items];
-    next = found.next;
+    await all.more();
     draw();
   }
 
   async function turn(other) {
     if (other === name) return;
     name = other;
-    items = [];
-    next = null;
+    all.clear();
     await look();
   }
 
@@ -66,19 +54,18 @@ export default function statuses(context) {
     const { queue, phone: digits } = account;
     const ill = ailment(account);
     if (!isNew(strip, [ill, digits, account.name, queue.waiting, queue.scheduled])) return;
-    const isUnlinked = account.stateInstance === 'notAuthorized';
     strip.replaceChildren(...[
-      h('span', { class: `state ${ill ? 'ill' : 'well'}` }, t(ill ? ill[1] : 'online'), ill?.[2] ? h('span', { class: 'hint' }, moment(ill[2])) : ''),
+      h('span', { class: `state ${ill ? 'ill' : 'well'}` }, ill?.text || t('online'), ill?.since ? h('span', { class: 'hint' }, moment(ill.since)) : ''),
       account.name && h('span', {}, bdi(account.name)),
       h('span', {}, digits ? ltr(phone(digits)) : ltr(id)),
       h('span', {}, t('waiting', { n: queue.waiting + queue.scheduled })),
       h('span', { class: 'grow' }),
-      isUnlinked && h('a', { class: 'button', href: `#/${id}/link` }, t('linkPhone')),
+      ill?.to && h('a', { class: 'button', href: `#/${id}/${ill.to}` }, ill.action),
       h('a', { class: 'button primary', href: `#/${id}/new` }, t('newStatus'))].filter(Boolean));
   }
 
   async function drawHero() {
-    const item = name === 'mine' ? items[0] : null;
+    const item = name === 'mine' ? all.items[0] : null;
     if (item) newest = item.idMessage;
     hero.hidden = !item;
     if (!item) return;
@@ -119,11 +106,11 @@ export default function statuses(context) {
   }
 
   function draw() {
-    const rest = name === 'mine' ? items.slice(1) : items;
+    const rest = name === 'mine' ? all.items.slice(1) : all.items;
     list.className = name === 'people' ? 'wall' : 'rows';
     keep(list, rest, keyOf, name === 'people' ? tile : name === 'mine' ? ownRow : waitingRow);
-    more.hidden = !next;
-    nothing.hidden = items.length > 0;
+    more.hidden = !all.next;
+    nothing.hidden = all.items.length > 0;
     if (isNew(nothing, name)) nothing.replaceChildren(...empty());
     tabs.forEach((each) => each.setAttribute('aria-current', each.hash.endsWith(`/${name}`) ? 'page' : 'false'));
   }
