@@ -24,6 +24,16 @@ PAGES = [
     "docs/how-to/sandbox.md",
     "docs/how-to/move-from-green-api.md",
 ]
+_SPEAKS = re.compile(r"\$URL|^statusgate (?:post|status)", re.MULTILINE)
+README_NOT_RUN = {
+    "make demo": "the fixture of this module starts the demo without make",
+    "make test": "runs this very test",
+    "pipx install .": "needs a registry; test_wheel installs the wheel in a clean environment",
+    "statusgate demo": "the fixture of this module starts it",
+    ". .venv/bin/activate": "the environment is that of the tests",
+    ".venv/bin/statusgate instance create": "makes an account; test_tutorial does the same",
+    ".venv/bin/statusgate serve": "does not end by itself; test_tutorial does the same",
+}
 EXPORTS = "docs/how-to/exports.md"
 NOT_RUN = {
     "alerts": "needs Prometheus",
@@ -77,7 +87,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 def _blocks(page: str) -> str:
     """The page's shell blocks that speak to an account, one after the other."""
     blocks = [text for label, text in fences(ROOT / page) if label == "sh"]
-    wanted = [block for block in blocks if "$URL" in block or "statusgate post" in block]
+    wanted = [block for block in blocks if _SPEAKS.search(block)]
     assert wanted, page
     return "\n".join(line for line in "\n".join(wanted).splitlines() if ". .venv/" not in line)
 
@@ -107,6 +117,15 @@ def test_every_page_with_commands_is_run_or_says_why_it_is_not() -> None:
     }
     run = {Path(page).stem for page in [*PAGES, EXPORTS] if page != "README.md"}
     assert with_commands == run | NOT_RUN.keys()
+
+
+def test_every_command_of_the_readme_is_run_or_says_why_it_is_not() -> None:
+    blocks = [text for label, text in fences(ROOT / "README.md") if label == "sh"]
+    lines = {line for block in blocks for line in block.splitlines() if line}
+    left = lines - set(_blocks("README.md").splitlines())
+    unrun = {reason for reason in README_NOT_RUN if any(x.startswith(reason) for x in left)}
+    assert [line for line in left if not line.startswith(tuple(README_NOT_RUN))] == []
+    assert unrun == README_NOT_RUN.keys()
 
 
 def test_the_first_read_of_the_readme_runs_in_python_too(reader: dict[str, str]) -> None:

@@ -194,14 +194,17 @@ class Demo:
     def _greet(self, instance_id: InstanceId, token: str, watched: str, newest: str) -> None:
         base = f"{self._url}/waInstance{instance_id}"
         link = self._built.app.sign_in_link(instance_id, token)
-        browser = f"\n  in the browser    {self._url}{link} (once)" if link else ""
+        pages = (
+            f"\n  in the browser    {self._url}{link} (once)"
+            f"\n  API reference     {self._url}/docs/api"
+        )
         click.echo(
             f"""
 statusgate demo: a sandbox account that lives. Nothing leaves this machine.
 
   URL               {self._url}
   idInstance        {instance_id}
-  apiTokenInstance  {token}{browser}
+  apiTokenInstance  {token}{pages if link else ""}
 
 What its contacts posted in the last two hours:
   curl '{base}/getIncomingStatuses/{token}?minutes=120'
@@ -221,7 +224,7 @@ Paste this into another terminal for the examples of README and docs/how-to:
   export STATUSGATE_URL=$URL STATUSGATE_INSTANCE=$ID STATUSGATE_TOKEN=$TOKEN
 
 and watch what becomes of the post that has just gone to {CONTACTS} people:
-  . .venv/bin/activate
+  . .venv/bin/activate    # not if statusgate was installed by pipx
   statusgate status list
   statusgate status viewers {newest}
 
