@@ -60,7 +60,7 @@ class Instances(Part):
         return bytes(rows[0].digest) if rows else None
 
     def keep_server_key_digest(self, digest: bytes) -> None:
-        self._db.run("keep_server_key_digest", instance_id=OPERATOR, digest=digest)
+        self._db.send("keep_server_key_digest", instance_id=OPERATOR, digest=digest)
 
     def create_instance(self, instance: Instance) -> Instance:
         """Add an instance; ``id=0`` chooses the next free one.
@@ -73,8 +73,8 @@ class Instances(Part):
         created = msgspec.structs.replace(instance, id=instance_id, version=version)
         if not self._db.run("add_instance", **_columns_of(created)):
             raise InvalidRequest("'idInstance' is already in use")
-        self._db.run("add_owner", instance_id=instance_id)
-        self._db.run("advance_cursor", instance_id=instance_id, seq=0)
+        self._db.send("add_owner", instance_id=instance_id)
+        self._db.send("advance_cursor", instance_id=instance_id, seq=0)
         return created
 
     def save_instance(self, instance: Instance) -> Instance:
@@ -88,14 +88,14 @@ class Instances(Part):
     def record_state(self, instance: Instance, at_ms: int) -> Instance:
         """Save an instance whose state changed, with a line in its history."""
         saved = self.save_instance(instance)
-        self._db.run(
+        self._db.send(
             "add_state_change",
             instance_id=saved.id,
             state=saved.state,
             at_ms=at_ms,
             phone=saved.phone,
         )
-        self._db.run("trim_state_history", instance_id=saved.id, keep=KEPT_STATE_CHANGES)
+        self._db.send("trim_state_history", instance_id=saved.id, keep=KEPT_STATE_CHANGES)
         return saved
 
     def state_history(self, instance_id: InstanceId, limit: int) -> list[StateChange]:
@@ -119,7 +119,7 @@ class Instances(Part):
         return self._counter(instance_id, "cursor")
 
     def advance_cursor(self, instance_id: InstanceId, seq: int) -> None:
-        self._db.run("advance_cursor", instance_id=instance_id, seq=seq)
+        self._db.send("advance_cursor", instance_id=instance_id, seq=seq)
 
     def _free_instance_id(self) -> InstanceId:
         while True:

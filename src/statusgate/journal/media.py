@@ -31,7 +31,7 @@ class Media(Statuses):
 
     def add_file(self, instance_id: InstanceId, file: StoredFile) -> None:
         """Record a stored file that belongs to no status (an upload)."""
-        self._db.run("add_file", instance_id=instance_id, **msgspec.structs.asdict(file))
+        self._db.send("add_file", instance_id=instance_id, **msgspec.structs.asdict(file))
 
     def upload_usage(self, instance_id: InstanceId, now_ms: int) -> tuple[int, int]:
         """How many uploads are kept for an instance, and their bytes."""
@@ -52,10 +52,10 @@ class Media(Statuses):
             return None
         former = found[0].file_key
         if former is not None and former != file.key:
-            self._db.run("end_file", instance_id=instance_id, key=former)
+            self._db.send("end_file", instance_id=instance_id, key=former)
         self.add_file(instance_id, file)
-        self._db.run("attach_file", **key, key=file.key, thumbnail=thumbnail)
-        self._db.run("drop_download", **key)
+        self._db.send("attach_file", **key, key=file.key, thumbnail=thumbnail)
+        self._db.send("drop_download", **key)
         return self.status_by_no(instance_id, status_no)
 
     def awaits_file(self, instance_id: InstanceId, status_no: int) -> bool:
@@ -82,7 +82,7 @@ class Media(Statuses):
     def want_download(
         self, instance_id: InstanceId, status_no: int, ref: MediaRef, due_ms: int
     ) -> None:
-        self._db.run(
+        self._db.send(
             "want_download",
             instance_id=instance_id,
             status_no=status_no,
@@ -94,7 +94,7 @@ class Media(Statuses):
         self, instance_id: InstanceId, status_no: int, due_ms: int, *, counted: bool
     ) -> None:
         """Try again at *due_ms*; *counted*: this was one of the attempts a file has."""
-        self._db.run(
+        self._db.send(
             "postpone_download",
             instance_id=instance_id,
             status_no=status_no,
@@ -103,7 +103,7 @@ class Media(Statuses):
         )
 
     def drop_download(self, instance_id: InstanceId, status_no: int) -> None:
-        self._db.run("drop_download", instance_id=instance_id, status_no=status_no)
+        self._db.send("drop_download", instance_id=instance_id, status_no=status_no)
 
 
 def _download_of(row: Any) -> Download:

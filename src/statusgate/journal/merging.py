@@ -29,7 +29,7 @@ class Merging(Statuses):
             known_no=min(ranks, default=None),
         )
         self._save(instance_id, [joined])
-        self._db.run("forget_person", instance_id=instance_id, person_no=from_no)
+        self._db.send("forget_person", instance_id=instance_id, person_no=from_no)
 
     def _join_receipts(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:
         adopted = self._db.run(
@@ -39,7 +39,7 @@ class Merging(Statuses):
         fewer = {row.status_no: _fewer(times_of(row)) for row in rows}
         for row in adopted:
             fewer[row.status_no][0] = 0
-        self._db.run(
+        self._db.send(
             "adjust_counts",
             instance_id=instance_id,
             rows=[(status_no, *counts) for status_no, counts in fewer.items()],
@@ -60,14 +60,14 @@ class Merging(Statuses):
         for row in self._db.run("statuses_in_two_copies", **both):
             self._remove_status(instance_id, row.status_no)
         for name in ("give_statuses", "give_deletions", "give_gaps"):
-            self._db.run(name, **both)
+            self._db.send(name, **both)
         of_gone = {"instance_id": instance_id, "author_no": from_no}
-        self._db.run("forget_deletions_of_author", **of_gone)
-        self._db.run("forget_gaps_of_author", **of_gone)
+        self._db.send("forget_deletions_of_author", **of_gone)
+        self._db.send("forget_gaps_of_author", **of_gone)
         of_joined = {"instance_id": instance_id, "author_no": into_no}
         for row in self._db.run("withdrawn_statuses", **of_joined):
             self._remove_status(instance_id, row.status_no)
-        self._db.run("fill_gaps", **of_joined)
+        self._db.send("fill_gaps", **of_joined)
 
 
 def _fewer(row: Row) -> list[int]:

@@ -94,7 +94,7 @@ class NodeLink(ServerLock):
     def _join(self) -> bool:
         node = secrets.randbits(62) + 1
         with self._transaction():
-            self._session.run(
+            self._session.send(
                 "join_nodes",
                 instance_id=OPERATOR,
                 node=node,
@@ -138,7 +138,7 @@ class NodeLink(ServerLock):
             return
         log.warning("node.gone", name=silent.name)
         with self._transaction():
-            self._session.run("end_sessions", session=silent.session)
+            self._session.send("end_sessions", session=silent.session)
         self._on_change()
 
     def _ended(self) -> None:
@@ -146,4 +146,4 @@ class NodeLink(ServerLock):
         may still be running here."""
         if self._node and not self._health.fault:
             with suppress(JournalUnavailable), self._transaction():
-                self._session.run("leave_nodes", instance_id=OPERATOR, node=self._node)
+                self._session.send("leave_nodes", instance_id=OPERATOR, node=self._node)

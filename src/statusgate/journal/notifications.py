@@ -150,7 +150,7 @@ class Notifications(Part):
         )
         if counted:
             numbered = msgspec.structs.asdict(delivery) | {"attempt": counted[0].attempts}
-            self._db.run("add_delivery", instance_id=instance_id, **numbered)
+            self._db.send("add_delivery", instance_id=instance_id, **numbered)
 
     def deliveries(self, instance_id: InstanceId, receipt_id: int) -> list[Delivery]:
         """Attempts to push a notification, in order."""
@@ -165,9 +165,9 @@ class Notifications(Part):
     def set_push_streak(self, instance_id: InstanceId, streak: Streak | None) -> None:
         """Begin or go on with a streak of failures; None ends it."""
         if streak is None:
-            self._db.run("end_push_streak", instance_id=instance_id)
+            self._db.send("end_push_streak", instance_id=instance_id)
             return
-        self._db.run(
+        self._db.send(
             "set_push_streak",
             instance_id=instance_id,
             until_ms=streak.until_ms,
@@ -180,7 +180,7 @@ class Notifications(Part):
         """Number and keep lines (at least one) for the live stream; returns the last number."""
         last_no = self._take_numbers(instance_id, "event_no", len(lines))
         text = b"\n".join(lines)
-        self._db.run(
+        self._db.send(
             "log_events",
             instance_id=instance_id,
             first_no=last_no - len(lines) + 1,
@@ -209,7 +209,7 @@ class Notifications(Part):
         """Put entries at the end of the queue; returns the last receipt id."""
         last = self._take_numbers(instance_id, "receipt_id", len(entries))
         first = last - len(entries) + 1
-        self._db.run(
+        self._db.send(
             "add_notifications",
             instance_id=instance_id,
             created_ms=now_ms,

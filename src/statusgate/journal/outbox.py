@@ -103,7 +103,7 @@ class Outbox(Media):
         """Keep an accepted status; it has no place in the queue yet."""
         draft = msgspec.structs.asdict(outgoing.draft)
         draft["participants"] = chat_ids_json(outgoing.draft.participants)
-        self._db.run(
+        self._db.send(
             "add_outgoing",
             instance_id=outgoing.instance_id,
             status_id=outgoing.status_id,
@@ -121,7 +121,7 @@ class Outbox(Media):
         expires_ms: int,
     ) -> None:
         """Give it the last place of the queue; *status_no*: its row in the journal, if any."""
-        self._db.run(
+        self._db.send(
             "enqueue",
             instance_id=instance_id,
             status_id=status_id,
@@ -138,7 +138,7 @@ class Outbox(Media):
 
     def postpone_outgoing(self, instance_id: InstanceId, status_id: str, due_ms: int) -> None:
         """Try to fetch its file at *due_ms*."""
-        self._db.run(
+        self._db.send(
             "postpone_outgoing", instance_id=instance_id, status_id=status_id, due_ms=due_ms
         )
 
@@ -166,14 +166,14 @@ class Outbox(Media):
         found = self._db.run("forget_outgoing", instance_id=instance_id, status_id=status_id)
         for row in found:
             if row.status_no is None and row.file_key is not None:
-                self._db.run("end_file", instance_id=instance_id, key=row.file_key)
+                self._db.send("end_file", instance_id=instance_id, key=row.file_key)
         return bool(found)
 
     def record_publication(
         self, instance_id: InstanceId, status_no: int, publication: Publication
     ) -> None:
         """Keep how a status was accepted; a repeat replaces *resolved* and *skipped* only."""
-        self._db.run(
+        self._db.send(
             "record_publication",
             instance_id=instance_id,
             status_no=status_no,
@@ -187,7 +187,7 @@ class Outbox(Media):
         """Add recipients to a status; people with number 0 are added first."""
         known = sorted({person.no for person in people if person.no})
         if known:
-            self._db.run(
+            self._db.send(
                 "add_rows",
                 instance_id=instance_id,
                 status_no=status_no,
@@ -206,7 +206,7 @@ class Outbox(Media):
         directory = self._look_up(instance_id, addresses)
         found = {person.no for one in addresses if (person := directory.person(one))}
         if found:
-            self._db.run(
+            self._db.send(
                 "leave_out",
                 instance_id=instance_id,
                 status_no=status_no,
@@ -221,7 +221,7 @@ class Outbox(Media):
         numbers = self._numbers(instance_id, [address for address, _ in codes])
         rows = {numbers[one]: code for one, code in codes if one in numbers}
         if rows:
-            self._db.run(
+            self._db.send(
                 "refuse_rows",
                 instance_id=instance_id,
                 status_no=status_no,
@@ -231,7 +231,7 @@ class Outbox(Media):
 
     def mark_viewed(self, instance_id: InstanceId, status_no: int, at_ms: int) -> Status | None:
         """The account viewed a status; the first time counts."""
-        self._db.run("set_viewed", instance_id=instance_id, status_no=status_no, at_ms=at_ms)
+        self._db.send("set_viewed", instance_id=instance_id, status_no=status_no, at_ms=at_ms)
         return self.status_by_no(instance_id, status_no)
 
 

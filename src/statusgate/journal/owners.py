@@ -43,4 +43,4 @@ class Owners(Part):
 
     def release(self, claim: Claim) -> None:
         """Leave an account to whoever takes it; a claim that was lost changes nothing."""
-        self._db.run("release", instance_id=claim.instance_id, token=claim.token)
+        self._db.send("release", instance_id=claim.instance_id, token=claim.token)

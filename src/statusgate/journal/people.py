@@ -197,7 +197,7 @@ class People(Part):
         for person in people:
             known.add(person)
         rows = [[person.no, person.phone, person.lid] for person in people]
-        self._db.run("add_people", instance_id=instance_id, people=rows)
+        self._db.send("add_people", instance_id=instance_id, people=rows)
 
     def _learn(self, instance_id: InstanceId, address: Address, known: Directory) -> bool:
         """Record that both halves of *address* are one person; False if nothing changed.
@@ -218,7 +218,7 @@ class People(Part):
         return self._complete(instance_id, by_phone.no, address)
 
     def _complete(self, instance_id: InstanceId, number: int, address: Address) -> bool:
-        self._db.run(
+        self._db.send(
             "set_address",
             instance_id=instance_id,
             person_no=number,
@@ -272,7 +272,7 @@ class People(Part):
         rows = [
             [one.no, one.name, one.contact_name, one.book_name, one.known_no] for one in people
         ]
-        self._db.run("save_people", instance_id=instance_id, people=rows)
+        self._db.send("save_people", instance_id=instance_id, people=rows)
 
 
 def _person_of(row: Any) -> Person:

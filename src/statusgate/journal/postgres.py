@@ -1,25 +1,29 @@
 """PostgreSQL through psycopg: a connection that is opened again when it is lost."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import starmap
 from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.pq.abc import PGresult
 
 from statusgate.domain.errors import JournalBroken, JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
+from .pipeline import Pipeline
 from .rows import row_type
-from .session import Collision, Health, InDoubt, JournalRefused, Lost, Value, bound
+from .session import Collision, Health, InDoubt, JournalRefused, Lost, Scalar, Value, bound
 from .sql import statements
 
 REST_SECONDS = 0.5
 """After a failed connect, further transactions fail at once for this long."""
 NEEDED = ("fsync", "full_page_writes", "synchronous_commit")
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _OPTIONS: dict[str, Any] = {
+    "client_encoding": "UTF8",
     "connect_timeout": 5,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -27,6 +31,8 @@ _OPTIONS: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 _STATEMENTS = statements("postgres")
+_ROWS: dict[str, type[Any]] = {}
+"""classes of rows by statement, once it has returned one"""
 FROZEN_SECONDS = 5
 """A transaction whose process has stopped keeps its locks for this long."""
 # The server notices within half a minute that this host is gone.
@@ -59,73 +65,99 @@ class PostgresSession:
         self._read_only = read_only
         self._settings = settings
         self._db: psycopg.Connection[Any] | None = None
+        self._pipeline: Pipeline | None = None
         self._rest_until = 0.0
         self.connections = 0
         """opened so far"""
+        self._locked: set[InstanceId] = set()
         self._tokens: dict[InstanceId, int] = {}
-        """of the instances that this transaction has locked"""
+        """of the instances that this transaction has locked, once one was asked for"""
+        self._answered = False
+        """whether the server has answered within this transaction"""
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
-        cursor = self._execute(_STATEMENTS[name].sql, bound(parameters))
-        if cursor.description is None:
+        self.send(name, **parameters)
+        result = self._wait()
+        if result is None or not result.ntuples:
             return []
-        row = row_type(tuple(column.name for column in cursor.description))
-        return [*starmap(row, cursor.fetchall())]
+        row = _ROWS.get(name)
+        if row is None:
+            columns = (result.fname(place) or b"" for place in range(result.nfields))
+            row = _ROWS[name] = row_type(tuple(column.decode() for column in columns))
+        return [*starmap(row, self._open().rows(result))]
+
+    def send(self, name: str, /, **parameters: Value) -> None:
+        statement, values = _STATEMENTS[name], bound(parameters)
+        self._send(statement.sql, [values[name] for name in statement.parameters])
 
     def run_script(self, text: str) -> list[Any]:
         """Run any SQL (migrations, settings)."""
-        cursor = self._execute(text)
-        return cursor.fetchall() if cursor.description is not None else []
+        try:
+            return self._open().run_script(text)
+        except psycopg.Error as error:
+            raise self._translated(error) from error
 
     def lock(self, instance_ids: Iterable[InstanceId]) -> None:
-        wanted = sorted(set(instance_ids) - self._tokens.keys())
+        wanted = sorted(set(instance_ids) - self._locked)
         if wanted:
-            rows = self.run("lock_instances", ids=[[one] for one in wanted])
-            self._tokens |= dict.fromkeys(wanted, 0)
-            self._tokens |= {row.instance_id: row.token for row in rows}
+            self.send("lock_instances", ids=[[one] for one in wanted])
+            self._locked.update(wanted)
 
     def holds(self, instance_id: InstanceId | None) -> bool:
-        return instance_id in self._tokens
+        return instance_id in self._locked
 
     def token(self, instance_id: InstanceId) -> int:
+        if instance_id not in self._tokens:  # a server without others never asks
+            locked = sorted(self._locked)
+            rows = self.run("lock_instances", ids=[[one] for one in locked])
+            self._tokens = dict.fromkeys(locked, 0)
+            self._tokens |= {row.instance_id: row.token for row in rows}
         return self._tokens[instance_id]
 
     def begin(self) -> None:
         if self._health.fault:
             raise JournalBroken(self._health.fault)
+        self._locked.clear()
         self._tokens.clear()
+        self._answered = False
         self._connect()
+        self._send(_READ if self._read_only else "BEGIN")
 
     def commit(self) -> None:
-        if self._db is None:
-            raise Lost("the connection to the database is lost")
+        if not self._answered:
+            self._wait()  # a connection that broke while it was idle leaves no doubt
+        self._send("COMMIT")
+        pipeline = self._open()
         try:
-            self._db.commit()
+            pipeline.end() if self._read_only else pipeline.sync()
         except psycopg.Error as error:
-            if self._db.closed:
+            if self._is_lost() and not pipeline.skipped:
                 self._drop()
                 raise InDoubt(f"it is not known whether it is saved: {error}") from error
             raise self._translated(error) from error
 
     def rollback(self) -> None:
-        if self._db is not None:
+        if self._pipeline is not None:
             try:
-                self._db.rollback()
+                self._pipeline.undo("ROLLBACK")
             except psycopg.Error:
                 self._drop()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        locked = self._tokens.copy()
-        self._execute("SAVEPOINT work")
+        locked = self._locked.copy()
+        self._send("SAVEPOINT work")
         try:
             yield
-        except Exception as error:
-            if not isinstance(error, JournalUnavailable):
-                self._execute("ROLLBACK TO SAVEPOINT work")
-                self._tokens = locked  # it gave up the locks that were taken since
+            self._send("RELEASE SAVEPOINT work")
+            self._wait()
+        except JournalUnavailable:
             raise
-        self._execute("RELEASE SAVEPOINT work")
+        except Exception:
+            self._undo("ROLLBACK TO SAVEPOINT work")
+            self._locked = locked  # it gave up the locks that were taken since
+            self._tokens.clear()
+            raise
 
     def maintain(self) -> None:
         """Nothing to do: the server maintains itself."""
@@ -133,19 +165,37 @@ class PostgresSession:
     def close(self) -> None:
         self._drop()
 
-    def _execute(
-        self, text: str, parameters: dict[str, Any] | None = None
-    ) -> psycopg.Cursor[Any]:
-        if self._db is None:
-            raise Lost("the connection to the database is lost")
+    def _send(self, sql: str, values: Sequence[Scalar] = ()) -> None:
         try:
-            return self._db.execute(text, parameters)
+            self._open().send(sql, values)
         except psycopg.Error as error:
             raise self._translated(error) from error
 
+    def _wait(self) -> PGresult | None:
+        try:
+            result = self._open().wait()
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+        self._answered = True
+        return result
+
+    def _undo(self, sql: str) -> None:
+        try:
+            self._open().undo(sql)
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+
+    def _open(self) -> Pipeline:
+        if self._pipeline is None:
+            raise Lost("the connection to the database is lost")
+        return self._pipeline
+
+    def _is_lost(self) -> bool:
+        return self._db is None or self._db.closed
+
     def _translated(self, error: psycopg.Error) -> Exception:
         """Return what an error of the server means to the callers."""
-        if self._db is None or self._db.closed:
+        if self._is_lost():
             self._drop()
             return Lost(f"the connection to the database is lost: {error}")
         if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
@@ -160,7 +210,7 @@ class PostgresSession:
         return error
 
     def _connect(self) -> None:
-        if self._db is not None and not self._db.closed:
+        if not self._is_lost():
             return
         if time.monotonic() < self._rest_until:
             raise JournalUnavailable("the database cannot be reached")
@@ -173,16 +223,14 @@ class PostgresSession:
                 self._db.autocommit = True
                 self._db.execute(self._settings)
                 self._db.autocommit = False
-            self._db.read_only = self._read_only
-            if self._read_only:
-                self._db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            self._pipeline = Pipeline(self._db)
         except psycopg.OperationalError as error:
             self._drop()
             self._rest_until = time.monotonic() + REST_SECONDS
             raise JournalUnavailable(f"the database cannot be reached: {error}") from error
 
     def _drop(self) -> None:
-        db, self._db = self._db, None
+        db, self._db, self._pipeline = self._db, None, None
         if db is not None:
             db.close()
 

@@ -107,7 +107,7 @@ class Receipts(People):
         if not self._tallies(instance_id, [status_no]):
             return
         numbers = self._numbers(instance_id, addresses)
-        self._db.run(
+        self._db.send(
             "add_rows",
             instance_id=instance_id,
             status_no=status_no,
@@ -195,7 +195,7 @@ class Receipts(People):
     def _write_rows(self, instance_id: InstanceId, changes: Mapping[Pair, Change]) -> None:
         if not changes:
             return
-        self._db.run(
+        self._db.send(
             "write_rows",
             instance_id=instance_id,
             rows=[(*pair, *_columns(one.new)) for pair, one in changes.items()],
@@ -208,7 +208,7 @@ class Receipts(People):
             tally = tallies[status_no]
             after = tally.after(ones)
             if after != tally:
-                self._db.run(
+                self._db.send(
                     "set_tally",
                     instance_id=instance_id,
                     status_no=status_no,
@@ -219,7 +219,7 @@ class Receipts(People):
 
     def _recount(self, instance_id: InstanceId, status_no: int) -> None:
         """Update what a status keeps of its rows after some were added or deleted."""
-        self._db.run("recount", instance_id=instance_id, status_no=status_no)
+        self._db.send("recount", instance_id=instance_id, status_no=status_no)
 
     def _tallies(self, instance_id: InstanceId, status_nos: Iterable[int]) -> dict[int, Tally]:
         rows = self._db.run(
@@ -245,7 +245,7 @@ class Receipts(People):
         held = {(row.wire_id, row.person_no): times_of(row) for row in rows}
         joined = {key: row.joined(held.get(key, row)) for key, row in early.items()}
         changed = {key: row for key, row in joined.items() if row != held.get(key)}
-        self._db.run(
+        self._db.send(
             "hold_early",
             instance_id=instance_id,
             held_ms=now_ms,

@@ -76,7 +76,7 @@ class Replies(Receipts):
             self._recount_replies(instance_id, status_no)
 
     def _join_replies(self, instance_id: InstanceId, into_no: int, from_no: int) -> None:
-        self._db.run("give_replies", instance_id=instance_id, into_no=into_no, from_no=from_no)
+        self._db.send("give_replies", instance_id=instance_id, into_no=into_no, from_no=from_no)
         rows = self._db.run(
             "take_replies_of_person", instance_id=instance_id, person_no=from_no
         )
@@ -84,7 +84,7 @@ class Replies(Receipts):
             self._recount_replies(instance_id, status_no)
 
     def _recount_replies(self, instance_id: InstanceId, status_no: int) -> None:
-        self._db.run("recount_replies", instance_id=instance_id, status_no=status_no)
+        self._db.send("recount_replies", instance_id=instance_id, status_no=status_no)
 
 
 def reply_of(row: Any, wire_id: str) -> Reply:

@@ -75,7 +75,7 @@ class Retention(Instances, Statuses):
         if gone >= limit:
             return gone, paths
         for name in _PURGED_AT_LAST:
-            self._db.run(name, instance_id=instance_id)
+            self._db.send(name, instance_id=instance_id)
         return gone + 1, paths
 
     def _delete(

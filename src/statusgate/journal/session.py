@@ -51,6 +51,12 @@ class Session(Protocol):
         """Run a statement; each of its rows has its columns as attributes."""
         ...
 
+    def send(self, name: str, /, **parameters: Value) -> None:
+        """Run a statement of which nothing is asked, after all earlier and before all later
+        ones. If it fails, a later ``run``, the end of a savepoint or ``commit`` may raise that.
+        """
+        ...
+
     def lock(self, instance_ids: Iterable[InstanceId]) -> None:
         """Keep other writers from these instances until the end of the transaction.
 

@@ -50,7 +50,9 @@ class Statement(msgspec.Struct, frozen=True):
     """A statement as its driver wants it."""
 
     sql: str
-    at_once: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
+    """what stands for ``$1``, ``$2`` … of PostgreSQL"""
+    at_once: tuple[str, ...] = ()
     """columns of the rows if they come as one JSON array of arrays"""
 
 
@@ -94,8 +96,9 @@ def _statement(body: str, dialect: Dialect) -> Statement:
     if dialect == "postgres":
         sql = _BY_KEY.sub(_lateral, sql)
         sql = _EACH.sub(r"json_array_elements(:\1::json) AS item (value)", sql)
-        sql = _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
-        return Statement(sql, at_once=())
+        names = tuple(dict.fromkeys(_PARAMETER.findall(sql)))
+        sql = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", sql)
+        return Statement(sql, parameters=names)
     columns = _selected(sql) if _AT_ONCE.search(body) else ()
     if columns:
         sql = f"SELECT json_group_array(json_array({', '.join(columns)})) FROM ({sql})"  # noqa: S608 - our own text

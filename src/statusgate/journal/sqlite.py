@@ -88,6 +88,10 @@ class SqliteSession:
                 row = _ROWS[name] = row_type(columns)
             return [row(*first), *starmap(row, cursor)]
 
+    def send(self, name: str, /, **parameters: Value) -> None:
+        with Translated(self._health):
+            self._db.execute(_STATEMENTS[name].sql, bound(parameters))
+
     def run_script(self, sql: str) -> list[Any]:
         """Run any SQL (migrations, upkeep)."""
         with Translated(self._health):

@@ -88,7 +88,7 @@ class Statuses(Replies):
             self._remove_status(instance_id, status_no)
             return None
         self._absorb_echo(instance_id, status_no, wire_id)
-        self._db.run(
+        self._db.send(
             "set_sent",
             instance_id=instance_id,
             status_no=status_no,
@@ -107,7 +107,7 @@ class Statuses(Replies):
         status = self.status_by_no(instance_id, status_no)
         if status is None or not status.outgoing or status.base is not Progress.PENDING:
             return status
-        self._db.run(
+        self._db.send(
             "set_failed",
             instance_id=instance_id,
             status_no=status_no,
@@ -131,11 +131,11 @@ class Statuses(Replies):
             "author_no": author_no,
             "wire_id": wire_id,
         }
-        self._db.run("add_deletion", **key, at_ms=at_ms)
-        self._db.run("forget_gap", **key)
+        self._db.send("add_deletion", **key, at_ms=at_ms)
+        self._db.send("forget_gap", **key)
         if author_no == ACCOUNT:
-            self._db.run("take_early", instance_id=instance_id, wire_id=wire_id)
-            self._db.run("forget_replies_by_wire_id", instance_id=instance_id, wire_id=wire_id)
+            self._db.send("take_early", instance_id=instance_id, wire_id=wire_id)
+            self._db.send("forget_replies_by_wire_id", instance_id=instance_id, wire_id=wire_id)
         found = self._db.run("status_to_delete", **key)
         if not found:
             return None
@@ -169,14 +169,14 @@ class Statuses(Replies):
     def _remove_status(self, instance_id: InstanceId, status_no: int) -> None:
         """Delete a status with its rows and its download; its file expires."""
         key = {"instance_id": instance_id, "status_no": status_no}
-        self._db.run("forget_rows_of_status", **key)
-        self._db.run("forget_replies_of_status", **key)
-        self._db.run("drop_download", **key)
-        self._db.run("forget_outgoing_of_status", **key)
-        self._db.run("forget_publication", **key)
+        self._db.send("forget_rows_of_status", **key)
+        self._db.send("forget_replies_of_status", **key)
+        self._db.send("drop_download", **key)
+        self._db.send("forget_outgoing_of_status", **key)
+        self._db.send("forget_publication", **key)
         for row in self._db.run("forget_status", **key):
             if row.file_key is not None:
-                self._db.run("end_file", instance_id=instance_id, key=row.file_key)
+                self._db.send("end_file", instance_id=instance_id, key=row.file_key)
 
     def _author_no(self, instance_id: InstanceId, author: Address | None) -> int:
         number = None if author is None else self._number(instance_id, author)
@@ -189,7 +189,7 @@ class Statuses(Replies):
         columns = msgspec.structs.asdict(new)
         del columns["author"]
         columns["participants"] = chat_ids_json(new.participants)
-        self._db.run(
+        self._db.send(
             "add_status",
             instance_id=instance_id,
             status_no=status_no,
@@ -229,7 +229,7 @@ class Statuses(Replies):
         )
 
     def _forget_gap(self, instance_id: InstanceId, author_no: int, wire_id: str) -> None:
-        self._db.run(
+        self._db.send(
             "forget_gap", instance_id=instance_id, author_no=author_no, wire_id=wire_id
         )
 

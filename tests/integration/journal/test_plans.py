@@ -234,9 +234,12 @@ def analyzed(filled: str) -> Iterator[psycopg.Connection]:
 
 def postgres_plan(connection: psycopg.Connection, name: str) -> str:
     with connection.transaction(force_rollback=True):
-        sql = statements("postgres")[name].sql
-        plan = [row[0] for row in connection.execute("EXPLAIN " + sql, bound(PARAMETERS))]
-    return "\n".join(plan)
+        statement, values = statements("postgres")[name], bound(PARAMETERS)
+        plan = psycopg.RawCursor(connection).execute(
+            "EXPLAIN " + statement.sql, [values[one] for one in statement.parameters]
+        )
+        lines = [row[0] for row in plan]
+    return "\n".join(lines)
 
 
 @pytest.mark.postgres

@@ -34,7 +34,7 @@ SOURCES = {
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
 def test_every_statement_but_the_operators_names_its_instance(dialect: Dialect) -> None:
-    named = re.compile(r"instance_id = (:|%\()instance_id|\((\n\s*)?instance_id")
+    named = re.compile(r"instance_id = (:instance_id|\$\d)|\((\n\s*)?instance_id")
     found = statements(dialect)
     assert found.keys() >= OPERATORS
     for name, statement in found.items():
@@ -57,7 +57,7 @@ def test_both_databases_have_the_same_statements() -> None:
 
 def test_every_statement_is_used_and_every_used_one_exists() -> None:
     code = "".join(SOURCES.values())
-    used = set(re.findall(r"""\brun\(\s*"(\w+)\"""", code))
+    used = set(re.findall(r"""\b(?:run|send)\(\s*"(\w+)\"""", code))
     listed = {
         name
         for names in re.findall(r"(?:for name in|^_[A-Z_]+ =) \(([^)]*)\)", code, re.MULTILINE)
@@ -110,12 +110,13 @@ CROSS JOIN t t ON (
     assert sqlite.keys() == {"one", "many"}
     selected = "SELECT\nt.a, coalesce(t.b, t.c) AS b\nFROM t\n"
     assert sqlite["one"].sql.rstrip() == f"{selected}WHERE a = :a AND b LIKE '50%'"
-    assert postgres["one"].sql.rstrip() == f"{selected}WHERE a = %(a)s::bigint"
+    assert postgres["one"].sql.rstrip() == f"{selected}WHERE a = $1::bigint"
+    assert postgres["one"].parameters == ("a",)
     assert sqlite["many"].at_once == ("a", "b")
     assert sqlite["many"].sql.startswith(
         "SELECT json_group_array(json_array(a, b)) FROM (SELECT"
     )
-    assert "json_array_elements(%(rows)s::json) AS item (value)" in postgres["many"].sql
+    assert "json_array_elements($1::json) AS item (value)" in postgres["many"].sql
     assert "LATERAL (SELECT * FROM t t WHERE" in postgres["many"].sql
 
 
@@ -136,9 +137,9 @@ UPDATE t SET (a, b) = (:*) WHERE c = :c
     found = load_statements(text, "sqlite")
     assert found["add"].sql == "INSERT INTO t (\na,\nb\n) VALUES (:a, :b)"
     assert found["save"].sql == "UPDATE t SET (a, b) = (:a, :b) WHERE c = :c"
-    assert load_statements(text, "postgres")["save"].sql.startswith(
-        "UPDATE t SET (a, b) = (%(a)s, %(b)s)"
-    )
+    save = load_statements(text, "postgres")["save"]
+    assert save.sql == "UPDATE t SET (a, b) = ($1, $2) WHERE c = $3"
+    assert save.parameters == ("a", "b", "c")
 
 
 def test_text_is_cleaned_on_its_way_in() -> None:

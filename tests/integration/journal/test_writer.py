@@ -35,8 +35,11 @@ class Tape:
         self._new: list[str] = []
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
-        self._new.append(str(parameters["status_id"]))
+        self.send(name, **parameters)
         return []
+
+    def send(self, name: str, /, **parameters: Value) -> None:
+        self._new.append(str(parameters["status_id"]))
 
     def lock(self, instance_ids: Iterable[InstanceId]) -> None:
         self._locked |= set(instance_ids)
