@@ -1,6 +1,8 @@
-"""A proxy before PostgreSQL that cuts a connection at its COMMIT, before or after it lands."""
+"""A proxy before PostgreSQL: it cuts a connection at its COMMIT, before or after it lands, and
+counts how often a server is asked to answer."""
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +24,8 @@ class Proxy:
         self._cut: Cut | None = None
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
+        self.asked = 0
+        """how often a client wanted the answers to all it had sent: one round trip each"""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, server_url: str) -> str:
@@ -71,8 +75,13 @@ class Proxy:
 
     def _forward(self, source: socket.socket, target: socket.socket, checks: bool) -> None:
         writes = False
+        messages = _Messages()
         with suppress(OSError):
             while data := source.recv(65536):
+                if checks:
+                    kinds = messages.kinds(data)
+                    with self._lock:
+                        self.asked += sum(kind in (b"H", b"S", b"Q") for kind in kinds)
                 writes |= b"INSERT" in data
                 cut = self._taken() if checks and writes and b"COMMIT" in data else None
                 if cut == "after":
@@ -89,6 +98,28 @@ class Proxy:
         with self._lock:
             cut, self._cut = self._cut, None
             return cut
+
+
+class _Messages:
+    """The kinds of messages in what a client sends."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._begun = False
+
+    def kinds(self, data: bytes) -> list[bytes]:
+        """Those that are complete with *data*."""
+        found: list[bytes] = []
+        self._rest += data
+        while True:
+            head = 1 if self._begun else 0  # the very first message has no kind
+            if len(self._rest) < head + 4:
+                return found
+            (size,) = struct.unpack_from("!I", self._rest, head)
+            if len(self._rest) < head + size:
+                return found
+            found.append(self._rest[:head])
+            self._rest, self._begun = self._rest[head + size :], True
 
 
 @contextmanager

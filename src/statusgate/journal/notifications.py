@@ -141,26 +141,24 @@ class Notifications(Part):
 
         *ended_ms*: the notification was delivered, and leaves the queue.
         """
-        counted = self._db.run(
-            "count_attempt",
-            instance_id=instance_id,
-            receipt_id=delivery.receipt_id,
-            outcome="" if ended_ms is None else End.DELIVERED,
-            ended_ms=ended_ms,
-        )
-        if counted:
-            numbered = msgspec.structs.asdict(delivery) | {"attempt": counted[0].attempts}
-            self._db.send("add_delivery", instance_id=instance_id, **numbered)
+        key = {"instance_id": instance_id, "receipt_id": delivery.receipt_id}
+        end_name = "" if ended_ms is None else End.DELIVERED
+        self._db.send("count_attempt", **key, end_name=end_name, ended_ms=ended_ms)
+        self._db.send("add_delivery", **msgspec.structs.asdict(delivery) | key)
 
     def deliveries(self, instance_id: InstanceId, receipt_id: int) -> list[Delivery]:
         """Attempts to push a notification, in order."""
         rows = self._db.run("deliveries", instance_id=instance_id, receipt_id=receipt_id)
         return [struct_of(Delivery, row) for row in rows]
 
-    def push_streak(self, instance_id: InstanceId) -> Streak | None:
-        """The streak of failures, None while pushes succeed."""
-        rows = self._db.run("push_streak", instance_id=instance_id)
-        return _streak_of(rows[0]) if rows else None
+    def next_push(self, instance_id: InstanceId) -> tuple[Notification | None, Streak | None]:
+        """The head of the queue, however old, and the streak of failures; None while pushes
+        succeed."""
+        rows = self._db.run("next_push", instance_id=instance_id)
+        if not rows:
+            return None, None
+        head = None if rows[0].receipt_id is None else _notification_of(rows[0])
+        return head, None if rows[0].url is None else _streak_of(rows[0])
 
     def set_push_streak(self, instance_id: InstanceId, streak: Streak | None) -> None:
         """Begin or go on with a streak of failures; None ends it."""

@@ -47,7 +47,14 @@ class Pipeline:
         """whether the last error kept the server from the statements behind it"""
 
     def send(self, sql: str, values: Sequence[Scalar] = ()) -> None:
-        """Send a statement; whether it succeeds shows at the next ``wait`` or ``sync``."""
+        """Send a statement; whether it succeeds shows at the next ``wait`` or ``sync``.
+
+        Those with parameters are prepared, once for each combination of their types.
+        """
+        if not values:
+            self._libpq.send_query_params(sql.encode(), None, result_format=Format.BINARY)
+            self._sent.append(None)
+            return
         types = tuple(_BIGINT if isinstance(value, int) else _INFERRED for value in values)
         name = self._prepared.get((sql, types))
         if name is None:

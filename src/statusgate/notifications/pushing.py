@@ -75,25 +75,23 @@ class Pushing:
         if not self.target(instance_id):
             return None
 
-        def look(tx: Transaction) -> tuple[Notification | None, Streak | None]:
-            head = tx.first_notification(instance_id)
-            return head, tx.push_streak(instance_id) if head is not None else None
-
-        return await self._judged(instance_id, *await self._journal.read(look))
+        head, streak = await self._journal.read(lambda tx: tx.next_push(instance_id))
+        return await self._judged(instance_id, head, streak)
 
     async def settle(self, attempt: Attempt) -> Next:
         """Record what came of an attempt; returns what to do then."""
         instance_id = attempt.due.notification.instance_id
         delivery = _delivery(attempt)
+        delivered = next_step(attempt.outcome) is None
         now_ms = self._clock.now_ms()
 
         def work(tx: Transaction) -> tuple[Streak | None, Streak | None, Notification | None]:
-            before = tx.push_streak(instance_id)
+            tx.record_delivery(instance_id, delivery, now_ms if delivered else None)
+            head, before = tx.next_push(instance_id)
             streak = _streak(attempt, before, now_ms)
-            tx.record_delivery(instance_id, delivery, now_ms if streak is None else None)
             if before is not None or streak is not None:
                 tx.set_push_streak(instance_id, streak)
-            return before, streak, tx.first_notification(instance_id)
+            return before, streak, head
 
         before, streak, head = await self._journal.write(instance_id, work)
         telemetry.pushes_total.labels(delivery.outcome).inc()

@@ -148,7 +148,7 @@ async def test_a_streak_is_kept_until_it_ends(account: Account) -> None:
     streak = Streak(until_ms=9, since_ms=1, url="http://x/", told=frozenset({"a.b", "c.d"}))
     for wanted in (streak, Streak(until_ms=10, since_ms=1, url="http://y/"), None):
         await account.write(lambda tx, one=wanted: tx.set_push_streak(INSTANCE, one))  # type: ignore[misc]
-        assert await account.read(lambda tx: tx.push_streak(INSTANCE)) == wanted
+        assert await account.read(lambda tx: tx.next_push(INSTANCE)[1]) == wanted
 
 
 async def test_backlogs_are_counted_by_instance(account: Account) -> None:
@@ -232,5 +232,5 @@ async def test_a_deleted_instance_leaves_nothing(account: Account) -> None:
     assert await waiting(account) == []
     assert await account.read(lambda tx: tx.backlogs()) == []
     assert await account.read(lambda tx: tx.deliveries(INSTANCE, 1)) == []
-    assert await account.read(lambda tx: tx.push_streak(INSTANCE)) is None
+    assert await account.read(lambda tx: tx.next_push(INSTANCE)[1]) is None
     assert await account.read(lambda tx: tx.logged_events(INSTANCE, 0, 9)) == []

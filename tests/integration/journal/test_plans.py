@@ -115,7 +115,7 @@ HOT = {
         "deliveries_by_age",
         "push_streaks_pkey",
     },
-    "push_streak": {"push_streaks_pkey"},
+    "next_push": {"push_streaks_pkey", "notifications_waiting"},
     "logged_events": {"event_log_pkey"},
     "oldest_event": {"event_log_pkey"},
     "give_statuses": {"statuses_by_author"},

@@ -95,8 +95,6 @@ async def test_a_commit_in_doubt_is_reported(url: str, postgres_server: str) -> 
     await open_journal(url).close()
     session = PostgresSession(url)
     session.begin()
-    session.commit()
-    session.begin()
     session.run("advance_cursor", instance_id=1, seq=1)
     terminate_all(postgres_server)
     with pytest.raises(JournalUnavailable, match="not known") as caught:

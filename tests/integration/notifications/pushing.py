@@ -153,7 +153,7 @@ class World:
         return await self.journal.read(lambda tx: tx.deliveries(INSTANCE, receipt_id))
 
     async def streak(self) -> Streak | None:
-        return await self.journal.read(lambda tx: tx.push_streak(INSTANCE))
+        return await self.journal.read(lambda tx: tx.next_push(INSTANCE)[1])
 
 
 def pushes() -> list[asyncio.Task[Any]]:

@@ -91,14 +91,17 @@ RETURNING receipt_id;
 -- name: count_attempt
 UPDATE notifications SET
     attempts = attempts + 1, ended_ms = COALESCE(ended_ms, :ended_ms),
-    outcome = CASE WHEN ended_ms IS NULL THEN :outcome ELSE outcome END
-WHERE instance_id = :instance_id AND receipt_id = :receipt_id
-RETURNING attempts;
+    outcome = CASE WHEN ended_ms IS NULL THEN :end_name ELSE outcome END
+WHERE instance_id = :instance_id AND receipt_id = :receipt_id;
 
 -- name: add_delivery
+-- The attempt that was just counted; none if the notification is gone.
 INSERT INTO deliveries (
     instance_id, receipt_id, attempt, at_ms, duration_ms, outcome, code, reason
-) VALUES (:*);
+)
+SELECT instance_id, receipt_id, attempts, :at_ms, :duration_ms, :outcome, :code, :reason
+FROM notifications
+WHERE instance_id = :instance_id AND receipt_id = :receipt_id;
 
 -- name: deliveries
 SELECT receipt_id, attempt, at_ms, duration_ms, outcome, code, reason
@@ -106,8 +109,24 @@ FROM deliveries
 WHERE instance_id = :instance_id AND receipt_id = :receipt_id
 ORDER BY attempt;
 
--- name: push_streak
-SELECT until_ms, since_ms, url, told FROM push_streaks WHERE instance_id = :instance_id;
+-- name: next_push
+-- The head of the queue and the streak of failures, each of them NULL if there is none.
+SELECT k.until_ms, k.since_ms, k.url, k.told, n.receipt_id, n.created_ms, n.ended_ms,
+       n.outcome, n.attempts, n.webhook_id, n.body, i.instance_id
+FROM instances i
+LEFT JOIN push_streaks k ON (
+    k.instance_id = i.instance_id
+)
+LEFT JOIN notifications n ON (
+    n.instance_id = i.instance_id AND n.receipt_id = (
+        SELECT w.receipt_id
+        FROM notifications w -- only: postgres
+        FROM notifications w INDEXED BY notifications_waiting -- only: sqlite
+        WHERE w.instance_id = i.instance_id AND w.ended_ms IS NULL
+        ORDER BY w.receipt_id LIMIT 1
+    )
+)
+WHERE i.instance_id = :instance_id;
 
 -- name: set_push_streak
 INSERT INTO push_streaks (instance_id, until_ms, since_ms, url, told) VALUES (:*)
