@@ -1,5 +1,7 @@
 """The engines an instance can have; a new one is a row here and a name in ``EngineName``."""
 
+from pathlib import Path
+
 from statusgate.domain.instance import EngineName, Instance
 from statusgate.engines.neonize.hosts import Hosts
 from statusgate.engines.neonize.kind import NEONIZE
@@ -10,9 +12,12 @@ from statusgate.engines.simulated.kind import SIMULATED
 ENGINES: dict[EngineName, EngineKind] = {"neonize": NEONIZE, "simulated": SIMULATED}
 
 
-def engine_processes(accounts_per_process: int) -> EngineProcesses:
-    """Return processes that the accounts of one gateway may share, so many in each."""
-    return Hosts(accounts_per_process)
+def engine_processes(accounts_per_process: int, logs: Path) -> EngineProcesses:
+    """Return processes that the accounts of one gateway share, so many in each.
+
+    They write to files in the folder *logs*.
+    """
+    return Hosts(accounts_per_process, logs=logs)
 
 
 def kind_of(instance: Instance) -> EngineKind:

@@ -127,7 +127,7 @@ def _build(
         proxy=settings.proxy,
         min_free_bytes=settings.min_free_mb * _MIB,
         memory_bytes=settings.engine_memory_mb * _MIB,
-        processes=engine_processes(settings.accounts_per_process),
+        processes=engine_processes(settings.accounts_per_process, data / "engines"),
     )
 
     def make_engine(instance: Instance) -> Engine:

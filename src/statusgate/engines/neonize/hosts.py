@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from statusgate.engines.disk import make_private
 from statusgate.engines.neonize.blame import Blame
 from statusgate.engines.neonize.config import Exit, Setup, meaning
 from statusgate.engines.neonize.memory import proportional_bytes
@@ -22,6 +23,10 @@ from statusgate.engines.port import EngineProcess
 log = logging.getLogger(__name__)
 
 MODULE = "statusgate.engines.neonize.host"
+
+WORN = 256
+"""accounts that a process has let in, after which it is replaced: the library never closes the
+database of a client that stopped, which costs two descriptors and 0.3 MB each time"""
 
 UNSETTLED = 30.0
 """seconds that a process goes on in which an account is stuck, before it is replaced"""
@@ -34,11 +39,14 @@ class Hosts:
         self,
         per_process: int = 1,
         *,
+        logs: Path | None = None,
         module: str = MODULE,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """At most *per_process* linked accounts share a process.
+        """At most *per_process* linked accounts share a process, whose log is in *logs*.
 
+        Without *logs* it is beside the folders of the accounts; that of a process with one
+        account is in its folder.
         *environment* is added to the small one of the processes.
         """
         self.launching = asyncio.Semaphore(4)
@@ -46,6 +54,7 @@ class Hosts:
         self.deaths = 0
         """processes that ended unasked"""
         self._per_process = per_process
+        self._logs = logs
         self._module = module
         self._environment = dict(environment or {})
         self._hosts: list[HostProcess] = []
@@ -102,10 +111,14 @@ class Hosts:
                 self._spawn(self._attend(host))
             moves = self._per_process > 1 and not self._is_linked(setup)
             setup = msgspec.structs.replace(setup, shared=host.shared, moves=moves)
-            return await host.admit(setup, self._left)
+            place = await host.admit(setup, self._left)
         except BrokenPipeError:
             host.admitting = False
             raise
+        else:
+            if host.admitted == WORN:
+                self._spawn(host.evacuate())
+            return place
         finally:
             host.expected.discard(setup.directory)
             if not host.accounts:
@@ -127,7 +140,9 @@ class Hosts:
         needed = 1 if group else math.ceil(len(self._linked) / self._per_process)
         if with_room and len(fitting) >= needed:
             return min(with_room, key=lambda one: (len(one.accounts), one.number))
-        log_file = Path(account).parent / f"host-{self._free_number()}.log"
+        logs = self._logs or Path(account).parent
+        make_private(logs)
+        log_file = logs / f"host-{self._free_number()}.log"
         return self._made(log_file, shared=True, group=group)
 
     def _is_linked(self, setup: Setup) -> bool:

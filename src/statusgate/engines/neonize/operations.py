@@ -73,7 +73,7 @@ class Operations:
         self.session: Session | None = None
         self._draining = False
         self._tending = threading.Lock()
-        """held by what calls the library unasked; draining takes it first and keeps it"""
+        """held by what calls the library unasked; draining waits for it"""
         self._running: dict[int, str] = {}
         """the operations of requests that are not answered"""
         self._posting: int | None = None
@@ -179,8 +179,10 @@ class Operations:
         left = True
         if self.session is not None:
             self.session.attention.set()
-            self._tending.acquire(timeout=_LAST_LOOK)
+            looked = self._tending.acquire(timeout=_LAST_LOOK)
             left = self.session.leave(leaving)
+            if looked:
+                self._tending.release()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
         return left

@@ -30,6 +30,8 @@ class HostProcess:
         self.places: set[Place] = set()
         self.expected: set[str] = set()
         """accounts that are about to get a place"""
+        self.admitted = 0
+        """how often an account was let in"""
         self.admitting = True
         """whether more accounts may come"""
         self.ending = False
@@ -103,6 +105,7 @@ class HostProcess:
             raise
         place = Place(self, setup.directory, reader, writer, left)
         self.places.add(place)
+        self.admitted += 1
         place.send(setup)
         return place
 

@@ -141,6 +141,10 @@ class Worker:
             self.end(Exit.PROTOCOL)
         except OSError as error:
             self.spool_failed(error)
+        except ValueError:
+            if self.code is None:
+                raise
+            return  # it has ended meanwhile, and its files are closed
         self._gateway_gone = True
         self.end(Exit.DRAINED)
 
