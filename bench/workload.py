@@ -242,6 +242,7 @@ async def _write(
         for new in statuses:
             status = tx.record_status(instance_id, new)
             if status is not None and status.kind is Kind.IMAGE:
+                tx.add_file(instance_id, _file(new))
                 tx.attach_file(instance_id, status.no, _file(new), new.thumbnail or None)
         if receipts:
             tx.record_receipts(instance_id, receipts, now_ms)

@@ -23,6 +23,7 @@ from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.port import EngineContext
 from statusgate.engines.registry import ENGINES
 from statusgate.engines.simulated import SimulatedEngine
+from statusgate.media.store import FolderMediaStore, MediaStore
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.outcomes import Outcomes
 from statusgate.publishing.preparing import Preparing
@@ -47,6 +48,12 @@ ANSWER_STEPS: dict[str, list[tuple[type, str]]] = {
 """what a reaction or a reply does otherwise than a status"""
 
 
+STORE_STEPS: dict[str, list[tuple[type, str]]] = {
+    "store": [(FolderMediaStore, "put"), (MediaStore, "put")],
+}
+"""between the record of a file and the fact that keeps it"""
+
+
 def die_if_told(moment: str) -> None:
     """SIGKILL this process if the file names this moment; the file is gone then."""
     if CRASH.exists() and CRASH.read_text() == moment:
@@ -65,7 +72,7 @@ def mined(step: str, work: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def lay_mines() -> None:
-    for step, places in (STEPS | ANSWER_STEPS).items():
+    for step, places in (STEPS | ANSWER_STEPS | STORE_STEPS).items():
         for owner, name in places:
             setattr(owner, name, mined(step, getattr(owner, name)))
 

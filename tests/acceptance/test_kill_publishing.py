@@ -13,7 +13,7 @@ from tests.waiting import until
 from tests.whatsapp.client import FakeWhatsApp, people
 
 MOMENTS = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
-FILE_STEPS = ("fetch", "keep")
+FILE_STEPS = ("fetch", "keep", "store")
 ANSWER_MOMENTS = [f"after {step}" for step in ANSWER_STEPS] + ["before answer"]
 ANNA = "79000000001@c.us"
 SAMPLE = Path(__file__).parents[2] / "src/statusgate/engines/simulated/samples/image.jpg"

@@ -13,9 +13,11 @@ import pytest
 
 from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import new_media_key
+from statusgate.domain.waiting import cancel
 from statusgate.media import store as media_store
 from statusgate.media.store import MediaStore, open_media_store
 from tests.buckets import Door, ask, door_before, use
+from tests.waiting import eventually
 
 CONTENT = bytes(range(256)) * 10_000
 KEY = new_media_key()
@@ -266,6 +268,20 @@ async def test_an_upload_that_fails_leaves_no_file(
     door.answers += [(403, "<Error><Code>AccessDenied</Code></Error>")]
     with pytest.raises(MediaUnavailable):
         await store.put(PATH, source)
+    assert [found async for found in store.list()] == []
+
+
+async def test_an_upload_that_is_cut_short_is_no_file(
+    store: MediaStore, door: Door, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(12 * 1024 * 1024)
+    putting = asyncio.create_task(store.put(PATH, large))
+    await eventually(lambda: any("partNumber" in asked for asked in door.asked))
+    door.stall()
+    await cancel(putting)
+    door.go_on()
     assert [found async for found in store.list()] == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from statusgate import telemetry
+from statusgate.accounts.files import Files
 from statusgate.accounts.instances import Instances
 from statusgate.accounts.manager import AccountManager
 from statusgate.changes.changes import Changes, StatusAdded
@@ -22,7 +23,6 @@ from statusgate.domain.media_types import MAX_FILE_BYTES, UNKNOWN, sniff
 from statusgate.domain.waiting import cancel, happens_within
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
-from statusgate.media.store import MediaStore
 from statusgate.media.thumbnails import Thumbnailer
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class Downloads:
         self,
         journal: Journal,
         publisher: ChangePublisher,
-        store: MediaStore,
+        files: Files,
         thumbnailer: Thumbnailer,
         clock: Clock,
         instances: Instances,
@@ -58,7 +58,7 @@ class Downloads:
         """*staging*: a private folder for files on their way."""
         self._journal = journal
         self._publisher = publisher
-        self._store = store
+        self._files = files
         self._thumbnailer = thumbnailer
         self._clock = clock
         self._accounts = accounts
@@ -177,18 +177,17 @@ class Downloads:
             created_ms=self._clock.now_ms(),
         )
         thumbnail = await self._thumbnail(download, path, mimetype)
-        await self._store.put(f"{download.instance_id}/{stored.name}", path)
+        await self._files.store(download.instance_id, stored, path)
 
-        def work(tx: Transaction, changes: Changes) -> bool:
+        def work(tx: Transaction, changes: Changes) -> None:
             if not tx.awaits_file(download.instance_id, download.status_no):
-                return False
+                tx.release_file(download.instance_id, stored.key)
+                return
             status = tx.attach_file(download.instance_id, download.status_no, stored, thumbnail)
             if status is not None:
                 changes.file_settled(status)
-            return status is not None
 
-        if not await self._publisher.record(download.instance_id, work):
-            await self._store.remove([f"{download.instance_id}/{stored.name}"])
+        await self._publisher.record(download.instance_id, work)
 
     async def _thumbnail(self, download: Download, path: Path, mimetype: str) -> bytes | None:
         """A preview if the status came without one; None leaves what it has."""

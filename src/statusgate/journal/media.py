@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media import Download, MediaRef, StoredFile
 from statusgate.domain.status import Status
@@ -30,11 +31,29 @@ class Media(Statuses):
         return {row.key for row in rows}
 
     def add_file(self, instance_id: InstanceId, file: StoredFile) -> None:
-        """Record a stored file that belongs to no status (an upload)."""
+        """Record a file before it is stored; a fact keeps it, or it expires."""
         self._db.send("add_file", instance_id=instance_id, **msgspec.structs.asdict(file))
 
+    def keep_file(
+        self, instance_id: InstanceId, key: str, expires_ms: int | None = None
+    ) -> None:
+        """Keep a recorded file: as long as its status, or until *expires_ms*.
+
+        Raises MediaUnavailable, not final, if its record has expired meanwhile.
+        """
+        kept = self._db.run(
+            "keep_file", instance_id=instance_id, key=key, expires_ms=expires_ms
+        )
+        if not kept:
+            raise MediaUnavailable("it took too long to record the stored file", final=False)
+
+    def release_file(self, instance_id: InstanceId, key: str) -> None:
+        """Let a recorded file expire at once, unless a status keeps it."""
+        self._db.send("release_file", instance_id=instance_id, key=key)
+
     def upload_usage(self, instance_id: InstanceId, now_ms: int) -> tuple[int, int]:
-        """How many uploads are kept for an instance, and their bytes."""
+        """How many uploads are kept for an instance, and their bytes; with what is just now
+        being stored."""
         usage = self._db.run("upload_usage", instance_id=instance_id, now_ms=now_ms)[0]
         return usage.count, usage.size
 
@@ -45,15 +64,17 @@ class Media(Statuses):
         file: StoredFile,
         thumbnail: bytes | None,
     ) -> Status | None:
-        """A status's file is stored: ends its download. None if the status is deleted."""
+        """A status's file is stored: ends its download. None if the status is deleted; then
+        nobody needs the file. Raises MediaUnavailable as ``keep_file`` does."""
         key = {"instance_id": instance_id, "status_no": status_no}
         found = self._db.run("file_of_status", **key)
         if not found:
+            self.release_file(instance_id, file.key)
             return None
         former = found[0].file_key
         if former is not None and former != file.key:
             self._db.send("end_file", instance_id=instance_id, key=former)
-        self.add_file(instance_id, file)
+        self.keep_file(instance_id, file.key)
         self._db.send("attach_file", **key, key=file.key, thumbnail=thumbnail)
         self._db.send("drop_download", **key)
         return self.status_by_no(instance_id, status_no)

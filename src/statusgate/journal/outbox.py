@@ -145,7 +145,8 @@ class Outbox(Media):
     def prepare_outgoing(
         self, instance_id: InstanceId, status_id: str, prepared: Prepared
     ) -> tuple[bool, Status | None]:
-        """Its file is stored: it is ready. False: it is gone. The status, if it has one."""
+        """Its file is stored: it is ready. False: it is gone, and nobody needs the file.
+        The status, if it has one. Raises MediaUnavailable as ``keep_file`` does."""
         found = self._db.run(
             "prepare_outgoing",
             instance_id=instance_id,
@@ -154,10 +155,11 @@ class Outbox(Media):
             **prepared.preview(),
         )
         if not found:
+            self.release_file(instance_id, prepared.file.key)
             return False, None
         status_no = found[0].status_no
         if status_no is None:
-            self.add_file(instance_id, prepared.file)
+            self.keep_file(instance_id, prepared.file.key)
             return True, None
         return True, self.attach_file(instance_id, status_no, prepared.file, prepared.thumbnail)
 

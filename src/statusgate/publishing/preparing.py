@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from statusgate import telemetry
+from statusgate.accounts.files import Files
 from statusgate.accounts.instances import Instances
 from statusgate.changes.changes import Changes
 from statusgate.changes.publisher import ChangePublisher
@@ -78,6 +79,7 @@ class Preparing:
         journal: Journal,
         publisher: ChangePublisher,
         instances: Instances,
+        files: Files,
         store: MediaStore,
         fetcher: GuardedClient,
         converter: Converter,
@@ -92,6 +94,7 @@ class Preparing:
         """*staging*: a private folder for files on their way."""
         self._journal = journal
         self._publisher = publisher
+        self._files = files
         self._store = store
         self._fetcher = fetcher
         self._converter = converter
@@ -236,19 +239,14 @@ class Preparing:
             created_ms=self._clock.now_ms(),
         )
         prepared = Prepared(file=file, **made.preview())
-        path = f"{outgoing.instance_id}/{file.name}"
-        await self._store.put(path, target)
+        await self._files.store(outgoing.instance_id, file, target)
 
-        def work(tx: Transaction, changes: Changes) -> bool:
-            kept, status = tx.prepare_outgoing(
-                outgoing.instance_id, outgoing.status_id, prepared
-            )
+        def work(tx: Transaction, changes: Changes) -> None:
+            _, status = tx.prepare_outgoing(outgoing.instance_id, outgoing.status_id, prepared)
             if status is not None:
                 changes.statuses[status.no] = status
-            return kept
 
-        if not await self._publisher.record(outgoing.instance_id, work):
-            await self._store.remove([path])
+        await self._publisher.record(outgoing.instance_id, work)
 
     async def _postpone(self, outgoing: Outgoing, error: Exception) -> None:
         """Try again later: the fault is ours, not the file's."""

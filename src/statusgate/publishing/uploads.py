@@ -12,13 +12,13 @@ from typing import BinaryIO
 
 import msgspec
 
+from statusgate.accounts.files import Files
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import LimitReached, MediaFull
 from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.media import StoredFile, media_url
 from statusgate.domain.media_types import UNKNOWN, of_mimetype, of_name
 from statusgate.journal import Journal, Transaction
-from statusgate.media.store import MediaStore
 
 KEPT_MS = 15 * 86_400_000
 _COPY_BYTES = 1 << 20
@@ -99,7 +99,7 @@ class Uploads:
     def __init__(
         self,
         journal: Journal,
-        store: MediaStore,
+        files: Files,
         clock: Clock,
         *,
         public_url: str,
@@ -111,7 +111,7 @@ class Uploads:
         self._least_free_bytes = least_free_bytes
         self._limits = limits
         self._journal = journal
-        self._store = store
+        self._files = files
         self._clock = clock
         self._public_url = public_url
         self._staging = staging
@@ -134,7 +134,10 @@ class Uploads:
     async def keep(
         self, instance_id: InstanceId, staged: Staged, *, mimetype: str, name: str
     ) -> str:
-        """Store a staged file and return its URL. Raises MediaFull or LimitReached."""
+        """Store a staged file and return its URL.
+
+        Raises LimitReached, MediaFull or MediaUnavailable.
+        """
         kind, extension = file_type(mimetype, name)
         now_ms = self._clock.now_ms()
         file = StoredFile(
@@ -145,18 +148,14 @@ class Uploads:
             created_ms=now_ms,
             expires_ms=now_ms + KEPT_MS,
         )
-        path = f"{instance_id}/{file.name}"
-        await self._store.put(path, staged.path)
 
-        def work(tx: Transaction) -> None:
+        def admit(tx: Transaction) -> None:
             self._limits.check(*tx.upload_usage(instance_id, now_ms), more=file.size)
-            tx.add_file(instance_id, file)
 
-        try:
-            await self._journal.write(instance_id, work)
-        except LimitReached:
-            await self._store.remove([path])
-            raise
+        await self._files.store(instance_id, file, staged.path, admit)
+        await self._journal.write(
+            instance_id, lambda tx: tx.keep_file(instance_id, file.key, file.expires_ms)
+        )
         return media_url(self._public_url, instance_id, file.name)
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from statusgate.accounts.contacts import Contacts
 from statusgate.accounts.downloads import Downloads
+from statusgate.accounts.files import Files
 from statusgate.accounts.instances import Instances
 from statusgate.accounts.linking import Linking
 from statusgate.accounts.manager import AccountManager
@@ -137,6 +138,7 @@ def _build(
     store = open_media_store(
         settings.media_store, low_water_bytes=settings.min_free_media_mb * _MIB
     )
+    files = Files(journal, store, clock)
     thumbnailer = Thumbnailer()
     converter = Converter()
     for children in (converter, thumbnailer):
@@ -177,7 +179,7 @@ def _build(
     accounts = AccountManager(journal, publisher, instances, linking, clock, make_engine)
     staging = private_folder(data / "staging")
     downloads = Downloads(
-        journal, publisher, store, thumbnailer, clock, instances, accounts, staging
+        journal, publisher, files, thumbnailer, clock, instances, accounts, staging
     )
     signals = Signals(publisher)
     outcomes = Outcomes(journal, publisher, clock)
@@ -186,6 +188,7 @@ def _build(
         journal,
         publisher,
         instances,
+        files,
         store,
         client,
         converter,
@@ -246,7 +249,7 @@ def _build(
         ),
         uploads=Uploads(
             journal,
-            store,
+            files,
             clock,
             public_url=public_url,
             staging=staging,

@@ -1,13 +1,19 @@
 """The journal port: files, downloads, and retention."""
 
+import msgspec
+import pytest
+
+from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media import MediaRef, StoredFile
 from statusgate.domain.receipt import Progress, Receipt
+from statusgate.domain.status import Status
 from statusgate.journal import Transaction
 from tests.databases import Account, new_instance
 from tests.factories import INSTANCE, NOON_MS, new_status, person
 
-DAY_MS = 24 * 3600 * 1000
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 REF = MediaRef(handle=b"\x00\xffopaque", mimetype="image/jpeg", size=9, sha256=b"\x01")
 
 
@@ -20,6 +26,14 @@ def stored(key: str = "k", expires_ms: int | None = None) -> StoredFile:
         created_ms=NOON_MS,
         expires_ms=expires_ms,
     )
+
+
+def attach(
+    tx: Transaction, status_no: int, file: StoredFile, thumbnail: bytes | None = None
+) -> Status | None:
+    """Attach a file as the gateway does: it is on record before it is stored."""
+    tx.add_file(INSTANCE, msgspec.structs.replace(file, expires_ms=NOON_MS + HOUR_MS))
+    return tx.attach_file(INSTANCE, status_no, file, thumbnail)
 
 
 def with_download(tx: Transaction) -> int:
@@ -46,7 +60,7 @@ async def test_a_download_is_due_until_its_file_is_there(account: Account) -> No
     )
     due = await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS + 20, 5))
     assert due[0].attempts == 1
-    status = await account.write(lambda tx: tx.attach_file(INSTANCE, no, stored(), b"new"))
+    status = await account.write(lambda tx: attach(tx, no, stored(), b"new"))
     assert status is not None
     assert (status.file, status.thumbnail) == (stored(), b"new")
     assert (
@@ -103,16 +117,86 @@ async def test_downloads_are_due_oldest_first_and_may_be_dropped(account: Accoun
 
 async def test_without_a_new_thumbnail_the_old_one_stays(account: Account) -> None:
     no = await account.write(with_download)
-    status = await account.write(lambda tx: tx.attach_file(INSTANCE, no, stored(), None))
+    status = await account.write(lambda tx: attach(tx, no, stored()))
     assert status is not None
     assert status.thumbnail == b"old"
 
 
 async def test_a_file_for_a_status_that_is_gone_is_not_taken(account: Account) -> None:
-    assert await account.write(lambda tx: tx.attach_file(INSTANCE, 9, stored(), None)) is None
+    assert await account.write(lambda tx: attach(tx, 9, stored())) is None
+    assert await account.write(lambda tx: tx.expire(NOON_MS, DAY_MS, 10)) == (
+        1,
+        [f"{INSTANCE}/k.jpg"],
+    )
     await account.write(lambda tx: tx.want_download(INSTANCE, 9, REF, 0))
     assert await account.read(lambda reader: reader.due_downloads(INSTANCE, NOON_MS, 5)) == []
     assert await account.read(lambda reader: reader.file(INSTANCE, "k", NOON_MS)) is None
+
+
+async def test_a_file_expires_unless_a_fact_keeps_it(account: Account) -> None:
+    """What a crash between these steps leaves goes by itself."""
+    keys = {"forgotten", "kept", "for a day"}
+
+    def work(tx: Transaction) -> None:
+        for key in keys:
+            tx.add_file(INSTANCE, stored(key, NOON_MS + HOUR_MS))
+        tx.keep_file(INSTANCE, "kept")
+        tx.keep_file(INSTANCE, "for a day", NOON_MS + DAY_MS)
+
+    await account.write(work)
+
+    async def alive(at_ms: int) -> set[str]:
+        return await account.read(
+            lambda tx: {key for key in keys if tx.file(INSTANCE, key, at_ms) is not None}
+        )
+
+    async def expired(at_ms: int) -> tuple[int, list[str]]:
+        return await account.write(lambda tx: tx.expire(at_ms, 99 * DAY_MS, 10))
+
+    assert await alive(NOON_MS + HOUR_MS - 1) == keys
+    assert await expired(NOON_MS + HOUR_MS) == (1, [f"{INSTANCE}/forgotten.jpg"])
+    assert await alive(NOON_MS + HOUR_MS) == {"kept", "for a day"}
+    assert await expired(NOON_MS + DAY_MS) == (1, [f"{INSTANCE}/for a day.jpg"])
+    assert await alive(NOON_MS + 9 * DAY_MS) == {"kept"}
+
+
+async def test_a_file_that_is_released_expires_at_once_unless_a_status_keeps_it(
+    account: Account,
+) -> None:
+    def work(tx: Transaction) -> None:
+        for key in ("released", "kept"):
+            tx.add_file(INSTANCE, stored(key, NOON_MS + HOUR_MS))
+        tx.keep_file(INSTANCE, "kept")
+        for key in ("released", "kept", "unknown"):
+            tx.release_file(INSTANCE, key)
+
+    await account.write(work)
+    gone = await account.write(lambda tx: tx.expire(NOON_MS, DAY_MS, 10))
+    assert gone == (1, [f"{INSTANCE}/released.jpg"])
+
+
+async def test_a_file_that_has_expired_cannot_be_kept_any_more(account: Account) -> None:
+    """Its object may be gone already."""
+    no = await account.write(with_download)
+    await account.write(lambda tx: tx.add_file(INSTANCE, stored(expires_ms=NOON_MS)))
+    await account.write(lambda tx: tx.release_file(INSTANCE, "k"))
+
+    def attach_it(tx: Transaction) -> None:
+        tx.attach_file(INSTANCE, no, stored(), None)
+
+    for keep in (
+        lambda tx: tx.keep_file(INSTANCE, "k"),
+        lambda tx: tx.keep_file(INSTANCE, "never recorded"),
+        attach_it,
+    ):
+        with pytest.raises(MediaUnavailable) as caught:
+            await account.write(keep)
+        assert not caught.value.final
+    await account.write(lambda tx: tx.expire(NOON_MS, DAY_MS, 10))
+    with pytest.raises(MediaUnavailable):
+        await account.write(attach_it)
+    (due,) = await account.read(lambda tx: tx.due_downloads(INSTANCE, NOON_MS + DAY_MS, 5))
+    assert due.status_no == no
 
 
 async def test_an_upload_lives_until_its_time(account: Account) -> None:
@@ -129,7 +213,7 @@ async def test_an_upload_lives_until_its_time(account: Account) -> None:
 
 async def test_a_file_dies_with_its_status(account: Account) -> None:
     no = await account.write(with_download)
-    await account.write(lambda tx: tx.attach_file(INSTANCE, no, stored(), None))
+    await account.write(lambda tx: attach(tx, no, stored()))
     assert await account.read(lambda reader: reader.file(INSTANCE, "k", NOON_MS)) == stored()
     key = new_status(1).status_id
     gone = await account.write(lambda tx: tx.record_deletion(INSTANCE, key, person(1), NOON_MS))
@@ -144,8 +228,8 @@ async def test_a_file_dies_with_its_status(account: Account) -> None:
 
 async def test_a_second_file_replaces_the_first(account: Account) -> None:
     no = await account.write(with_download)
-    await account.write(lambda tx: tx.attach_file(INSTANCE, no, stored("a"), None))
-    status = await account.write(lambda tx: tx.attach_file(INSTANCE, no, stored("b"), None))
+    await account.write(lambda tx: attach(tx, no, stored("a")))
+    status = await account.write(lambda tx: attach(tx, no, stored("b")))
     assert status is not None
     assert status.file == stored("b")
     assert await account.write(lambda tx: tx.expire(NOON_MS, DAY_MS, 10)) == (
@@ -165,7 +249,7 @@ async def test_what_is_old_goes_in_small_steps(account: Account) -> None:
             )
             made = tx.record_status(INSTANCE, new_status(number, posted_ms=NOON_MS + number))
             assert made is not None
-            tx.attach_file(INSTANCE, made.no, stored(f"f{number}"), None)
+            attach(tx, made.no, stored(f"f{number}"))
             for viewer in range(4):
                 receipt = Receipt(f"{number}", person(viewer), Progress.READ, NOON_MS)
                 tx.record_receipts(INSTANCE, [receipt], NOON_MS)

@@ -55,6 +55,12 @@ def outgoing(number: int, **changes: Any) -> Outgoing:
     return Outgoing(**(values | changes))
 
 
+def prepare(tx: Transaction) -> tuple[bool, Status | None]:
+    """The file of the first one is on record, stored, and kept."""
+    tx.add_file(INSTANCE, msgspec.structs.replace(FILE, expires_ms=NOON_MS + 99))
+    return tx.prepare_outgoing(INSTANCE, "OUT1", PREPARED)
+
+
 def join(tx: Transaction, one: Outgoing) -> Status:
     status = tx.record_status(
         INSTANCE, new_status(status_id=one.status_id, wire_id=None, author=None, by_api=True)
@@ -155,9 +161,7 @@ async def test_a_file_belongs_to_its_status(account: Account) -> None:
     assert (
         await account.read(lambda tx: tx.outgoing_to_prepare(INSTANCE, NOON_MS + 49, 5)) == []
     )
-    kept, status = await account.write(
-        lambda tx: tx.prepare_outgoing(INSTANCE, "OUT1", PREPARED)
-    )
+    kept, status = await account.write(prepare)
     assert kept
     assert status is not None
     assert status.file == FILE
@@ -165,16 +169,15 @@ async def test_a_file_belongs_to_its_status(account: Account) -> None:
     found = await account.read(lambda tx: tx.outgoing_one(INSTANCE, "OUT1"))
     assert found is not None
     assert (found.prepared, found.phase) == (PREPARED, Phase.READY)
-    again = await account.write(lambda tx: tx.prepare_outgoing(INSTANCE, "OUT1", PREPARED))
+    again = await account.write(prepare)
     assert again == (False, None)
+    assert await account.read(lambda tx: tx.file(INSTANCE, FILE.key, NOON_MS)) == FILE
 
 
 async def test_the_file_of_a_scheduled_one_ends_with_it(account: Account) -> None:
     draft = msgspec.structs.replace(PICTURE, send_at_ms=NOON_MS + 99_000)
     await add(account, outgoing(1, draft=draft, phase=Phase.FETCHING), queued=False)
-    kept, status = await account.write(
-        lambda tx: tx.prepare_outgoing(INSTANCE, "OUT1", PREPARED)
-    )
+    kept, status = await account.write(prepare)
     assert (kept, status) == (True, None)
     assert await account.read(lambda tx: tx.file(INSTANCE, FILE.key, NOON_MS)) == FILE
     assert await account.write(lambda tx: tx.forget_outgoing(INSTANCE, "OUT1"))

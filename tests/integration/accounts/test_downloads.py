@@ -225,10 +225,11 @@ async def test_a_file_whose_status_has_gone_meanwhile_is_not_kept(
         await tenant.simulate(photo(1))
         folder = Path(running.built.settings.media_store) / str(tenant.id)
 
-        async def is_settled() -> bool:
+        async def is_removed() -> bool:
+            await running.built.retention.once()
             return not await due(tenant) and not [*folder.rglob("*.*")]
 
-        await eventually(is_settled)
+        await eventually(is_removed)
 
 
 async def test_a_file_of_no_known_kind_is_kept_as_bytes(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact
+from statusgate.domain.errors import MediaUnavailable
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import State
 from statusgate.domain.media import MediaRef, StoredFile
@@ -159,7 +160,11 @@ class Script:
             expires_ms=self._random.choice([None, NOON_MS + 1]),
         )
         record.add_file(self._id, msgspec.structs.replace(file, key=f"u{file.key}"))
-        return record.attach_file(self._id, no, file, self._random.choice([None, b"\x01"]))
+        record.add_file(self._id, file)
+        try:
+            return record.attach_file(self._id, no, file, self._random.choice([None, b"\x01"]))
+        except MediaUnavailable as error:  # its record has ended
+            return str(error)
 
     def state(self, record: Transaction) -> Any:
         instance = record.instance(self._id)

@@ -58,6 +58,7 @@ async def status_with_file(
         )
         assert status is not None
         assert status.wire_id is not None
+        tx.add_file(owner, file)
         tx.attach_file(owner, status.no, file, None)
         receipt = Receipt(status.wire_id, person(1), Progress.READ, posted_ms)
         tx.record_receipts(owner, [receipt], posted_ms)

@@ -18,6 +18,12 @@ INSERT INTO files (instance_id, key, extension, mimetype, size, created_ms, expi
 VALUES (:*)
 ON CONFLICT (instance_id, key) DO NOTHING;
 
+-- name: keep_file
+-- Not one that has ended: its object may be gone.
+UPDATE files SET expires_ms = :expires_ms
+WHERE instance_id = :instance_id AND key = :key AND coalesce(expires_ms, 1) > 0
+RETURNING key;
+
 -- name: upload_usage
 SELECT count(*) AS count, CAST(coalesce(sum(size), 0) AS BIGINT) AS size FROM files
 WHERE instance_id = :instance_id AND expires_ms > :now_ms;
@@ -25,6 +31,10 @@ WHERE instance_id = :instance_id AND expires_ms > :now_ms;
 -- name: end_file
 -- It is not served any more; retention removes it from the store.
 UPDATE files SET expires_ms = 0 WHERE instance_id = :instance_id AND key = :key;
+
+-- name: release_file
+UPDATE files SET expires_ms = 0
+WHERE instance_id = :instance_id AND key = :key AND expires_ms IS NOT NULL;
 
 -- name: file_of_status
 SELECT file_key FROM statuses WHERE instance_id = :instance_id AND status_no = :status_no;
