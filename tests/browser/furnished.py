@@ -67,7 +67,7 @@ class Furnished:
             Stop(f"{at}/new", ".compose", press=("[value=media]", "[value=voice]")),
             Stop(f"{at}/contacts", ".contacts li"),
             Stop(f"{at}/contacts", ".contacts li", press=("[value=excluded]", ".small")),
-            Stop(f"{self.unlinked.id}/contacts", ".contacts .button"),
+            Stop(f"{self.unlinked.id}/contacts", ".contacts .primary"),
             Stop(f"{at}/delivery", ".queue li", press=(".tests button",)),
             Stop(f"{self.unlinked.id}/delivery", ".health .button"),
             Stop(f"{at}/settings", ".deeds li", press=("#statusWebhook",)),

@@ -117,6 +117,16 @@ async def test_people_are_found_by_name_or_number_and_get_a_name(
     assert {one["id"]: one["contactName"] for one in people}[NAMELESS] == "Maria B."
 
 
+async def test_a_sandbox_without_people_gets_some_at_the_press_of_a_button(
+    visitor: Visitor, tenant: Tenant
+) -> None:
+    page = visitor.page
+    await visitor.sign_in(tenant)
+    await visitor.visit(f"{tenant.id}/contacts")
+    await page.get_by_role("button", name="Add 20 contacts").click()
+    await page.locator(".contacts li").first.wait_for()
+
+
 async def test_ten_thousand_people_stand_in_lists_of_a_hundred(
     visitor: Visitor, tenant: Tenant
 ) -> None:
@@ -281,7 +291,9 @@ async def test_a_wrong_setting_is_named_at_its_field_and_nothing_is_saved(
             await trouble.wait_for()
             assert await page.locator(field).get_attribute("aria-invalid") == "true"
             assert await page.locator(field).evaluate("it => it === document.activeElement")
+        await visitor.sees("Nothing was saved")
         await page.get_by_role("button", name="Undo").click()
+        assert not await page.locator(".savebar").is_visible()
         await likes.check()
     assert await _settings(tenant) == before, "not even the switch that was right"
 
@@ -311,6 +323,8 @@ async def test_a_new_token_is_shown_once_and_the_page_goes_on_with_it(
     await page.locator("dialog").get_by_role("button", name="Make a new token").click()
     await visitor.sees("It is shown only now")
     new = await page.locator("dialog input").nth(1).input_value()
+    await page.locator("dialog").get_by_role("button", name="Copy").nth(1).click()
+    await page.locator("dialog").get_by_role("button", name="Copied").wait_for()
     await page.get_by_role("button", name="Continue").click()
     assert (await tenant.get("getStateInstance")).code == 401
     tenant.token = new

@@ -8,6 +8,8 @@ import { live } from './live.js';
 const IDLE_MS = 30 * 60 * 1000;
 const AGAIN_MS = 5000;
 const PRELOAD_MS = 1500;
+const BRIEF_MS = 6000;
+const LOST_MS = 2000;
 const VIEWS = {
   mine: 'statuses', people: 'statuses', scheduled: 'statuses', status: 'status', new: 'compose', link: 'link', accounts: 'accounts',
   contacts: 'contacts', delivery: 'delivery', settings: 'settings',
@@ -18,7 +20,7 @@ const PAGES = { mine: 'statuses', contacts: 'contacts', delivery: 'delivery', se
 /**
  * What a view gets. A view is `(context) => {title, node, look?, every?, turn?, close?}`: *look* reads
  * what it shows anew, also each *every* milliseconds; *turn* takes other parameters without beginning anew.
- * @typedef {{client: Client, id: string, name: string, rest: string[], tell: (text: string) => void,
+ * @typedef {{client: Client, id: string, name: string, rest: string[], tell: (text: string, isBrief?: boolean) => void,
  *   go: (path: string) => void, look: () => Promise<void>, isOpen: () => boolean}} Context
  */
 
@@ -29,6 +31,7 @@ let busy = null;
 let isStale = false;
 let later = 0;
 let beat = 0;
+let fading = 0;
 let lastMove = Date.now();
 
 const notice = h('p', { class: 'notice', role: 'status' });
@@ -105,9 +108,11 @@ function toMain(event) {
   main.focus();
 }
 
-/** Say something that needs no answer. */
-function tell(text) {
+/** Say something that needs no answer; for a few seconds only, or until something else happens. */
+function tell(text, isBrief = false) {
+  clearTimeout(fading);
   notice.textContent = text;
+  if (isBrief) fading = setTimeout(tell, BRIEF_MS, '');
 }
 
 /** What the address asks for: `#/<id>/<view>/<rest>`, or `#/accounts`. */
@@ -188,20 +193,29 @@ function showFailure(fault) {
   show(h('section', { class: 'empty', 'data-why': why },
     h('h1', {}, t('failedTitle')),
     h('p', {}, why),
-    h('p', {}, h('button', { class: 'primary', onclick: route }, t('again')))), t('failedTitle'));
+    h('p', {}, client.session.isAdmin && fault.isDenied ? h('a', { class: 'button primary', href: '#/accounts' }, t('accounts'))
+      : h('button', { class: 'primary', onclick: route }, t('again')))), t('failedTitle'));
 }
 
-/** Keep one stream open, for the account that is shown. */
+/** Keep one stream open, for the account that is shown; one that is soon open again is not worth a word. */
 function follow(id) {
   if (stream.id === id) return;
   stream.close();
   stream = { id, close: () => {}, isOpen: false };
   if (!id) return;
+  let isLost = false;
+  const sayLost = () => {
+    if (stream.id !== id || stream.isOpen) return;
+    isLost = true;
+    tell(t('reconnecting'));
+  };
   stream.close = live(client, id, look, (isOpen) => {
     if (stream.id !== id) return;
     stream.isOpen = isOpen;
     document.documentElement.dataset.live = isOpen ? 'open' : 'closed';
-    tell(isOpen ? '' : t('reconnecting'));
+    if (!isOpen) setTimeout(sayLost, LOST_MS);
+    else if (isLost) tell('');
+    isLost &&= !isOpen;
   });
 }
 

@@ -40,8 +40,14 @@ export function ask({ title, text, yes, no = t('cancel'), isHarm = false, field 
  * @param {{title: string, text: string, values: Record<string, string>, goOn: () => void}} made
  */
 export function made({ title, text, values, goOn }) {
-  const field = ([name, value]) => h('label', { class: 'field' }, h('span', {}, name),
-    h('input', { readonly: true, dir: 'ltr', value, onfocus: (event) => event.target.select() }));
+  const field = ([name, value], place) => {
+    const input = h('input', { id: `made-${place}`, readonly: true, dir: 'ltr', value, onfocus: () => input.select() });
+    const copy = h('button', { type: 'button', onclick: () => {
+      input.select();
+      if (document.execCommand('copy')) copy.textContent = t('copied');
+    } }, t('copy'));
+    return h('div', { class: 'field' }, h('label', { for: input.id }, name), h('span', { class: 'secret' }, input, copy));
+  };
   const next = (event) => {
     event.target.closest('dialog').close();
     goOn();

@@ -33,6 +33,9 @@ export const bdi = (text) => h('bdi', {}, visible(text));
 /** A phone number or an id. */
 export const ltr = (text) => h('bdi', { dir: 'ltr', class: 'id' }, text);
 
+/** An id or a number within a sentence of any direction. */
+export const isolated = (text) => `\u2066${text}\u2069`;
+
 /** Write out characters that turn the direction of what follows. */
 export function visible(text) {
   return text.replace(BIDI, (one) => `‹U+${one.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}›`);

@@ -1,7 +1,7 @@
 /** What can be done to an account: a new token, a restart, logging out, and deleting it. */
 
 import { ask, made } from '../dialog.js';
-import { h, isNew, ltr, phone } from '../dom.js';
+import { h, isNew, isolated, ltr, phone } from '../dom.js';
 import { t } from '../i18n.js';
 
 /** @param {any} context of the view */
@@ -26,7 +26,7 @@ export function accountActions(context) {
 
   const restart = () => question('reboot', async () => {
     await client.get(id, 'reboot');
-    context.tell(t('restarting'));
+    context.tell(t('restarting'), true);
     await context.look();
   });
 
@@ -40,15 +40,15 @@ export function accountActions(context) {
     const digits = number.replace(/\D/g, '');
     const typed = h('input', { id: 'typed', dir: 'ltr', inputmode: 'numeric', autocomplete: 'off', required: true, oninput: check });
     function check() {
-      typed.setCustomValidity(typed.value.replace(/[\s()+-]/g, '') === digits ? '' : t('typeNumber', { number }));
+      typed.setCustomValidity(typed.value.replace(/[\s()+-]/g, '') === digits ? '' : t('typeNumber', { number: isolated(number) }));
     }
     ask({
       title: t('ask_delete'), text: t('askText_delete'), yes: t('doIt_delete'), isHarm: true,
-      field: h('label', { class: 'field' }, h('span', {}, t('typeNumber', { number: `\u2066${number}\u2069` })), typed),
+      field: h('label', { class: 'field' }, h('span', {}, t('typeNumber', { number: isolated(number) })), typed),
       act: async () => {
         await client.partner('deleteInstanceAccount', { method: 'POST', body: JSON.stringify({ idInstance: Number(id) }) });
         context.go('accounts');
-        context.tell(t('deleted'));
+        context.tell(t('deleted'), true);
       },
     });
     check();

@@ -78,7 +78,7 @@ export function audienceField({ client, id }, draft, changed) {
   function tell(total, reasons) {
     field.total = total;
     const rows = Object.entries(reasons).map(([reason, n]) => h('li', {}, t(`skipped_${reason}`), ': ', number(n)));
-    outcome.replaceChildren(...(rows.length ? [h('li', {}, h('b', {}, t('leftOut'))), ...rows] : []));
+    outcome.replaceChildren(...(rows.length ? [h('li', {}, h('a', { class: 'in-text', href: `#/${id}/contacts` }, t('leftOut'))), ...rows] : []));
     changed();
   }
 

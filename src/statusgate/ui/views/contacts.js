@@ -1,12 +1,13 @@
 /** The people of an account: searched by name or number, with who gets its statuses and who does not. */
 
 import { ask } from '../dialog.js';
-import { bdi, h, initials, line, ltr, phone } from '../dom.js';
+import { bdi, h, initials, isolated, line, ltr, once, phone } from '../dom.js';
 import { number, t } from '../i18n.js';
 import { accountLine } from './head.js';
+import { newPeople } from './sandbox.js';
 
 const CHUNK = 100;
-const AT_ONCE = 5;
+const AT_ONCE = 2;
 const REST_MS = 30000;
 const SHOWS = ['everybody', 'included', 'excluded'];
 
@@ -101,22 +102,32 @@ export default function contacts(context) {
   function rename(one) {
     const name = h('input', { id: 'name', maxlength: 100, dir: 'auto', required: true, value: one.name });
     ask({
-      title: t('giveName'), text: t('giveNameText', { who: phone(one.id) }), yes: t('save'),
+      title: t('giveName'), text: t('giveNameText', { who: isolated(phone(one.id)) }), yes: t('save'),
       field: h('label', { class: 'field' }, h('span', {}, t('accountName')), name),
       act: async () => {
         await client.post(id, 'editContact', { chatId: one.id, firstName: name.value.trim() });
-        readAt = 0;
-        await look();
+        await lookNow();
       },
     });
   }
 
   function empty() {
-    const isUnlinked = account.stateInstance === 'notAuthorized';
     const isSandbox = account.engine === 'simulated';
-    const action = isUnlinked ? ['link', 'linkPhone'] : isSandbox ? ['mine', 'toSandbox'] : null;
-    return [h('h2', {}, t('noContacts')), h('p', {}, t(isUnlinked ? 'noContactsUnlinked' : isSandbox ? 'noContactsSandbox' : 'noContactsText')),
-      action && h('p', {}, h('a', { class: 'button primary', href: `#/${id}/${action[0]}` }, t(action[1])))].filter(Boolean);
+    const isUnlinked = account.stateInstance === 'notAuthorized' && !isSandbox;
+    const add = h('button', { class: 'primary', onclick: () => once(add, meet) }, t('sandboxMeet'));
+    return [h('h2', {}, t('noContacts')), h('p', {}, t(isSandbox ? 'noContactsSandbox' : isUnlinked ? 'noContactsUnlinked' : 'noContactsText')),
+      isSandbox && h('p', {}, add),
+      isUnlinked && h('p', {}, h('a', { class: 'button primary', href: `#/${id}/link` }, t('linkPhone')))].filter(Boolean);
+  }
+
+  async function meet() {
+    await client.post(id, 'simulate', newPeople());
+    await lookNow();
+  }
+
+  function lookNow() {
+    readAt = 0;
+    return look();
   }
 
   return { title: t('contacts'), node, look, close: () => cancelAnimationFrame(filling) };

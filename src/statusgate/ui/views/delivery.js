@@ -16,6 +16,7 @@ const KINDS = new Set(['stateInstanceChanged', 'incomingMessageReceived', 'outgo
 export default function delivery(context) {
   const { client, id } = context;
   let show = 'waits';
+  let failing = '';
 
   const of = h('p', { class: 'hint' });
   const health = h('div', { class: 'health' });
@@ -45,6 +46,7 @@ export default function delivery(context) {
     const isSilent = ANNOUNCED.every((each) => settings[each] === 'no');
     if (!isNew(health, [webhook, notifications, settings.webhookUrl, isSilent])) return;
     tests.hidden = !webhook.set;
+    failing = webhook.failingSince ? webhook.lastError : '';
     const [kind, title, text] = stateOf(webhook);
     const fact = (key, value) => value && h('div', {}, h('dt', {}, t(key)), h('dd', {}, value));
     const toSettings = h('a', { class: 'button primary', href: `#/${id}/settings` }, t('toWebhookSettings'));
@@ -74,7 +76,8 @@ export default function delivery(context) {
     try {
       const { status, seconds, error } = await client.post(id, 'testWebhook');
       outcome.classList.add(error ? 'trouble' : 'fine');
-      outcome.replaceChildren(...(error ? [h('b', {}, fault(error, status)), ' ', advice(error)] : [t('testArrived', { status: String(status), time: span(seconds) })]));
+      outcome.replaceChildren(...(error ? [h('b', {}, fault(error, status)), ' ', error !== failing && advice(error)].filter(Boolean)
+        : [t('testArrived', { status: String(status), time: span(seconds) })]));
       await context.look();
     } catch (refusal) {
       if (!(refusal instanceof Refusal)) throw refusal;

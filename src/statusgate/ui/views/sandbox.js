@@ -11,6 +11,12 @@ const NEW_PEOPLE = 20;
 
 const any = (list) => list[Math.floor(Math.random() * list.length)];
 
+/** Some new contacts, as events. */
+export const newPeople = () => Array.from({ length: NEW_PEOPLE }, () => {
+  const name = any(FIRST);
+  return { event: 'contact', id: `7900555${String(Math.floor(Math.random() * 10000)).padStart(4, '0')}@c.us`, name, contactName: `${name} ${any(LAST)}` };
+});
+
 /**
  * The bar of buttons.
  * @param {any} context of the view
@@ -41,11 +47,6 @@ export function sandboxBar(context, latest) {
     return simulate([{ event: 'incomingStatus', from: any(contacts).id, type, text: t('sandboxSaying'), backgroundColor: any(COLOURS) }]);
   }
 
-  const meet = () => simulate(Array.from({ length: NEW_PEOPLE }, () => {
-    const name = any(FIRST);
-    return { event: 'contact', id: `7900555${String(Math.floor(Math.random() * 10000)).padStart(4, '0')}@c.us`, name, contactName: `${name} ${any(LAST)}` };
-  }));
-
   async function turn() {
     const { stateInstance } = await client.get(id, 'getStateInstance');
     return simulate([{ event: 'state', state: stateInstance === 'authorized' ? 'notAuthorized' : 'authorized' }]);
@@ -60,7 +61,7 @@ export function sandboxBar(context, latest) {
 
   return h('section', { class: 'sandbox' }, h('h2', {}, t('sandbox')), h('p', { class: 'hint' }, t('sandboxHint')),
     h('div', { class: 'buttons' },
-      button('sandboxMeet', meet), button('sandboxPost', post),
+      button('sandboxMeet', () => simulate(newPeople())), button('sandboxPost', post),
       button('sandboxView', () => onLatest({ event: 'receipt', status: 'read' })),
       button('sandboxLike', () => onLatest({ event: 'reaction', reaction: any(REACTIONS) })),
       button('sandboxReply', () => onLatest({ event: 'reply', text: t('sandboxAnswer') })),

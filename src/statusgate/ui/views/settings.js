@@ -23,9 +23,8 @@ const FAULTS = [
 export default function settings(context) {
   const { client, id } = context;
   const of = h('p', { class: 'hint' });
-  const trouble = h('p', { class: 'trouble', role: 'alert' });
   const save = h('button', { class: 'primary' }, t('save'));
-  const undo = h('button', { type: 'button', onclick: () => { fields.forEach((field) => field.show(saved[field.name])); changed(); } }, t('undo'));
+  const undo = h('button', { type: 'button', onclick: restore }, t('undo'));
   const count = h('span', { role: 'status' });
   const bar = h('div', { class: 'savebar', hidden: true }, count, h('span', { class: 'grow' }), undo, save);
   const account = accountActions(context);
@@ -40,14 +39,20 @@ export default function settings(context) {
       return field.node;
     }), group === 'webhook' && h('p', { class: 'hint' }, h('a', { class: 'in-text', href: `#/${id}/delivery` }, t('toDelivery'))))));
   const node = h('section', { class: 'settings' }, h('header', { class: 'head' }, h('h1', {}, t('settings')), of),
-    h('form', { novalidate: true, onsubmit: store }, groups, trouble, bar), account.node);
+    h('form', { novalidate: true, onsubmit: store }, groups, bar), account.node);
 
   const different = () => fields.filter((field) => field.value() !== String(saved[field.name]));
 
   function changed() {
     const n = different().length;
     bar.hidden = !n;
+    count.className = '';
     count.textContent = n ? t('unsaved', { n }) : '';
+  }
+
+  function restore() {
+    fields.forEach((field) => field.show(saved[field.name]));
+    changed();
   }
 
   /** What somebody is changing stays as they have it. */
@@ -64,14 +69,13 @@ export default function settings(context) {
   function store(event) {
     event.preventDefault();
     fields.forEach((field) => field.blame(''));
-    trouble.textContent = '';
     return once(save, async () => {
       try {
         const change = Object.fromEntries(different().map((field) => [field.name, field.value()]));
         await client.post(id, 'setSettings', change);
         saved = { ...saved, ...change };
         await look();
-        context.tell(t('saved'));
+        context.tell(t('saved'), true);
       } catch (refusal) {
         if (!(refusal instanceof Refusal)) throw refusal;
         blame(refusal);
@@ -83,10 +87,10 @@ export default function settings(context) {
   function blame(refusal) {
     const [, name, what] = FAULT.exec(refusal.message) || [];
     const field = fields.find((each) => each.name === name);
-    if (!field) { trouble.textContent = whyRefused(refusal); return; }
+    count.className = 'trouble';
+    count.textContent = field ? t('nothingSaved') : whyRefused(refusal);
     const key = FAULTS.find(([pattern]) => pattern.test(what))?.[1];
-    field.blame(key ? t(key) : what);
-    trouble.textContent = t('nothingSaved');
+    field?.blame(key ? t(key) : what);
   }
 
   return { title: t('settings'), node, look };

@@ -17,6 +17,7 @@ export default function statuses(context) {
   const { client, id } = context;
   let name = context.name;
   let newest = '';
+  let isUnlinked = false;
 
   const strip = h('div', { class: 'strip' });
   const tabs = Object.keys(LISTS).map((each) => h('a', { href: `#/${id}/${each}` }, t(`list_${each}`)));
@@ -53,15 +54,17 @@ export default function statuses(context) {
   function drawStrip(account) {
     const { queue, phone: digits } = account;
     const ill = ailment(account);
-    if (!isNew(strip, [ill, digits, account.name, queue.waiting, queue.scheduled])) return;
+    const waits = queue.waiting + queue.scheduled;
+    isUnlinked = account.stateInstance === 'notAuthorized';
+    if (!isNew(strip, [ill, digits, account.name, waits])) return;
     strip.replaceChildren(...[
       h('span', { class: `state ${ill ? 'ill' : 'well'}` }, ill?.text || t('online'), ill?.since ? h('span', { class: 'hint' }, moment(ill.since)) : ''),
       account.name && h('span', {}, bdi(account.name)),
       h('span', {}, digits ? ltr(phone(digits)) : ltr(id)),
-      h('span', {}, t('waiting', { n: queue.waiting + queue.scheduled })),
+      waits > 0 && h('span', {}, t('waiting', { n: waits })),
       h('span', { class: 'grow' }),
-      ill?.to && h('a', { class: 'button', href: `#/${id}/${ill.to}` }, ill.action),
-      h('a', { class: 'button primary', href: `#/${id}/new` }, t('newStatus'))].filter(Boolean));
+      ill?.to && h('a', { class: `button ${isUnlinked ? 'primary' : ''}`, href: `#/${id}/${ill.to}` }, ill.action),
+      h('a', { class: `button ${isUnlinked ? '' : 'primary'}`, href: `#/${id}/new` }, t('newStatus'))].filter(Boolean));
   }
 
   async function drawHero() {
@@ -111,11 +114,15 @@ export default function statuses(context) {
     keep(list, rest, keyOf, name === 'people' ? tile : name === 'mine' ? ownRow : waitingRow);
     more.hidden = !all.next;
     nothing.hidden = all.items.length > 0;
-    if (isNew(nothing, name)) nothing.replaceChildren(...empty());
+    if (isNew(nothing, [name, isUnlinked])) nothing.replaceChildren(...empty());
     tabs.forEach((each) => each.setAttribute('aria-current', each.hash.endsWith(`/${name}`) ? 'page' : 'false'));
   }
 
   function empty() {
+    if (isUnlinked) {
+      return [h('h2', {}, t('state_notAuthorized')), h('p', {}, t('emptyText_unlinked')),
+        h('p', {}, h('a', { class: 'button primary', href: `#/${id}/link` }, t('linkPhone')))];
+    }
     return [h('h2', {}, t(`empty_${name}`)), h('p', {}, t(`emptyText_${name}`)),
       name !== 'people' && h('p', {}, h('a', { class: 'button primary', href: `#/${id}/new` }, t('newStatus')))].filter(Boolean);
   }
