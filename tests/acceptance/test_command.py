@@ -2,12 +2,14 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +213,47 @@ def test_everything_of_a_sandbox_can_happen_by_command(
     assert "A1" not in account.get("getIncomingStatuses").body.decode()
     assert simulate("state", "blocked").returncode == 0
     assert account.get("getStateInstance").json() == {"stateInstance": "blocked"}
+
+
+def test_ids_can_be_copied_from_tables_on_a_terminal_of_80_columns(
+    server: ServerProcess,
+) -> None:
+    account = made(server, "--engine", "simulated")
+    posted, viewer = "3EB0C767D097B7C7C030", "222000000000010@lid"
+    script = [
+        {"event": "contact", "id": viewer, "contactName": "Александра Константинопольская"},
+        {
+            "event": "phoneStatus",
+            "type": "text",
+            "text": "Half price " * 9,
+            "idMessage": posted,
+        },
+        {"event": "reaction", "idMessage": posted, "participant": viewer, "reaction": "💚"},
+        {"event": "reply", "idMessage": posted, "participant": viewer, "text": "Thanks"},
+    ]
+    assert account.simulate(*script).status == 200
+    assert posted in on_a_terminal(account, "status", "list")
+    assert viewer in on_a_terminal(account, "status", "viewers", posted)
+
+
+def on_a_terminal(account: InstanceClient, *arguments: str) -> str:
+    """What a command shows on a terminal of 80 columns."""
+    ours, its = pty.openpty()
+    where = {
+        "STATUSGATE_URL": f"http://127.0.0.1:{account.server.port}",
+        "STATUSGATE_INSTANCE": str(account.id),
+        "STATUSGATE_TOKEN": account.token,
+        "COLUMNS": "80",
+    }
+    done = subprocess.run(command(*arguments), env=os.environ | where, stdout=its, timeout=60)
+    os.close(its)
+    shown = b""
+    with suppress(OSError):  # so ends what a terminal has to say
+        while more := os.read(ours, 65_536):
+            shown += more
+    os.close(ours)
+    assert done.returncode == 0
+    return shown.decode()
 
 
 def test_link_shows_a_code_until_the_account_is_linked(server: ServerProcess) -> None:

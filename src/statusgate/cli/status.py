@@ -29,8 +29,9 @@ def status() -> None:
     """Look at statuses on a running server: posts, viewers, days; answer those of others.
 
     URL, instance and token are also read from STATUSGATE_URL, STATUSGATE_INSTANCE and
-    STATUSGATE_TOKEN. Times are those of this machine's zone; --json prints one JSON value
-    as the server answers, with unix seconds. Exit code 1: the server refused, or is not there.
+    STATUSGATE_TOKEN. Times are those of this machine's zone, today's without the date; --json
+    prints one JSON value as the server answers, with unix seconds. Exit code 1: the server
+    refused, or is not there.
 
     \b
     statusgate status list --days 7
@@ -74,7 +75,7 @@ def list_statuses(
     table = Table("posted", "kind", "text", "status", box=None, pad_edge=False)
     for name in ("to", "got", "viewed", "likes", "replies"):
         table.add_column(name, justify="right")
-    table.add_column("id", overflow="fold")
+    table.add_column("id", no_wrap=True)
     for item in found:
         audience = item["counts"]["total"] if item["audience"]["complete"] else "–"
         reached = item["reached"]
@@ -110,9 +111,10 @@ def list_viewers(
     if as_json:
         _print_json(found)
         return
-    table = Table(
-        "name", "id", "status", "got", "viewed", "like", "replied", box=None, pad_edge=False
-    )
+    table = Table("name", box=None, pad_edge=False)
+    table.add_column("id", no_wrap=True)
+    for name in ("status", "got", "viewed", "like", "replied"):
+        table.add_column(name)
     for one in found:
         table.add_row(
             visible(one["contactName"] or one["name"], _LONGEST_NAME),
@@ -272,7 +274,12 @@ def _print_json(value: Any) -> None:
 
 
 def _minute(seconds: int | None) -> str:
-    return "" if seconds is None else f"{_local(seconds):%Y-%m-%d %H:%M}"
+    """Return the minute; without the date if it is today's, so that tables fit 80 columns."""
+    if seconds is None:
+        return ""
+    moment = _local(seconds)
+    is_today = moment.date() == _local(int(time.time())).date()
+    return f"{moment:%H:%M}" if is_today else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def _moment(seconds: int) -> str:

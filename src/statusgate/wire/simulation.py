@@ -77,8 +77,8 @@ _Time = Annotated[
 ]
 _NewId = Annotated[str, _said("none: a new one", max_length=MAX_STATUS_ID_LENGTH)]
 _Text = Annotated[str, _said("required for type text", max_length=MAX_TEXT, blank=True)]
-_Caption = Annotated[str, _said("of a picture or film", max_length=MAX_CAPTION)]
-_File = Annotated[bytes, _said("at most 16 MiB decoded; none: a sample", read=_file)]
+_Caption = Annotated[str, _said("of a picture or video", max_length=MAX_CAPTION)]
+_File = Annotated[bytes, _said("base64, at most 16 MiB decoded; none: a sample", read=_file)]
 
 
 class _Event(Request, frozen=True, kw_only=True, tag_field="event", forbid_unknown_fields=True):
