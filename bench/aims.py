@@ -39,6 +39,9 @@ CAVEATS = (
 )
 IDLE_PEER = "WAHA 120 MB, Evolution 166 MB (Node alone)"
 PEAK_PEER = "WAHA 288 MB, Evolution 411 MB (Node alone)"
+ACCOUNTS_PEER = (
+    "WAHA's FAQ: 50 accounts 20, 4 or 3 GB by engine, 500 accounts 25 GB: 50 MB each and more"
+)
 RATIO = {"A": 0.6, "A+": 0.6, "B+": 0.6, "B": 0.5, "C": 0.5}
 _MUST = {"A": 420.0, "A+": 420.0, "B": 550.0, "C": 1_700.0}
 _AIM = {"A": 4_000.0, "A+": 4_000.0, "B": 8_000.0, "C": 8_000.0}
@@ -115,6 +118,24 @@ def idle_memory(mb: float) -> list[Check]:
 
 def peak_memory(mb: float) -> list[Check]:
     return [at_most("must", mb, 250, " MB"), at_most("aim", mb, 140, " MB")]
+
+
+def twenty_accounts(mb: float) -> list[Check]:
+    """Judge the memory of the engine processes of twenty linked accounts."""
+    return [at_most("must", mb, 160, " MB"), at_most("aim", mb, 100, " MB")]
+
+
+def each_of_many(mb: float) -> list[Check]:
+    """Judge what each of a hundred linked accounts takes."""
+    return [at_most("must", mb, 6, " MB each"), at_most("aim", mb, 3, " MB each")]
+
+
+def all_online(seconds: float) -> list[Check]:
+    return [at_most("must", seconds, 10, " s"), at_most("aim", seconds, 4, " s")]
+
+
+def recovery(seconds: float) -> list[Check]:
+    return [at_most("must", seconds, 10, " s"), at_most("aim", seconds, 3, " s")]
 
 
 def start(seconds: float) -> list[Check]:

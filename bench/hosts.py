@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -20,7 +21,9 @@ from typing import Any
 
 import msgspec
 
+from bench import aims
 from bench.accounts import account
+from bench.figures import Figure
 from bench.linked_gateway import ENVIRONMENT, RECORDED, Recorded, Told
 from bench.seeding import TOKEN, Place, SqliteFiles, empty_place, opened, token_digest
 from bench.servers import Memory, Process, family, free_port, memory_of, post_json
@@ -29,6 +32,7 @@ from bench.workload import instance
 from statusgate.domain.instance import Instance
 from statusgate.engines.neonize.store import Linked, SessionStore
 from statusgate.journal import Transaction
+from statusgate.settings import Settings
 
 SECTION = "linked accounts"
 _ADMIN_TOKEN = "bench-admin" * 3
@@ -37,8 +41,12 @@ _SETTLE_SECONDS = 5.0
 _LOOK_SECONDS = 0.02
 _FIRST_PERSON = 2_000
 _FIRST_VIEWER = 3_000
+_BUSY = 16
 _A_SECOND = 20
 """receipts of each busy account"""
+_BUSY_SECONDS = 5
+_KILLS = 3
+PER_PROCESS = Settings().accounts_per_process
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -75,13 +83,19 @@ class Fleet:
         """Return once every account is connected, and the gateway says so."""
         _until(lambda: self._connections() == len(self.people) and self._all_online())
 
-    def kill_one_process(self) -> float:
-        """Kill a process of accounts; seconds until all accounts are online again."""
-        begun = time.monotonic()
-        os.kill(self._engine_pids()[0], signal.SIGKILL)
-        _until(lambda: self._connections() < len(self.people))
-        self.wait_until_open()
-        return time.monotonic() - begun
+    def kill_processes(self, count: int) -> list[float]:
+        """Kill so many processes, one by one; seconds until all accounts are online again.
+
+        Each is another one: accounts whose process dies twice are split up.
+        """
+        seconds = []
+        for pid in self._engine_pids()[:count]:
+            begun = time.monotonic()
+            os.kill(pid, signal.SIGKILL)
+            _until(lambda: self._connections() < len(self.people))
+            self.wait_until_open()
+            seconds.append(time.monotonic() - begun)
+        return seconds
 
     def post_all(self, count: int) -> list[str]:
         """Let the first *count* accounts post a text; WhatsApp's ids of their statuses."""
@@ -152,6 +166,7 @@ def fleet(root: Path, shape: Shape) -> Iterator[Fleet]:
             "STATUSGATE_PORT": str(port),
             "STATUSGATE_LOG_LEVEL": "warning",
             "STATUSGATE_ADMIN_TOKEN": _ADMIN_TOKEN,
+            "STATUSGATE_ACCOUNTS_PER_PROCESS": str(shape.per_process),
             ENVIRONMENT: msgspec.json.encode(Told(fake.proxy, fake.environment())).decode(),
         }
         begun = time.monotonic()
@@ -190,18 +205,89 @@ def _until(check: Callable[[], bool]) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
+def figures(root: Path, tell: Callable[[str], None]) -> Iterator[Figure]:
+    """Measure a few fleets; says so where that cannot be done."""
+    for accounts, measure in ((1, _one), (20, _twenty), (100, _hundred)):
+        shape = Shape(accounts, PER_PROCESS)
+        tell(f"running {shape}")
+        try:
+            with fleet(root, shape) as made:
+                time.sleep(_SETTLE_SECONDS)
+                yield from measure(made, shape)
+        except Exception as error:  # noqa: BLE001 - it needs so much around it
+            note = f"not measured: {type(error).__name__}: {str(error)[:200]}"
+            yield Figure(section=SECTION, name=str(shape), unit="MB", value=None, note=note)
+
+
+def _one(made: Fleet, shape: Shape) -> Iterator[Figure]:
+    yield _memory(made, shape)
+
+
+def _twenty(made: Fleet, shape: Shape) -> Iterator[Figure]:
+    found = _memory(made, shape)
+    assert found.value is not None
+    yield msgspec.structs.replace(found, checks=aims.twenty_accounts(found.value))
+    times = made.event_to_journal(_BUSY, _BUSY_SECONDS)
+    yield Figure(
+        section=SECTION,
+        name=f"event to journal, {_BUSY} accounts that get {_A_SECOND} receipts/s each: p99",
+        unit="ms",
+        value=times.p99,
+        detail={"p50": times.p50, "p90": times.p90, "max": times.longest},
+    )
+
+
+def _hundred(made: Fleet, shape: Shape) -> Iterator[Figure]:
+    found = _memory(made, shape)
+    assert found.value is not None
+    yield msgspec.structs.replace(found, checks=aims.each_of_many(found.value / shape.accounts))
+    yield Figure(
+        section=SECTION,
+        name=f"command to {shape.accounts} accounts online",
+        unit="s",
+        value=made.open_after,
+        checks=aims.all_online(made.open_after),
+    )
+    seconds = made.kill_processes(_KILLS)
+    median = statistics.median(seconds)
+    yield Figure(
+        section=SECTION,
+        name=f"a process is killed: all accounts online again, median of {_KILLS}",
+        unit="s",
+        value=median,
+        checks=aims.recovery(median),
+        detail={"lowest": min(seconds), "highest": max(seconds)},
+    )
+
+
+def _memory(made: Fleet, shape: Shape) -> Figure:
+    engines, gateway = made.engines(), made.gateway()
+    return Figure(
+        section=SECTION,
+        name=f"{shape}, online and idle: PSS of all engine processes",
+        unit="MB",
+        value=engines.pss,
+        peer=aims.ACCOUNTS_PEER,
+        detail={
+            "engine processes": engines.processes,
+            "MB an account": round(engines.pss / shape.accounts, 1),
+            "with the gateway MB": round(engines.pss + gateway.pss, 1),
+        },
+    )
+
+
 def main() -> None:
-    """Measure one shape by itself: ``python -m bench.hosts ACCOUNTS PER_PROCESS``."""
+    """Measure one fleet: ``python -m bench.hosts ACCOUNTS PER_PROCESS``."""
     shape = Shape(int(sys.argv[1]), int(sys.argv[2]))
     root = tempfile.TemporaryDirectory(prefix="statusgate-bench-")
     with root as folder, fleet(Path(folder), shape) as made:
-        print(f"{shape}: open after {made.open_after:.2f} s")
         time.sleep(_SETTLE_SECONDS)
-        engines, gateway = made.engines(), made.gateway()
-        print(f"engines {engines}, gateway {gateway}")
-        print(f"killed one: {made.kill_one_process():.2f} s")
-        busy = min(shape.accounts, 16)
-        print(f"event to journal, {busy} busy: {made.event_to_journal(busy, 5)}")
+        print(f"{shape}: open after {made.open_after:.2f} s, killed one: ", end="")
+        found = _memory(made, shape)
+        print(f"{made.kill_processes(1)[0]:.2f} s")
+        print(f"{found.value} MB, {found.detail}")
+        busy = min(shape.accounts, _BUSY)
+        print(f"event to journal, {busy} busy: {made.event_to_journal(busy, _BUSY_SECONDS)}")
 
 
 if __name__ == "__main__":
