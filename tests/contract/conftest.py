@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from statusgate.engines.neonize.hosts import Hosts
 from tests.buckets import bucket, s3_server
 from tests.contract import test_engine_neonize_support as real
 from tests.contract.simulated_house import House
@@ -26,8 +27,19 @@ def fake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
         yield server
 
 
+@pytest.fixture(
+    scope="module",
+    params=[16, pytest.param(1, marks=pytest.mark.soak)],
+    ids=["shared", "alone"],
+)
+def hosts(fake: FakeWhatsApp, request: pytest.FixtureRequest) -> Iterator[Hosts]:
+    """The processes in which accounts live: up to 16 in one, or each in its own."""
+    with real.living_in(real.new_hosts(fake, request.param)) as made:
+        yield made
+
+
 @pytest.fixture
-def lawful(fake: FakeWhatsApp) -> Iterator[None]:
+def lawful(fake: FakeWhatsApp, hosts: Hosts) -> Iterator[None]:
     """Whatever a test does, the engine keeps to the protocol's rules."""
     yield
     fake.require_lawful()
@@ -35,7 +47,7 @@ def lawful(fake: FakeWhatsApp) -> Iterator[None]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def anna(
-    fake: FakeWhatsApp, tmp_path_factory: pytest.TempPathFactory
+    fake: FakeWhatsApp, hosts: Hosts, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Account]:
     """A linked account for all tests of a file."""
     async with real.account(fake, tmp_path_factory.mktemp("anna"), strangers(1)[0]) as made:
@@ -44,7 +56,7 @@ async def anna(
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def boris(
-    fake: FakeWhatsApp, tmp_path_factory: pytest.TempPathFactory
+    fake: FakeWhatsApp, hosts: Hosts, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Account]:
     """Another one."""
     async with real.account(fake, tmp_path_factory.mktemp("boris"), strangers(1)[0]) as made:
@@ -52,7 +64,7 @@ async def boris(
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def mine(fake: FakeWhatsApp, tmp_path: Path) -> AsyncIterator[Account]:
+async def mine(fake: FakeWhatsApp, hosts: Hosts, tmp_path: Path) -> AsyncIterator[Account]:
     """A linked account of one test, which may break it."""
     async with real.account(fake, tmp_path, strangers(1)[0]) as made:
         yield made

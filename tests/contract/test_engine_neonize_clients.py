@@ -34,6 +34,7 @@ from tests.contract.test_engine_neonize_support import (
     Account,
     account,
     by_phone,
+    crowd,
     strangers,
     text,
     whole,
@@ -121,7 +122,7 @@ async def _named(anna: Account, phone: str, name: str) -> None:
 async def test_a_viewer_named_by_lid_is_known_as_the_recipient_named_by_phone(
     fake: FakeWhatsApp, anna: Account
 ) -> None:
-    (viewer,) = fake.generate_contacts(int(strangers(1)[0].phone) - 79_000_000_000, 1)
+    (viewer,) = crowd(fake, 1)
     sent = await anna.engine.post_status(text("seen"), [by_phone(viewer)])
     await anna.expect(IdentityLearned, address=whole(viewer))
     fake.receipts(anna.device, sent.wire_id, [viewer], "read", by="lid", both=False)
@@ -155,7 +156,7 @@ async def test_what_a_client_would_hide_is_no_gap(
     assert shown.wire_id == "3EB0SHOWN"
 
     def log() -> str:
-        return (anna.folder / "worker.log").read_text()
+        return "".join(log.read_text() for log in anna.logs())
 
     await eventually(lambda: "3EB0SHOWN" in log(), "the library's warning in the log")
     assert friend.person.phone not in log()
@@ -446,7 +447,9 @@ async def test_a_file_that_does_not_end_costs_neither_memory_nor_traffic(
         await anna.engine.download(got.media, tmp_path / "file", 4 << 20)
     assert told.value.final
     assert _peak_kb(anna) - before < 20 * 1024
-    (record,) = await eventually(lambda: fake.history(event="grown"), "the end of the transfer")
+    record = (await eventually(lambda: fake.history(event="grown"), "the end of the transfer"))[
+        -1
+    ]
     assert record["taken"] < 100 << 20
     assert not list(tmp_path.glob("file*"))
 

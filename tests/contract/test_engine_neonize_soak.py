@@ -24,6 +24,7 @@ from tests.contract.test_engine_neonize_support import (
     Account,
     account,
     by_phone,
+    crowd,
     strangers,
     text,
     whole,
@@ -60,7 +61,7 @@ async def test_silence_on_an_open_connection_is_noticed(
 
 
 async def test_ten_thousand_receipts_arrive(fake: FakeWhatsApp, mine: Account) -> None:
-    viewers = fake.generate_contacts(600_000, 10_000)
+    viewers = crowd(fake, 10_000)
     sent = await mine.engine.post_status(text("popular"), [])
     mine.heard.clear()
     before = await eventually(lambda: mine.engine.vitals.resident_bytes, "the first beat")

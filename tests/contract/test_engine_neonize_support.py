@@ -4,12 +4,13 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 
 from statusgate.domain.address import Address
 from statusgate.domain.events import (
@@ -24,6 +25,7 @@ from statusgate.domain.receipt import Progress
 from statusgate.domain.status import Kind
 from statusgate.engines.neonize.config import Setup, Timing
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.hosts import Hosts
 from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.neonize.store import Linked, SessionStore
 from statusgate.engines.port import Engine
@@ -46,7 +48,10 @@ FAST = Timing(
 Found = TypeVar("Found")
 Kept = TypeVar("Kept", bound=EngineEvent)
 _numbers = itertools.count(1, 10)
+_crowds = itertools.count(1_000_000, 20_000)
 _keys = itertools.count(1)
+_folders = itertools.count(1)
+_shared: list[Hosts] = []
 
 
 def strangers(count: int) -> list[Person]:
@@ -68,6 +73,34 @@ def text(words: str, **details: Any) -> StatusPost:
     return StatusPost(key=f"KEY{next(_keys)}", kind=Kind.TEXT, text=words, **details)
 
 
+def new_hosts(fake: FakeWhatsApp, per_process: int) -> Hosts:
+    """Processes for up to so many accounts each, which trust the fake server."""
+    return Hosts(
+        per_process,
+        module="tests.whatsapp.worker",
+        environment=fake.environment(fake.directory / "*.contacts"),
+    )
+
+
+@contextmanager
+def living_in(hosts: Hosts) -> Iterator[Hosts]:
+    """Accounts that are made meanwhile live in these processes."""
+    _shared.append(hosts)
+    yield hosts
+    _shared.remove(hosts)
+
+
+both_sizes = pytest.mark.parametrize(
+    "hosts", [16, 1], ids=["shared", "alone"], indirect=True, scope="module"
+)
+"""runs a test also with a process for each account, which the others do in ``make soak``"""
+
+
+def crowd(fake: FakeWhatsApp, count: int) -> list[Person]:
+    """People without engines, up to 20,000, whom no other test uses."""
+    return fake.generate_contacts(next(_crowds), count)
+
+
 class Account:
     """A person's companion: an engine, and a reader that keeps what it tells."""
 
@@ -83,7 +116,8 @@ class Account:
         self.numbers: list[int] = []
         self.cursor = 0
         self.acknowledging = True
-        self._contacts = folder.with_suffix(".contacts")
+        self.hosts = _shared[-1] if _shared else new_hosts(fake, 1)
+        self._contacts = fake.directory / f"{folder.name}.contacts"
         self.know()
         self._setup = Setup(
             version=VERSION,
@@ -95,11 +129,11 @@ class Account:
         self._reading: asyncio.Task[None] | None = None
 
     def _new_engine(self) -> NeonizeEngine:
-        return NeonizeEngine(
-            self._setup,
-            worker_module="tests.whatsapp.worker",
-            environment=self.fake.environment(self._contacts),
-        )
+        return NeonizeEngine(self._setup, hosts=self.hosts)
+
+    def logs(self) -> list[Path]:
+        """The files that its processes write to."""
+        return [*self.folder.glob("*.log"), *self.folder.parent.glob("*.log")]
 
     def know(self, *contacts: Person, by: str = "phone") -> None:
         """Have these people, and only these, in the address book."""
@@ -205,7 +239,8 @@ async def account(
     **options: Any,
 ) -> AsyncIterator[Account]:
     """A running account; linked and connected unless told otherwise."""
-    made = Account(fake, person, tmp_path / f"{person.phone}-{device}", device, **options)
+    folder = tmp_path / f"account-{next(_folders)}"
+    made = Account(fake, person, folder, device, **options)
     made.know(*knows)
     try:
         if linked:

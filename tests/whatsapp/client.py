@@ -326,7 +326,8 @@ class FakeWhatsApp:
     def require_lawful(self) -> None:
         """Switch all faults off; AssertionError if a rule was broken meanwhile."""
         self.clear_faults()
-        assert self.violations(take=True) == []
+        broken = self.violations(take=True)
+        assert not broken, broken
 
     def ack_deadline(self, seconds: float) -> None:
         """How long a connected device may leave a stanza unacknowledged (10 s)."""

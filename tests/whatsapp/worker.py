@@ -12,6 +12,8 @@ import importlib
 import json
 import os
 import sys
+import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,30 @@ def prepare() -> None:
     received = os.environ.get(RECEIVED)
     if received:
         note_media(Path(received))
+        hold_beginnings()
+
+
+def hold_beginnings() -> None:
+    """Let a client whose account's folder has a file `hold` begin once that is gone.
+
+    A file `held` tells that it waits. So a test can lock the session store after the product
+    has looked into it, and before the library does.
+    """
+    client: Any = importlib.import_module("statusgate.engines.neonize.library").Client
+    make, connect = client.__init__, client.connect
+    folders: weakref.WeakKeyDictionary[Any, Path] = weakref.WeakKeyDictionary()
+
+    def made(self: Any, store: Path, *args: Any, **kwargs: Any) -> None:
+        folders[self] = store.parent
+        make(self, store, *args, **kwargs)
+
+    def held(self: Any, *args: Any) -> None:
+        while (folders[self] / "hold").exists():
+            (folders[self] / "held").touch()
+            time.sleep(0.01)
+        connect(self, *args)
+
+    client.__init__, client.connect = made, held
 
 
 def note_media(file: Path) -> None:
