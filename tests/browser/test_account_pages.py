@@ -8,6 +8,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator
 
+from statusgate.domain.audience import Reason
+from statusgate.domain.instance import State
+from statusgate.domain.notification import End
+from statusgate.domain.outbound_http import Fault, PushAnswer, PushFailed
+from statusgate.notifications.pushing import outcome_name
 from tests.browser.conftest import visits
 from tests.browser.furnished import ANNA, BORIS, NAMELESS, as_operator
 from tests.browser.visitor import Visitor
@@ -298,6 +303,10 @@ async def test_a_wrong_setting_is_named_at_its_field_and_nothing_is_saved(
     assert await _settings(tenant) == before, "not even the switch that was right"
 
     await page.locator("#delaySendMessagesMilliseconds").fill("2,5")
+    await visitor.visit(f"{tenant.id}/contacts")
+    await page.locator(".contacts h1").wait_for()
+    await visitor.visit(f"{tenant.id}/settings")
+    await visitor.sees("2 changes are not saved yet")
     await _set(tenant, statusWebhook="yes")  # by somebody else meanwhile
     await page.get_by_role("button", name="Save").click()
     await visitor.sees("Saved.")
@@ -406,10 +415,16 @@ async def test_a_draft_outlives_a_change_of_language_and_dies_with_the_session(
     await page.get_by_role("button", name="לפרסם לשני אנשים").wait_for()
     assert await page.locator("textarea").input_value() == "Half-written"
     assert await page.locator(".phone .serif").count() == 1
+    await page.locator("[value=media]").check()
+    await page.locator("#file").set_input_files(
+        {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"milk"}
+    )
     await visitor.visit(f"{tenant.id}/contacts")
     await page.locator(".contacts li").first.wait_for()
     await visitor.visit(f"{tenant.id}/new")
     await page.get_by_role("button", name="לפרסם לשני אנשים").wait_for()
+    chosen = "file => file.files[0].name"
+    assert await page.locator("#file").evaluate(chosen) == "notes.txt"
     assert await page.evaluate("Object.keys(sessionStorage)") == [], "nobody asked to keep it"
 
     await page.locator(".tools button").click()
@@ -443,6 +458,25 @@ async def test_where_the_session_is_kept_a_draft_outlives_a_reload_until_it_is_p
     assert await page.locator("textarea").input_value() == ""
     await page.locator(".tools button").click()
     assert await page.evaluate("Object.keys(sessionStorage)") == []
+
+
+async def test_whatever_the_gateway_may_answer_has_its_words(visitor: Visitor) -> None:
+    await visitor.page.goto(f"{visitor.url}/ui/")
+    script = str(await visitor.page.locator("script").get_attribute("src"))
+    texts: dict[str, str] = await visitor.page.evaluate(
+        "async (folder) => (await import(`./${folder}/lang/en.js`)).default",
+        script.rpartition("/")[0],
+    )
+    outcomes = {outcome_name(PushFailed(fault, "")) for fault in Fault}
+    outcomes |= {outcome_name(PushAnswer(status)) for status in range(300, 600)}
+    shown = [
+        *(f"{kind}_{one}" for kind in ("fault", "advice") for one in outcomes),
+        *(f"end_{one}" for one in End),
+        *(f"skipped_{one}" for one in Reason),
+        *(f"state_{one}" for one in State),
+    ]
+    assert len(outcomes) == 8
+    assert [key for key in shown if key not in texts] == []
 
 
 async def test_the_api_reference_is_one_link_away(visitor: Visitor, tenant: Tenant) -> None:

@@ -2,6 +2,7 @@
 
 import { Refusal } from '../api.js';
 import { h, once } from '../dom.js';
+import { memoryOf } from '../drafts.js';
 import { has, t, whyRefused } from '../i18n.js';
 import { accountActions } from './account.js';
 import { accountLine } from './head.js';
@@ -29,41 +30,51 @@ export default function settings(context) {
   const bar = h('div', { class: 'savebar', hidden: true }, count, h('span', { class: 'grow' }), undo, save);
   const account = accountActions(context);
   const fields = [];
-  let saved = {};
+  let saved = null;
+  let changes = memoryOf(client).get(`settings ${id}`) || {};
+  let trouble = '';
 
   const groups = Object.entries(GROUPS).map(([group, names]) => h('section', { class: 'group-of' },
     h('header', {}, h('h2', {}, t(`group_${group}`)), h('p', { class: 'hint' }, t(`groupText_${group}`))),
     h('div', { class: 'fields' }, names.map((name) => {
-      const field = fieldOf(name, changed);
+      const field = fieldOf(name, typed);
       fields.push(field);
       return field.node;
     }), group === 'webhook' && h('p', { class: 'hint' }, h('a', { class: 'in-text', href: `#/${id}/delivery` }, t('toDelivery'))))));
   const node = h('section', { class: 'settings' }, h('header', { class: 'head' }, h('h1', {}, t('settings')), of),
     h('form', { novalidate: true, onsubmit: store }, groups, bar), account.node);
 
-  const different = () => fields.filter((field) => field.value() !== String(saved[field.name]));
+  function typed() {
+    const different = fields.filter((field) => field.value() !== String(saved[field.name]));
+    changes = Object.fromEntries(different.map((field) => [field.name, field.value()]));
+    memoryOf(client).set(`settings ${id}`, changes);
+    trouble = '';
+    draw();
+  }
 
-  function changed() {
-    const n = different().length;
+  function draw() {
+    const n = Object.keys(changes).length;
     bar.hidden = !n;
-    count.className = '';
-    count.textContent = n ? t('unsaved', { n }) : '';
+    count.className = trouble ? 'trouble' : '';
+    count.textContent = trouble || (n ? t('unsaved', { n }) : '');
   }
 
   function restore() {
     fields.forEach((field) => field.show(saved[field.name]));
-    changed();
+    typed();
   }
 
-  /** What somebody is changing stays as they have it. */
+  /** What somebody is changing stays as they have it, also when they come back to it. */
   async function look() {
     const [status, known] = await Promise.all([client.get(id, 'getInstanceStatus'), client.get(id, 'getSettings')]);
-    const dirty = new Set(different());
-    for (const field of fields) if (!Object.keys(saved).length || !dirty.has(field)) field.show(known[field.name]);
+    for (const field of fields) {
+      if (!(field.name in changes)) field.show(known[field.name]);
+      else if (!saved) field.show(changes[field.name]);
+    }
     saved = known;
     of.replaceChildren(...accountLine(status));
     account.draw(status);
-    changed();
+    draw();
   }
 
   function store(event) {
@@ -71,10 +82,11 @@ export default function settings(context) {
     fields.forEach((field) => field.blame(''));
     return once(save, async () => {
       try {
-        const change = Object.fromEntries(different().map((field) => [field.name, field.value()]));
-        await client.post(id, 'setSettings', change);
-        saved = { ...saved, ...change };
+        const stored = changes;
+        await client.post(id, 'setSettings', stored);
+        changes = Object.fromEntries(Object.entries(changes).filter(([name, value]) => stored[name] !== value));
         await look();
+        typed();
         context.tell(t('saved'), true);
       } catch (refusal) {
         if (!(refusal instanceof Refusal)) throw refusal;
@@ -87,8 +99,8 @@ export default function settings(context) {
   function blame(refusal) {
     const [, name, what] = FAULT.exec(refusal.message) || [];
     const field = fields.find((each) => each.name === name);
-    count.className = 'trouble';
-    count.textContent = field ? t('nothingSaved') : whyRefused(refusal);
+    trouble = field ? t('nothingSaved') : whyRefused(refusal);
+    draw();
     const key = FAULTS.find(([pattern]) => pattern.test(what))?.[1];
     field?.blame(key ? t(key) : what);
   }
@@ -97,13 +109,13 @@ export default function settings(context) {
 }
 
 /** One setting: its name, what it does, and how to change it. */
-function fieldOf(name, changed) {
+function fieldOf(name, typed) {
   const isText = name.startsWith('webhookUrl');
   const isNumber = name === DELAY;
   const isSecret = name === 'webhookUrlToken';
   const trouble = h('span', { class: 'trouble', id: `trouble-${name}`, role: 'alert' });
   const about = h('span', { class: 'hint', id: `about-${name}` }, t(`about_${name}`));
-  const common = { id: name, name, 'aria-describedby': `about-${name} trouble-${name}`, oninput: changed };
+  const common = { id: name, name, 'aria-describedby': `about-${name} trouble-${name}`, oninput: typed };
   const input = isText || isNumber
     ? h('input', { ...common, type: isSecret ? 'password' : 'text', dir: 'ltr', spellcheck: 'false', autocomplete: isSecret ? 'new-password' : 'off',
       inputmode: isNumber ? 'decimal' : isSecret ? 'text' : 'url', placeholder: has(`example_${name}`) ? t(`example_${name}`) : null })
@@ -118,7 +130,7 @@ function fieldOf(name, changed) {
     value: () => (isText ? input.value : isNumber ? milliseconds(input.value) : input.checked ? 'yes' : 'no'),
     show: (value) => {
       if (isText) input.value = value;
-      else if (isNumber) input.value = String(value / 1000);
+      else if (isNumber) input.value = Number(value) ? String(value / 1000) : '';
       else input.checked = value === 'yes';
       trouble.textContent = '';
       input.removeAttribute('aria-invalid');
