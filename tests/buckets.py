@@ -85,6 +85,8 @@ class Door:
         """``GET /statusgate/…``, in their order"""
         self.answers: list[tuple[int, str]] = []
         """status and body that the next requests get instead of the server's answer"""
+        self.busy: set[str] = set()
+        """methods that are answered with 503"""
         self.ignores_ranges = False
         self._server = server
         self._open = asyncio.Event()
@@ -120,6 +122,8 @@ class Door:
     async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.path_qs}")
         await self._open.wait()
+        if request.method in self.busy:
+            return web.Response(status=503, text="<Error><Code>SlowDown</Code></Error>")
         if self.answers:
             status, body = self.answers.pop(0)
             return web.Response(status=status, text=body)

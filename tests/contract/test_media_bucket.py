@@ -230,7 +230,7 @@ async def test_a_server_without_an_answer_is_given_up(
     store: MediaStore, door: Door, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.put(PATH, source)
-    monkeypatch.setattr(media_store, "_READ_SECONDS", 0.2)
+    monkeypatch.setattr(media_store, "READ_SECONDS", 0.2)
     door.stall()
     with pytest.raises(MediaUnavailable) as caught:
         await read(store)

@@ -33,6 +33,7 @@ _LOOK_SECONDS = 5.0
 _RETRY_SECONDS = 1.0
 _MOST_ATTEMPTS = 12
 _LONGEST_PAUSE_MS = 3_600_000
+_OWN_FAULT_PAUSE_MS = 30_000
 Slot = tuple[InstanceId, int]
 """an instance and the number of a status"""
 
@@ -142,19 +143,21 @@ class Downloads:
 
     async def _settle(self, download: Download) -> str:
         """Fetch and store one file; returns the outcome's name."""
+        is_fetched = False
         try:
             engine = self._running_engine(download.instance_id)
             with tempfile.TemporaryDirectory(dir=self._staging) as folder:
                 path = Path(folder) / "file"
                 async with asyncio.timeout(_DOWNLOAD_SECONDS):
                     await engine.download(download.ref, path, MAX_FILE_BYTES)
+                is_fetched = True
                 await self._store_file(download, path)
         except JournalUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - it must not keep a place for ever
             if not isinstance(error, MediaUnavailable | MediaFull | TimeoutError | OSError):
                 telemetry.role_failed("download", instance=download.instance_id)
-            return await self._give_up_or_wait(download, error)
+            return await self._give_up_or_wait(download, error, is_fetched=is_fetched)
         return "stored"
 
     def _running_engine(self, instance_id: InstanceId) -> Engine:
@@ -177,7 +180,7 @@ class Downloads:
             created_ms=self._clock.now_ms(),
         )
         thumbnail = await self._thumbnail(download, path, mimetype)
-        await self._files.store(download.instance_id, stored, path)
+        await self._files.store(download.instance_id, stored, path, patient=True)
 
         def work(tx: Transaction, changes: Changes) -> None:
             if not tx.awaits_file(download.instance_id, download.status_no):
@@ -200,15 +203,21 @@ class Downloads:
             return None
         return await self._thumbnailer.thumbnail(path, mimetype) or None
 
-    async def _give_up_or_wait(self, download: Download, error: Exception) -> str:
+    async def _give_up_or_wait(
+        self, download: Download, error: Exception, *, is_fetched: bool
+    ) -> str:
+        """A file is never given up for a fault of ours: no room, or no store."""
         instance_id, status_no = download.instance_id, download.status_no
         final = isinstance(error, MediaUnavailable) and error.final
-        counted = self._accounts.is_online(instance_id)
+        ours = is_fetched or isinstance(error, MediaFull)
+        counted = self._accounts.is_online(instance_id) and not ours
         if final or (counted and download.attempts + 1 >= _MOST_ATTEMPTS):
             log.warning("download.given_up", instance=instance_id, reason=str(error))
             await self._give_up(instance_id, status_no)
             return "given_up"
         pause_ms = min(2_000 * 2**download.attempts, _LONGEST_PAUSE_MS)
+        if ours:
+            pause_ms = max(pause_ms, _OWN_FAULT_PAUSE_MS)
         due_ms = self._clock.now_ms() + pause_ms
         await self._journal.write(
             instance_id,

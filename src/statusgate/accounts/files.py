@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from statusgate.domain.clock import Clock
 from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable
@@ -14,8 +15,11 @@ from statusgate.domain.media import StoredFile
 from statusgate.journal import Journal, Transaction
 from statusgate.media.store import MediaStore
 
+log = structlog.get_logger()
 RESERVED_MS = 3_600_000
-_STORE_SECONDS = 1_800.0
+STORE_SECONDS = 1_800.0
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Files:
@@ -31,12 +35,15 @@ class Files:
         instance_id: InstanceId,
         file: StoredFile,
         source: Path,
+        *,
         admit: Callable[[Transaction], None] = lambda _tx: None,
+        patient: bool = False,
     ) -> None:
         """Store *source* as *file*, which expires within the hour unless a fact keeps it
         (``Transaction.keep_file``).
 
-        *admit* may refuse it by an exception, in the transaction that records it. Raises that,
+        *admit* may refuse it by an exception, in the transaction that records it. *patient*:
+        while the store is away, try again for half an hour. Raises what *admit* does,
         MediaFull, MediaUnavailable (never final) or JournalUnavailable.
         """
         until_ms = self._clock.now_ms() + RESERVED_MS
@@ -48,8 +55,8 @@ class Files:
 
         await self._journal.write(instance_id, reserve)
         try:
-            async with asyncio.timeout(_STORE_SECONDS):
-                await self._store.put(f"{instance_id}/{file.name}", source)
+            async with asyncio.timeout(STORE_SECONDS):
+                await self._put(f"{instance_id}/{file.name}", source, patient)
         except (MediaFull, MediaUnavailable, TimeoutError) as error:
             with contextlib.suppress(JournalUnavailable):  # it expires by itself
                 await self._journal.write(
@@ -58,3 +65,16 @@ class Files:
             if isinstance(error, TimeoutError):
                 raise MediaUnavailable("not stored in time", final=False) from None
             raise
+
+    async def _put(self, path: str, source: Path, patient: bool) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                await self._store.put(path, source)
+                return
+            except MediaUnavailable as error:
+                if not patient:
+                    raise
+                log.warning("media.waits", reason=str(error))
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)

@@ -103,11 +103,18 @@ def requested_range(headers: list[Header], size: int) -> tuple[int, int] | None:
 async def _stream(
     call: Call, send: Send, code: int, headers: list[Header], chunks: AsyncIterator[bytes]
 ) -> None:
-    """Send chunks as the client takes them; 404 if the very first one cannot be had."""
+    """Send chunks as the client takes them; 404 if there is no such file in the store.
+
+    Raises MediaUnavailable if the very first one cannot be had just now.
+    """
     try:
         first = await anext(chunks)
-    except (MediaUnavailable, StopAsyncIteration):
+    except StopAsyncIteration:
         raise Refused(404, NOT_FOUND) from None
+    except MediaUnavailable as error:
+        if error.final:
+            raise Refused(404, NOT_FOUND) from None
+        raise
     call.started = True
     await send({"type": "http.response.start", "status": code, "headers": headers})
     await send({"type": "http.response.body", "body": first, "more_body": True})

@@ -101,7 +101,8 @@ class EngineUncertain(StatusgateError):
 
 
 class MediaUnavailable(StatusgateError):
-    """A file of WhatsApp's cannot be fetched; ``final`` if it never will be."""
+    """A file cannot be had from WhatsApp or the media store, or not be stored; ``final`` if
+    that will not change."""
 
     def __init__(self, reason: str, *, final: bool) -> None:
         super().__init__(reason)

@@ -30,7 +30,7 @@ _PART_BYTES = 5 * 1024 * 1024
 _PARTS_AT_ONCE = 2
 _PUTS_AT_ONCE = 4
 """of one store; with the parts of each, what uploads may take of the memory"""
-_READ_SECONDS = 20.0
+READ_SECONDS = 20.0
 _REQUEST_SECONDS = 60
 _RETRIES = 3
 _RETRY_SECONDS = 10
@@ -85,7 +85,7 @@ class MediaStore:
         _check(path)
         while start < end:
             with _faults(missing=self.missing):
-                async with asyncio.timeout(_READ_SECONDS):
+                async with asyncio.timeout(READ_SECONDS):
                     part = (start, min(end, start + CHUNK_BYTES))
                     found = await obstore.get_async(self._store, path, options={"range": part})
                     chunk = bytes(await found.bytes_async())
@@ -111,10 +111,19 @@ class MediaStore:
                         yield Listed(found["path"], found["size"], modified_ms)
 
     async def remove(self, paths: Sequence[str]) -> None:
-        """Remove files; those that are gone already, or never could be here, are fine."""
+        """Remove files; those that are gone already, or never could be here, are fine.
+
+        Raises MediaUnavailable if any stays; all were tried.
+        """
+        stays: MediaUnavailable | None = None
         for path in filter(_is_path, paths):
-            with _faults(), contextlib.suppress(FileNotFoundError):
-                await obstore.delete_async(self._store, path)
+            try:
+                with _faults(), contextlib.suppress(FileNotFoundError):
+                    await obstore.delete_async(self._store, path)
+            except MediaUnavailable as error:
+                stays = error
+        if stays is not None:
+            raise stays
 
 
 class BucketMediaStore(MediaStore):
@@ -147,7 +156,7 @@ class BucketMediaStore(MediaStore):
         super().__init__(self._bucket)
 
     async def remove(self, paths: Sequence[str]) -> None:
-        """Remove files, many with one request; those that are gone already are fine."""
+        """As for any store, but up to 1,000 with one request."""
         if known := list(filter(_is_path, paths)):
             with _faults():
                 await obstore.delete_async(self._store, known)

@@ -227,7 +227,12 @@ class Preparing:
         file = await self._journal.read(lambda tx: tx.file(outgoing.instance_id, key, now_ms))
         if file is None or file.extension != extension:
             raise FetchFailed("no such file of our own")
-        await copy_out(self._store, f"{outgoing.instance_id}/{file.name}", file.size, to)
+        try:
+            await copy_out(self._store, f"{outgoing.instance_id}/{file.name}", file.size, to)
+        except MediaUnavailable as error:
+            if error.final:
+                raise FetchFailed("a file of our own is lost") from error
+            raise
 
     async def _keep(self, outgoing: Outgoing, made: Converted, target: Path) -> None:
         size = (await asyncio.to_thread(target.stat)).st_size
@@ -239,7 +244,7 @@ class Preparing:
             created_ms=self._clock.now_ms(),
         )
         prepared = Prepared(file=file, **made.preview())
-        await self._files.store(outgoing.instance_id, file, target)
+        await self._files.store(outgoing.instance_id, file, target, patient=True)
 
         def work(tx: Transaction, changes: Changes) -> None:
             _, status = tx.prepare_outgoing(outgoing.instance_id, outgoing.status_id, prepared)

@@ -152,7 +152,7 @@ class Uploads:
         def admit(tx: Transaction) -> None:
             self._limits.check(*tx.upload_usage(instance_id, now_ms), more=file.size)
 
-        await self._files.store(instance_id, file, staged.path, admit)
+        await self._files.store(instance_id, file, staged.path, admit=admit)
         await self._journal.write(
             instance_id, lambda tx: tx.keep_file(instance_id, file.key, file.expires_ms)
         )

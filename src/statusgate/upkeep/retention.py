@@ -104,10 +104,9 @@ class Retention:
             await self._clock.sleep(_PAUSE_SECONDS)
 
     async def _remove_files(self, paths: Sequence[str]) -> None:
-        """Remove files; one that cannot be removed does not keep the others."""
-        for path in paths:
-            try:
-                await self._store.remove([path])
-            except MediaUnavailable as error:
-                log.warning("retention.file_stays", file=path, reason=str(error))
-                self._stuck = [*self._stuck[-_MOST_STUCK:], path]
+        """Remove files; while any of them stays, all are tried again in the next round."""
+        try:
+            await self._store.remove(paths)
+        except MediaUnavailable as error:
+            log.warning("retention.files_stay", files=len(paths), reason=str(error))
+            self._stuck = [*self._stuck, *paths][-_MOST_STUCK:]

@@ -66,22 +66,18 @@ class Sweeps:
         removed = await asyncio.to_thread(_remove_old, self._staging, now_ms - _STAGED_MS, None)
         known = {one.id for one in await self._journal.read(lambda tx: tx.instances())}
         if known:
-            removed += await self._sweep_store(now_ms - _STORED_MS)
             removed += await asyncio.to_thread(
                 _remove_old, self._accounts, now_ms - _ACCOUNT_MS, known
             )
+            removed += await self._sweep_store(now_ms - _STORED_MS)
         return removed
 
     async def _sweep_store(self, before_ms: int) -> int:
-        """Remove files that were stored but never recorded, or whose removal failed."""
-        removed = 0
-        for path in await self._stray(before_ms):
-            try:
-                await self._store.remove([path])
-                removed += 1
-            except MediaUnavailable as error:
-                log.warning("sweep.file_stays", file=path, reason=str(error))
-        return removed
+        """Remove files without a record: from a time before a backup, or not removed when
+        their record was."""
+        stray = await self._stray(before_ms)
+        await self._store.remove(stray)
+        return len(stray)
 
     async def _stray(self, before_ms: int) -> list[str]:
         """Stored files of that age without a record; there may be very many with one."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from statusgate.domain.ids import new_media_key
+from statusgate.accounts import files
+from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.media.store import Listed, open_media_store
 from statusgate.server.backup import back_up, read_manifest, restore
 from statusgate.server.doctor import Finding, examine
@@ -14,12 +16,15 @@ from statusgate.server.folders import BackupFailed, StartError
 from statusgate.server.wiring import gateway
 from statusgate.settings import Settings
 from tests.acceptance.processes import run
+from tests.buckets import Door, door_before
 from tests.integration.api.running import Running, Tenant, running_gateway
 from tests.integration.api.test_files import ask, picture
 from tests.integration.api.test_journals import CONTACT, HELLO, items_with_files
-from tests.integration.api.test_publishing import ended
+from tests.integration.api.test_publishing import ended, report_of
+from tests.waiting import eventually
 
 PUBLIC = "https://status.example.org"
+PICTURE = picture()
 
 
 async def listed(place: str) -> list[Listed]:
@@ -47,7 +52,7 @@ async def test_files_live_in_the_bucket_from_upload_to_retention(
 ) -> None:
     async with running_gateway(tmp_path, media=bucket, retention_days=30) as running:
         tenant = await linked(running)
-        content = picture()
+        content = PICTURE
         uploaded = await upload(tenant, content)
         assert (await ask(tenant, uploaded)).body == content
         part = await ask(tenant, uploaded, Range="bytes=10-19")
@@ -75,6 +80,148 @@ async def test_a_wrong_place_ends_the_start_with_one_line(tmp_path: Path) -> Non
     with pytest.raises(StartError, match="media: a folder or s3://bucket/prefix is expected"):
         async with gateway(settings, PUBLIC):
             pass
+
+
+# -- while the store is away
+
+
+@pytest.fixture
+async def away(
+    s3_server: str, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Tenant, Door]]:
+    """A tenant whose files are in a bucket, and the door before that."""
+    async with (
+        door_before(s3_server, monkeypatch) as door,
+        running_gateway(tmp_path, media=bucket) as running,
+    ):
+        yield await linked(running), door
+
+
+async def usage(tenant: Tenant) -> tuple[int, int]:
+    """Uploads on record, and their bytes."""
+    built, owner = tenant.running.built, InstanceId(tenant.id)
+    return await built.journal.read(lambda tx: tx.upload_usage(owner, built.clock.now_ms()))
+
+
+async def test_an_upload_is_refused_without_a_trace(
+    away: tuple[Tenant, Door], bucket: str
+) -> None:
+    tenant, door = away
+    await door.shut()
+    reply = await tenant.running.request("POST", tenant.path("uploadFile"), PICTURE)
+    assert (reply.code, reply.message) == (503, "Service Unavailable")
+    assert int(reply.headers["retry-after"]) >= 1
+    assert await usage(tenant) == (0, 0)
+    await door.listen()
+    assert await listed(bucket) == []
+    await upload(tenant, PICTURE)
+    assert await usage(tenant) == (1, len(PICTURE))
+
+
+async def test_a_stored_file_is_away_for_the_time_and_not_gone(
+    away: tuple[Tenant, Door], bucket: str
+) -> None:
+    tenant, door = away
+    path = await upload(tenant, PICTURE)
+    await door.shut()
+    reply = await ask(tenant, path)
+    assert (reply.code, reply.message) == (503, "Service Unavailable")
+    assert int(reply.headers["retry-after"]) >= 1
+    assert (await ask(tenant, path, "HEAD")).code == 200
+    await door.listen()
+    assert (await ask(tenant, path)).body == PICTURE
+    (found,) = await listed(bucket)
+    await tenant.running.built.services.media.remove([found.path])
+    assert (await ask(tenant, path)).code == 404
+
+
+async def test_a_post_waits_for_the_store_and_its_file_is_fetched_once(
+    away: tuple[Tenant, Door],
+) -> None:
+    tenant, door = away
+    url = PUBLIC + await upload(tenant, PICTURE)
+    door.asked.clear()
+    door.busy = {"PUT"}
+    reply = await tenant.post("sendMediaStatus", {"urlFile": url, "fileName": "a.png"})
+    assert reply.code == 200
+    status_id = reply.json()["idMessage"]
+    await eventually(lambda: len(puts(door)) > 8)  # the third time, with the client's retries
+    assert (await report_of(tenant, status_id))["statusMessage"] == "pending"
+    assert (await tenant.get("getMessagesCount")).json() == {"count": 1}
+    door.busy.clear()
+    assert (await ended(tenant, status_id))["statusMessage"] == "sent"
+    reads = [asked for asked in door.asked if asked.startswith("GET")]
+    assert len(reads) == 2  # the upload, and what was made of it
+
+
+def puts(door: Door) -> list[str]:
+    return [asked for asked in door.asked if asked.startswith("PUT")]
+
+
+async def test_a_prepared_post_waits_for_its_file_and_goes_out_once(
+    away: tuple[Tenant, Door],
+) -> None:
+    tenant, door = away
+    url = PUBLIC + await upload(tenant, PICTURE)
+    await tenant.simulate({"event": "state", "state": "notAuthorized"})
+    reply = await tenant.post("sendMediaStatus", {"urlFile": url, "fileName": "a.png"})
+    status_id = reply.json()["idMessage"]
+
+    async def is_prepared() -> bool:
+        (item,) = (await tenant.get("getOutgoingStatuses")).json()
+        return bool(item["downloadUrl"])
+
+    await eventually(is_prepared)
+    door.busy = {"GET"}
+    door.asked.clear()
+    await tenant.simulate({"event": "state", "state": "authorized"})
+    await eventually(lambda: door.asked)
+    assert (await report_of(tenant, status_id))["statusMessage"] == "pending"
+    door.busy.clear()
+    assert (await ended(tenant, status_id))["statusMessage"] == "sent"
+    assert (await tenant.get("getMessagesCount")).json() == {"count": 0}
+
+
+async def test_a_contacts_file_waits_for_the_store_and_is_never_given_up(
+    away: tuple[Tenant, Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, door = away
+    monkeypatch.setattr(files, "STORE_SECONDS", 0.5)
+    door.busy = {"PUT"}
+    event = HELLO | {"type": "image", "file": base64.b64encode(PICTURE).decode()}
+    await tenant.simulate(event)
+    owner = InstanceId(tenant.id)
+
+    async def is_postponed() -> bool:
+        now_ms = tenant.running.built.clock.now_ms()
+        found = await tenant.running.built.journal.read(
+            lambda tx: (tx.due_downloads(owner, now_ms, 5), tx.due_downloads(owner, 2**50, 5))
+        )
+        return (
+            len(puts(door)) > 0 and not found[0] and [one.attempts for one in found[1]] == [0]
+        )
+
+    await eventually(is_postponed)
+    door.busy.clear()
+    later_ms = tenant.running.built.clock.now_ms() + 60_000
+    tenant.running.set_clock(later_ms, monkeypatch)
+    (item,) = await items_with_files(tenant, "getIncomingStatuses")
+    assert (await ask(tenant, item["downloadUrl"].removeprefix(PUBLIC))).body == PICTURE
+
+
+async def test_what_could_not_be_removed_goes_when_the_store_is_back(
+    away: tuple[Tenant, Door], bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, door = away
+    for _ in range(3):
+        await upload(tenant, PICTURE)
+    tenant.running.set_clock(tenant.running.built.clock.now_ms() + 16 * 86_400_000, monkeypatch)
+    await door.shut()
+    await tenant.running.built.retention.once()
+    await door.listen()
+    assert len(await listed(bucket)) == 3
+    await tenant.running.built.retention.once()
+    assert await listed(bucket) == []
 
 
 # -- the doctor

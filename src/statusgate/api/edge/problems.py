@@ -37,6 +37,7 @@ _TABLE: tuple[tuple[type[Exception], tuple[int, str, float | None]], ...] = (
     (errors.InstanceUnknown, (403, FORBIDDEN, None)),
     (errors.NotSupported, (404, NOT_FOUND, None)),
     (errors.JournalUnavailable, (503, UNAVAILABLE, RETRY_SECONDS)),
+    (errors.MediaUnavailable, (503, UNAVAILABLE, RETRY_SECONDS)),
     (errors.MediaFull, (507, NO_ROOM, RETRY_SECONDS)),
 )
 """What the gateway's errors mean to a caller; the first class that fits counts."""
