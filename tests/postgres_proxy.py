@@ -25,7 +25,8 @@ class Proxy:
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
         self.asked = 0
-        """how often a client wanted the answers to all it had sent: one round trip each"""
+        """how often a client waited for the answers to all it had sent: one round trip each.
+        A reader does not wait for the end of its transaction"""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, server_url: str) -> str:
@@ -74,14 +75,15 @@ class Proxy:
         return socket.create_connection((folder, int(str(self._server.get("port", 5432)))))
 
     def _forward(self, source: socket.socket, target: socket.socket, checks: bool) -> None:
-        writes = False
+        writes = reads = False
         messages = _Messages()
         with suppress(OSError):
             while data := source.recv(65536):
                 if checks:
-                    kinds = messages.kinds(data)
+                    reads |= b"READ ONLY" in data
+                    waited = b"HQ" if reads else b"HQS"
                     with self._lock:
-                        self.asked += sum(kind in (b"H", b"S", b"Q") for kind in kinds)
+                        self.asked += sum(kind in waited for kind in messages.kinds(data))
                 writes |= b"INSERT" in data
                 cut = self._taken() if checks and writes and b"COMMIT" in data else None
                 if cut == "after":
@@ -118,7 +120,7 @@ class _Messages:
             (size,) = struct.unpack_from("!I", self._rest, head)
             if len(self._rest) < head + size:
                 return found
-            found.append(self._rest[:head])
+            found.append(self._rest[:1] if self._begun else b"startup")
             self._rest, self._begun = self._rest[head + size :], True
 
 

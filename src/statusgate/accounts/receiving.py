@@ -57,10 +57,10 @@ def record_batch(
 
     What is recorded already (``seq`` at or below the cursor) is passed over.
     """
-    instance = tx.instance(instance_id)
+    instance, cursor = tx.recorded(instance_id)
     if instance is None or instance.deleted_ms is not None:
         return
-    cursor = tx.cursor(instance_id)
+    changes.seen = instance
     fresh = [one for one in batch if one.seq > cursor]
     recording = _Recording(tx, instance, changes, now_ms)
     for sequenced in fresh:
@@ -116,10 +116,9 @@ class _Recording:
         receipts, self._receipts = self._receipts, []
         changed = self._tx.record_receipts(self._instance.id, receipts, self._now_ms)
         self._changes.receipts_recorded(changed)
-        for status_no in {change.status_no for change in changed}:
-            status = self._tx.status_by_no(self._instance.id, status_no)
-            if status is not None:
-                self._changes.statuses[status_no] = status
+        numbers = {change.status_no for change in changed}
+        touched = self._tx.statuses_by_no(self._instance.id, numbers) if numbers else []
+        self._changes.statuses |= {status.no: status for status in touched}
 
     def _collect(self, event: StatusReceipt | StatusReaction) -> None:
         own = event.viewer.meets(self._instance.me)

@@ -87,6 +87,8 @@ class Changes(msgspec.Struct, kw_only=True):
     """names or identities changed: items and statistics may show them"""
     instance: Instance | None = None
     """the instance, if its own row changed"""
+    seen: Instance | None = None
+    """the instance as the work found it, if it looked"""
     gaps: int = 0
     """statuses that could not be read"""
     facts: list[Fact] = []

@@ -39,8 +39,7 @@ class Part:
 
     def _account(self, instance_id: InstanceId) -> Address:
         """The account itself; an empty address while it is not linked."""
-        rows = self._db.run("account", instance_id=instance_id)
-        return Address(phone=rows[0].phone, lid=rows[0].lid) if rows else Address()
+        return address_of(self._db.run("account", instance_id=instance_id))
 
 
 class Instances(Part):
@@ -53,6 +52,14 @@ class Instances(Part):
         """The instance as it is now, deleted or not."""
         rows = self._db.run("instance", instance_id=instance_id)
         return _instance_of(rows[0]) if rows else None
+
+    def recorded(self, instance_id: InstanceId) -> tuple[Instance | None, int]:
+        """The instance, and the last engine sequence number that is recorded; 0 at first."""
+        key: dict[str, Value] = {"instance_id": instance_id}
+        rows, cursors = self._db.run_each(
+            ("instance", key), ("counter", key | {"name": "cursor"})
+        )
+        return _instance_of(rows[0]) if rows else None, cursors[0].value if cursors else 0
 
     def server_key_digest(self) -> bytes | None:
         """What recognizes the server key that this database is used with; None at first."""
@@ -127,6 +134,11 @@ class Instances(Part):
             chosen = InstanceId(FIRST_INSTANCE_ID + number - 1)
             if self.instance(chosen) is None:
                 return chosen
+
+
+def address_of(rows: Sequence[Any]) -> Address:
+    """The account's own address, of the rows of ``account``."""
+    return Address(phone=rows[0].phone, lid=rows[0].lid) if rows else Address()
 
 
 def _instance_of(row: Any) -> Instance:

@@ -121,13 +121,13 @@ class Outbox(Media):
         expires_ms: int,
     ) -> None:
         """Give it the last place of the queue; *status_no*: its row in the journal, if any."""
+        self._db.send("take_numbers", instance_id=instance_id, name="queue_no", count=1)
         self._db.send(
             "enqueue",
             instance_id=instance_id,
             status_id=status_id,
             status_no=status_no,
             expires_ms=expires_ms,
-            queue_no=self._take_numbers(instance_id, "queue_no"),
         )
 
     def set_phase(self, instance_id: InstanceId, status_id: str, phase: Phase) -> bool:

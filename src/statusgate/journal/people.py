@@ -10,8 +10,8 @@ from statusgate.domain.address import Address
 from statusgate.domain.contact import Contact, KnownContact
 from statusgate.domain.ids import InstanceId
 
-from .instances import Part
-from .session import clean
+from .instances import Part, address_of
+from .session import Call, clean
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -158,9 +158,13 @@ class People(Part):
         self, instance_id: InstanceId, addresses: Iterable[Address]
     ) -> dict[Address, Person]:
         """Find people without their names; the unknown are added, the account left out."""
-        own = self._account(instance_id)
-        wanted = [one for one in dict.fromkeys(addresses) if one and not one.meets(own)]
-        known = self._look_up(instance_id, wanted)
+        asked = [one for one in dict.fromkeys(addresses) if one]
+        account, people = self._db.run_each(
+            ("account", {"instance_id": instance_id}), _by_address(instance_id, asked)
+        )
+        own = address_of(account)
+        wanted = [one for one in asked if not one.meets(own)]
+        known = _directory(people)
         self._meet(instance_id, wanted, known)
         if unknown := [address for address in wanted if not known.agrees(address)]:
             for address in unknown:
@@ -169,13 +173,8 @@ class People(Part):
         return {one: person for one in wanted if (person := known.person(one))}
 
     def _look_up(self, instance_id: InstanceId, addresses: Sequence[Address]) -> Directory:
-        rows = self._db.run(
-            "people_by_address",
-            instance_id=instance_id,
-            phones=[[address.phone] for address in addresses if address.phone],
-            lids=[[address.lid] for address in addresses if address.lid],
-        )
-        return Directory(Person(row.person_no, row.phone, row.lid) for row in rows)
+        (rows,) = self._db.run_each(_by_address(instance_id, addresses))
+        return _directory(rows)
 
     def _meet(
         self, instance_id: InstanceId, wanted: Sequence[Address], known: Directory
@@ -273,6 +272,18 @@ class People(Part):
             [one.no, one.name, one.contact_name, one.book_name, one.known_no] for one in people
         ]
         self._db.send("save_people", instance_id=instance_id, people=rows)
+
+
+def _by_address(instance_id: InstanceId, addresses: Sequence[Address]) -> Call:
+    return "people_by_address", {
+        "instance_id": instance_id,
+        "phones": [[address.phone] for address in addresses if address.phone],
+        "lids": [[address.lid] for address in addresses if address.lid],
+    }
+
+
+def _directory(rows: Iterable[Any]) -> Directory:
+    return Directory(Person(row.person_no, row.phone, row.lid) for row in rows)
 
 
 def _person_of(row: Any) -> Person:

@@ -67,8 +67,8 @@ class Pipeline:
         )
         self._sent.append(None)
 
-    def wait(self) -> PGresult | None:
-        """Wait until all is answered that was sent; returns the last answer."""
+    def wait(self) -> list[PGresult]:
+        """Wait until all is answered that was sent; returns the answers, in their order."""
         self._libpq.send_flush_request()
         return self._answers()
 
@@ -111,9 +111,9 @@ class Pipeline:
         self._sent.append((sql, types))
         return name
 
-    def _answers(self) -> PGresult | None:
+    def _answers(self) -> list[PGresult]:
         """Take all answers; raises the first error among them."""
-        last: PGresult | None = None
+        answers = []
         failed: PGresult | None = None
         while self._sent:
             sent = self._sent[0]
@@ -126,12 +126,13 @@ class Pipeline:
                 if sent:
                     self._prepared.pop(sent, None)
             if sent is not _SYNC:
-                last = result
                 self._result()  # the mark of its end
+            if sent is None and result is not None:
+                answers.append(result)
         if failed is not None:
             self._recover()
             raise error_from_result(failed)
-        return last
+        return answers
 
     def _recover(self) -> None:
         """Make the server take statements again: after an error it skips them up to a Sync."""

@@ -15,7 +15,17 @@ from statusgate.domain.ids import InstanceId
 
 from .pipeline import Pipeline
 from .rows import row_type
-from .session import Collision, Health, InDoubt, JournalRefused, Lost, Scalar, Value, bound
+from .session import (
+    Call,
+    Collision,
+    Health,
+    InDoubt,
+    JournalRefused,
+    Lost,
+    Scalar,
+    Value,
+    bound,
+)
 from .sql import statements
 
 REST_SECONDS = 0.5
@@ -77,14 +87,15 @@ class PostgresSession:
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
         self.send(name, **parameters)
-        result = self._wait()
-        if result is None or not result.ntuples:
-            return []
-        row = _ROWS.get(name)
-        if row is None:
-            columns = (result.fname(place) or b"" for place in range(result.nfields))
-            row = _ROWS[name] = row_type(tuple(column.decode() for column in columns))
-        return [*starmap(row, self._open().rows(result))]
+        return self._rows(name, self._wait()[-1])
+
+    def run_each(self, *calls: Call) -> list[list[Any]]:
+        for name, parameters in calls:
+            self.send(name, **parameters)
+        answers = self._wait()[-len(calls) :]
+        return [
+            self._rows(name, answer) for (name, _), answer in zip(calls, answers, strict=True)
+        ]
 
     def send(self, name: str, /, **parameters: Value) -> None:
         statement, values = _STATEMENTS[name], bound(parameters)
@@ -171,13 +182,22 @@ class PostgresSession:
         except psycopg.Error as error:
             raise self._translated(error) from error
 
-    def _wait(self) -> PGresult | None:
+    def _wait(self) -> list[PGresult]:
         try:
-            result = self._open().wait()
+            answers = self._open().wait()
         except psycopg.Error as error:
             raise self._translated(error) from error
         self._answered = True
-        return result
+        return answers
+
+    def _rows(self, name: str, answer: PGresult) -> list[Any]:
+        if not answer.ntuples:
+            return []
+        row = _ROWS.get(name)
+        if row is None:
+            columns = (answer.fname(place) or b"" for place in range(answer.nfields))
+            row = _ROWS[name] = row_type(tuple(column.decode() for column in columns))
+        return [*starmap(row, self._open().rows(answer))]
 
     def _undo(self, sql: str) -> None:
         try:

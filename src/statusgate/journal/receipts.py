@@ -21,7 +21,7 @@ from statusgate.domain.status import Status
 
 from .people import People, Person
 from .rows import struct_of
-from .session import clean, in_range
+from .session import Call, clean, in_range
 
 K = TypeVar("K")
 Pair = tuple[int, int]
@@ -151,10 +151,10 @@ class Receipts(People):
                 by_api=by_no[status_no].by_api == 1,
                 viewer=viewers[number].address,
                 row=change.new,
-                raised_to=change.raised_to,
+                raised_to=(raised_to := change.raised_to),
                 raised_from=change.old.progress,
                 reacted=change.reacted,
-                raised_status=(change.raised_to or Progress.PENDING) > by_no[status_no].reached,
+                raised_status=(raised_to or Progress.PENDING) > by_no[status_no].reached,
             )
             for (status_no, number), change in self._raise_rows(instance_id, raised).items()
         ]
@@ -181,7 +181,10 @@ class Receipts(People):
         """Join *receipts* into the rows there are; returns what that changed."""
         if not receipts:
             return {}
-        rows = self._db.run("rows_of_pairs", instance_id=instance_id, pairs=list(receipts))
+        rows, tallies = self._db.run_each(
+            ("rows_of_pairs", {"instance_id": instance_id, "pairs": list(receipts)}),
+            _tallies_of(instance_id, {status_no for status_no, _ in receipts}),
+        )
         known = {(row.status_no, row.person_no): times_of(row) for row in rows}
         changes: dict[Pair, Change] = {}
         for pair, row in receipts.items():
@@ -189,10 +192,15 @@ class Receipts(People):
             new = row if old is None else old.joined(row)
             if old is None or new != old:
                 changes[pair] = Change(old or Row(), new, old is None)
-        self._write_rows(instance_id, changes)
+        self._write_rows(instance_id, changes, _by_status(tallies))
         return changes
 
-    def _write_rows(self, instance_id: InstanceId, changes: Mapping[Pair, Change]) -> None:
+    def _write_rows(
+        self,
+        instance_id: InstanceId,
+        changes: Mapping[Pair, Change],
+        tallies: Mapping[int, Tally],
+    ) -> None:
         if not changes:
             return
         self._db.send(
@@ -203,7 +211,6 @@ class Receipts(People):
         by_status: dict[int, list[Change]] = defaultdict(list)
         for (status_no, _), change in changes.items():
             by_status[status_no].append(change)
-        tallies = self._tallies(instance_id, by_status)
         for status_no, ones in by_status.items():
             tally = tallies[status_no]
             after = tally.after(ones)
@@ -222,10 +229,8 @@ class Receipts(People):
         self._db.send("recount", instance_id=instance_id, status_no=status_no)
 
     def _tallies(self, instance_id: InstanceId, status_nos: Iterable[int]) -> dict[int, Tally]:
-        rows = self._db.run(
-            "tallies", instance_id=instance_id, status_nos=[[no] for no in status_nos]
-        )
-        return {row.status_no: struct_of(Tally, row) for row in rows}
+        (rows,) = self._db.run_each(_tallies_of(instance_id, status_nos))
+        return _by_status(rows)
 
     def _sent(self, instance_id: InstanceId, wire_ids: Iterable[str]) -> dict[str, Any]:
         """The outgoing statuses among *wire_ids*: number, our id, by_api and reached."""
@@ -251,6 +256,15 @@ class Receipts(People):
             held_ms=now_ms,
             rows=[(*key, *_columns(row)) for key, row in changed.items()],
         )
+
+
+def _tallies_of(instance_id: InstanceId, status_nos: Iterable[int]) -> Call:
+    numbers = [[number] for number in status_nos]
+    return "tallies", {"instance_id": instance_id, "status_nos": numbers}
+
+
+def _by_status(rows: Iterable[Any]) -> dict[int, Tally]:
+    return {row.status_no: struct_of(Tally, row) for row in rows}
 
 
 def times_of(row: Any) -> Row:

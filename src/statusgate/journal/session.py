@@ -12,6 +12,8 @@ from statusgate.domain.ids import InstanceId
 
 Scalar = int | str | bytes | None
 Value = Scalar | Sequence[Sequence[Scalar]]
+Call = tuple[str, dict[str, Value]]
+"""a statement and its parameters"""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LARGEST = 2**63 - 1
@@ -49,6 +51,10 @@ class Session(Protocol):
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
         """Run a statement; each of its rows has its columns as attributes."""
+        ...
+
+    def run_each(self, *calls: Call) -> list[list[Any]]:
+        """Run statements in this order; returns the rows of each."""
         ...
 
     def send(self, name: str, /, **parameters: Value) -> None:

@@ -15,7 +15,7 @@ from statusgate.domain.errors import JournalBroken, JournalFull, JournalUnavaila
 from statusgate.domain.ids import InstanceId
 
 from .rows import row_type
-from .session import Health, JournalRefused, Value, bound
+from .session import Call, Health, JournalRefused, Value, bound
 from .sql import statements
 
 OLDEST_SQLITE = (3, 51, 3)
@@ -87,6 +87,9 @@ class SqliteSession:
                 columns = tuple(column for column, _ in cursor.get_description())
                 row = _ROWS[name] = row_type(columns)
             return [row(*first), *starmap(row, cursor)]
+
+    def run_each(self, *calls: Call) -> list[list[Any]]:
+        return [self.run(name, **parameters) for name, parameters in calls]
 
     def send(self, name: str, /, **parameters: Value) -> None:
         with Translated(self._health):

@@ -1,5 +1,6 @@
 """Statuses: what was posted, by whom, and with which outcome."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -59,15 +60,29 @@ class Statuses(Replies):
         rows = self._db.run("status_by_no", instance_id=instance_id, status_no=no)
         return status_of(rows[0]) if rows else None
 
+    def statuses_by_no(self, instance_id: InstanceId, numbers: Iterable[int]) -> list[Status]:
+        """Those of these numbers that are there."""
+        rows = self._db.run(
+            "statuses_by_no", instance_id=instance_id, status_nos=[[no] for no in numbers]
+        )
+        return [status_of(row) for row in rows]
+
     def record_status(self, instance_id: InstanceId, new: NewStatus) -> Status | None:
         """Journal a status, with the receipts that came before it.
 
         None if (author, id) is known already or was deleted: a repeat changes nothing.
         """
         author_no = self._author_no(instance_id, new.author)
-        if self._is_known(instance_id, author_no, new.status_id, new.wire_id):
+        numbered = self._db.run(
+            "take_status_no",
+            instance_id=instance_id,
+            author_no=author_no,
+            status_id=new.status_id,
+            wire_id=new.wire_id,
+        )
+        if not numbered:
             return None
-        status_no = self._take_numbers(instance_id, "status_no")
+        status_no = int(numbered[0].value)
         self._add_status(instance_id, status_no, author_no, new)
         if new.wire_id is not None:
             self._forget_gap(instance_id, author_no, new.wire_id)
@@ -149,7 +164,14 @@ class Statuses(Replies):
     ) -> bool:
         """Record a status that could not be decrypted; False if it is known already."""
         author_no = self._author_no(instance_id, author)
-        if self._is_known(instance_id, author_no, wire_id, wire_id):
+        known = self._db.run(
+            "known_or_deleted",
+            instance_id=instance_id,
+            author_no=author_no,
+            status_id=wire_id,
+            wire_id=wire_id,
+        )
+        if known:
             return False
         added = self._db.run(
             "add_gap",
@@ -185,7 +207,6 @@ class Statuses(Replies):
     def _add_status(
         self, instance_id: InstanceId, status_no: int, author_no: int, new: NewStatus
     ) -> None:
-        outgoing = author_no == ACCOUNT
         columns = msgspec.structs.asdict(new)
         del columns["author"]
         columns["participants"] = chat_ids_json(new.participants)
@@ -194,9 +215,8 @@ class Statuses(Replies):
             instance_id=instance_id,
             status_no=status_no,
             author_no=author_no,
-            outgoing=outgoing,
+            outgoing=author_no == ACCOUNT,
             reached=Progress.PENDING,
-            sender_phone=self._account(instance_id).phone if outgoing else "",
             **columns,
         )
 
@@ -212,20 +232,6 @@ class Statuses(Replies):
         self._remove_status(instance_id, echo.status_no)
         self._raise_rows(
             instance_id, {(status_no, row.person_no): times_of(row) for row in rows}
-        )
-
-    def _is_known(
-        self, instance_id: InstanceId, author_no: int, status_id: str, wire_id: str | None
-    ) -> bool:
-        """Whether there is such a status, or was."""
-        return bool(
-            self._db.run(
-                "known_or_deleted",
-                instance_id=instance_id,
-                author_no=author_no,
-                status_id=status_id,
-                wire_id=wire_id,
-            )
         )
 
     def _forget_gap(self, instance_id: InstanceId, author_no: int, wire_id: str) -> None:

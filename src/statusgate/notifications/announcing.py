@@ -47,7 +47,7 @@ class Announcing:
         """Write both logs; notes in *changes* what was written."""
         if not (changes.facts or changes.contacts):
             return
-        instance = changes.instance or tx.instance(instance_id)
+        instance = changes.instance or changes.seen or tx.instance(instance_id)
         if instance is None:
             return
         announcement = _Announcement(tx, instance, changes, self._public_url, self._shown)

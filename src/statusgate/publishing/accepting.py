@@ -126,9 +126,8 @@ class Publishing:
         posted_ms: int,
     ) -> None:
         status = journal_status(tx, outgoing, posted_ms)
-        choice = choose_audience(
-            tx, instance_of(tx, outgoing.instance_id), outgoing.draft, self._max_audience
-        )
+        changes.seen = instance_of(tx, outgoing.instance_id)
+        choice = choose_audience(tx, changes.seen, outgoing.draft, self._max_audience)
         tx.add_rows(outgoing.instance_id, status.no, choice.people)
         tx.record_publication(outgoing.instance_id, status.no, publication_of(outgoing, choice))
         tx.enqueue(outgoing.instance_id, outgoing.status_id, status.no, joined_ms + KEPT_MS)

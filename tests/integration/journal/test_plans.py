@@ -69,6 +69,7 @@ HOT = {
     "statuses_in_window": {"statuses_window"},
     "statuses_by_id": {"statuses_by_id"},
     "status_by_no": {"statuses_pkey"},
+    "statuses_by_no": {"statuses_pkey"},
     "posted": {"statuses_window"},
     "page_of_statuses": {"statuses_window"},
     "page_of_author": {"statuses_by_author"},

@@ -11,7 +11,7 @@ import pytest
 
 from statusgate.domain.errors import JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
-from statusgate.journal.session import Collision, InDoubt, Lost, Session, Value
+from statusgate.journal.session import Call, Collision, InDoubt, Lost, Session, Value
 from statusgate.journal.work_queue import WorkQueue
 from statusgate.journal.writer import Readers, Writer
 from tests.waiting import eventually
@@ -37,6 +37,9 @@ class Tape:
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
         self.send(name, **parameters)
         return []
+
+    def run_each(self, *calls: Call) -> list[list[Any]]:
+        return [self.run(name, **parameters) for name, parameters in calls]
 
     def send(self, name: str, /, **parameters: Value) -> None:
         self._new.append(str(parameters["status_id"]))

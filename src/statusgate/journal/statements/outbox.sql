@@ -65,7 +65,10 @@ LIMIT :limit;
 SELECT min(send_at_ms) AS send_at_ms FROM outbox WHERE queue_no IS NULL;
 
 -- name: enqueue
-UPDATE outbox SET queue_no = :queue_no, status_no = :status_no, expires_ms = :expires_ms
+-- The number was taken just before.
+UPDATE outbox SET status_no = :status_no, expires_ms = :expires_ms, queue_no = (
+    SELECT value FROM counters WHERE instance_id = :instance_id AND name = 'queue_no'
+)
 WHERE instance_id = :instance_id AND status_id = :status_id;
 
 -- name: set_phase

@@ -8,6 +8,11 @@ SELECT '[]' AS participants,
 -- use: rest_of_status
 
 -- part: rest_of_status
+-- use: columns_of_status
+FROM statuses s
+-- use: others_of_status
+
+-- part: columns_of_status
 s.instance_id, s.status_no, s.status_id, s.wire_id, s.outgoing, s.by_api, s.kind, s.text,
 s.background, s.font, s.posted_ms, s.sent_ms, s.failed_ms, s.failure_reason, s.failure_text,
 s.reached, s.last_receipt_ms, s.mimetype, s.thumbnail, s.viewed_ms, s.by_lid, s.recipients,
@@ -15,7 +20,8 @@ s.delivered, s.read, s.reactions, s.replies, s.sender_phone, i.phone AS account_
 i.lid AS account_lid, i.push_name, p.phone AS author_phone, p.lid AS author_lid,
 p.name AS author_name, coalesce(p.book_name, p.contact_name) AS author_contact_name,
 -- use: file
-FROM statuses s
+
+-- part: others_of_status
 LEFT JOIN instances i ON (
     i.instance_id = s.instance_id
 )
@@ -41,7 +47,31 @@ WHERE s.instance_id = :instance_id AND s.status_id = :status_id;
 -- use: status_item
 WHERE s.instance_id = :instance_id AND s.status_no = :status_no;
 
+-- name: statuses_by_no
+SELECT s.participants,
+-- use: columns_of_status
+FROM json_each(:status_nos) AS item
+CROSS JOIN statuses s ON (
+    s.instance_id = :instance_id AND s.status_no = CAST(item.value ->> 0 AS INTEGER)
+)
+-- use: others_of_status
+;
+
+-- name: take_status_no
+-- The next number, unless there is such a status, or was.
+INSERT INTO counters (instance_id, name, value)
+SELECT :instance_id, 'status_no', 1
+WHERE NOT EXISTS (
+-- use: known_or_deleted
+)
+ON CONFLICT (instance_id, name) DO UPDATE SET value = counters.value + 1
+RETURNING value;
+
 -- name: known_or_deleted
+-- use: known_or_deleted
+;
+
+-- part: known_or_deleted
 SELECT instance_id FROM statuses
 WHERE instance_id = :instance_id AND status_id = :status_id AND author_no = :author_no
 UNION ALL
@@ -49,14 +79,20 @@ SELECT instance_id FROM statuses
 WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no
 UNION ALL
 SELECT instance_id FROM deletions
-WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no;
+WHERE instance_id = :instance_id AND wire_id = :wire_id AND author_no = :author_no
 
 -- name: add_status
 INSERT INTO statuses (
     instance_id, status_no, author_no, outgoing, by_api, kind, reached, posted_ms, sent_ms,
-    background, font, status_id, wire_id, sender_phone, mimetype, participants, text, thumbnail,
-    by_lid
-) VALUES (:*);
+    background, font, status_id, wire_id, mimetype, participants, text, thumbnail, by_lid,
+    sender_phone
+) VALUES (
+    :instance_id, :status_no, :author_no, :outgoing, :by_api, :kind, :reached, :posted_ms,
+    :sent_ms, :background, :font, :status_id, :wire_id, :mimetype, :participants, :text,
+    :thumbnail, :by_lid, coalesce((
+        SELECT phone FROM instances WHERE instance_id = :instance_id AND :author_no = 0
+    ), '')
+);
 
 -- name: set_sent
 UPDATE statuses SET
