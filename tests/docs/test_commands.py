@@ -26,6 +26,8 @@ PAGES = [
 ]
 _SPEAKS = re.compile(r"\$URL|^statusgate (?:post|status)", re.MULTILINE)
 README_NOT_RUN = {
+    "git clone": "the repository is here",
+    "cd statusgate": "the tests are in it",
     "make demo": "the fixture of this module starts the demo without make",
     "make test": "runs this very test",
     "pipx install .": "needs a registry; test_wheel installs the wheel in a clean environment",

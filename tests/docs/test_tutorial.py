@@ -131,6 +131,7 @@ def test_somebody_who_follows_the_tutorials_is_viewed_and_moves_elsewhere(
             assert printed.read_text().startswith("test")
 
 
+@pytest.mark.parametrize("page", [TUTORIAL, SECOND], ids=lambda page: page.stem)
 @pytest.mark.parametrize("language", ["ru", "he"])
-def test_a_translation_has_the_commands_of_the_original(language: str) -> None:
-    assert list(fences(TUTORIAL.with_suffix(f".{language}.md"))) == list(fences(TUTORIAL))
+def test_a_translation_has_the_commands_of_the_original(page: Path, language: str) -> None:
+    assert list(fences(page.with_suffix(f".{language}.md"))) == list(fences(page))
