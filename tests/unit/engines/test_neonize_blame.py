@@ -68,7 +68,8 @@ def test_one_that_was_found_guilty_before_is_alone_at_once_and_for_longer() -> N
     blame, account = Blame(), SIXTEEN[3]
     blame.died([account], 0)
     assert blame.died([account], 1) == account
-    later = 1 + ALONE_AT_FIRST
+    assert blame.died([account], 2) == account  # it dies again, and is no guiltier for that
+    later = 2 + ALONE_AT_FIRST
     assert blame.group(account, later - 1) == account
     assert blame.group(account, later) == ""
     assert not blame.is_alone(account)

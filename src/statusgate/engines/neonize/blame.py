@@ -65,7 +65,9 @@ class Blame:
             self._groups[account], self._until[account] = name, now + TRIAL
 
     def _convict(self, account: str, now: float) -> str:
-        times = self._convictions[account] = self._convictions.get(account, 0) + 1
+        times = self._convictions.get(account, 0)
+        if self._groups.get(account) != account:
+            times = self._convictions[account] = times + 1
         seconds = min(ALONE_AT_FIRST * 2 ** (times - 1), ALONE_AT_MOST)
         self._groups[account], self._until[account] = account, now + seconds
         return account
