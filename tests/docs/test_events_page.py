@@ -4,6 +4,8 @@ import re
 
 from statusgate import telemetry
 from statusgate.api.account_metrics import account_metrics
+from statusgate.api.engine_metrics import engine_metrics
+from statusgate.engines.neonize.hosts import Hosts
 from tests.docs.pages import ROOT
 
 REFERENCE = ROOT / "docs/reference"
@@ -18,8 +20,8 @@ def test_the_page_has_every_metric_with_its_kind_and_no_other() -> None:
         metric.name + ("_total" if metric.type == "counter" else ""): metric.type
         for metric in telemetry.REGISTRY.collect()
     }
-    of_accounts = account_metrics([], 0).decode()
-    assert dict(rows) == ours | dict(re.findall(r"^# TYPE (\w+) (\w+)", of_accounts, re.M))
+    made = (account_metrics([], 0) + engine_metrics(Hosts(), each=True)).decode()
+    assert dict(rows) == ours | dict(re.findall(r"^# TYPE (\w+) (\w+)", made, re.M))
 
 
 def test_the_labels_of_the_page_are_those_that_are_served() -> None:

@@ -7,6 +7,7 @@ from statusgate.accounts.instances import Instances
 from statusgate.accounts.linking import Linking
 from statusgate.accounts.manager import AccountManager
 from statusgate.domain.clock import Clock
+from statusgate.engines.port import EngineProcesses
 from statusgate.history.exporting import Exports
 from statusgate.history.lists import Lists
 from statusgate.history.reading import History
@@ -26,6 +27,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     instances: Instances
     accounts: AccountManager
+    processes: EngineProcesses
     linking: Linking
     history: History
     lists: Lists

@@ -11,6 +11,7 @@ from statusgate.api.answers import Answers, Call
 from statusgate.api.auth import operator_token
 from statusgate.api.context import Services
 from statusgate.api.edge.problems import RETRY_SECONDS, UNAUTHORIZED, UNAVAILABLE, Refused
+from statusgate.api.engine_metrics import engine_metrics
 from statusgate.api.glance import get_instances_status
 from statusgate.api.routes import BodyRoute, Gate
 from statusgate.domain.errors import JournalUnavailable
@@ -72,9 +73,13 @@ class Metrics(BodyRoute):
         now = time.monotonic()
         if now - self._made_at >= _FRESH_SECONDS:
             accounts = await self._of_accounts()
-            self._text = generate_latest(REGISTRY) + accounts
+            self._text = generate_latest(REGISTRY) + accounts + self._of_processes()
             self._made_at = now
         return self._text
+
+    def _of_processes(self) -> bytes:
+        few = len(self._services.instances.all()) <= self._most_accounts
+        return engine_metrics(self._services.processes, each=few)
 
     async def _of_accounts(self) -> bytes:
         """Nothing if there are too many, or while the record cannot be read."""

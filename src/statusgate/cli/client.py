@@ -36,13 +36,17 @@ class Client:
             else http.client.HTTPConnection
         )
         self._host, self._port = parts.hostname, _port(parts)
-        self._base = f"{parts.path.rstrip('/')}/{path}"
+        self._base = parts.path.rstrip("/") + (f"/{path}" if path else "")
         self._token = token
 
     def get(self, method: str, **query: str) -> Any:
         """The answer of a GET, decoded."""
         asked = f"?{urlencode(query)}" if query else ""
         return self._answer("GET", method + asked, None, {})
+
+    def text(self, path: str) -> str:
+        """The answer of a GET as text."""
+        return b"".join(self._pieces("GET", path, None, {})).decode()
 
     def post(self, method: str, wish: Any) -> Any:
         """The answer of a POST, decoded; None if its body is empty."""

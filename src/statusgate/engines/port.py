@@ -87,9 +87,10 @@ class EngineProcess(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """small, and free again when the process has ended"""
     pid: int
-    accounts: int
+    restarts: dict[str, int]
+    """how often the gateway started each of its accounts again, by the name of its folder"""
     memory_bytes: int
-    """its own, and its part of what it shares with others (PSS)"""
+    """resident, with what it shares with others"""
 
 
 class EngineProcesses(Protocol):
@@ -99,10 +100,10 @@ class EngineProcesses(Protocol):
     """those that have ended unasked, since the start of the gateway"""
 
     def running(self) -> list[EngineProcess]:
-        """Return how they are, by number; takes some milliseconds for each."""
+        """Return how they are, by number."""
 
     def isolated(self) -> list[str]:
-        """Return the folders of accounts that ended the processes they shared with others."""
+        """Return accounts that ended the processes they shared with others, and live alone."""
 
 
 class EngineContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -122,13 +122,14 @@ def _build(
     def shown(status: Status) -> bool:
         return everyone or status.author_contact_name != ""
 
+    processes = engine_processes(settings.accounts_per_process, data / "engines")
     context = EngineContext(
         clock=clock,
         seed=os.environ.get("STATUSGATE_SIM_SEED", "0"),
         proxy=settings.proxy,
         min_free_bytes=settings.min_free_mb * _MIB,
         memory_bytes=settings.engine_memory_mb * _MIB,
-        processes=engine_processes(settings.accounts_per_process, data / "engines"),
+        processes=processes,
     )
 
     def make_engine(instance: Instance) -> Engine:
@@ -226,6 +227,7 @@ def _build(
     services = Services(
         instances=instances,
         accounts=accounts,
+        processes=processes,
         linking=linking,
         history=history,
         lists=Lists(journal, clock, public_url=public_url, contacts_only=not everyone),

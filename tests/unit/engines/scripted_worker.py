@@ -6,7 +6,8 @@ a negative one kills the process by that signal), ``after`` (seconds before that
 answer to signs of life, nor to SIGTERM), ``greeting`` (version; 0: none), ``garbage``,
 ``records`` (so many are put into the spool at the beginning), ``answers`` (by operation: the
 members of the response, or null: none), ``tells`` (volatile events, once linking begins),
-``drains`` (false: does not end on request).
+``drains`` (false: does not end on request), ``moves`` (at a request the account moves, and this
+file is made).
 """
 
 import json
@@ -24,15 +25,17 @@ import msgspec
 from statusgate.domain.address import Address
 from statusgate.domain.events import StatusUndecryptable
 from statusgate.engines.account_store import AccountStore
-from statusgate.engines.neonize.config import Setup
+from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.ipc import (
     VERSION,
     Ack,
     Beat,
     Channel,
     Drain,
+    Ended,
     From,
     Hello,
+    Move,
     Now,
     Request,
     Response,
@@ -54,10 +57,23 @@ def next_run(directory: Path) -> dict[str, Any]:
     return found
 
 
+deaf = threading.Event()
+
+
+def hear(signal_number: int, _frame: Any) -> None:
+    if not deaf.is_set():
+        leave(-signal_number)
+
+
 def main() -> None:
+    signal.signal(signal.SIGTERM, hear)
     control = socket.socket(fileno=int(sys.argv[1]))
-    _, (descriptor,), _, _ = socket.recv_fds(control, 1, 1)
-    connection = socket.socket(fileno=descriptor)
+    while (found := socket.recv_fds(control, 1, 1))[0]:
+        connection = socket.socket(fileno=found[1][0])
+        threading.Thread(target=live, args=(connection,)).start()
+
+
+def live(connection: socket.socket) -> None:
     channel = Channel(connection)
     setup = channel.receive()
     assert isinstance(setup, Setup)
@@ -65,10 +81,10 @@ def main() -> None:
     (directory / "forget").write_text(str(setup.forget))
     (directory / "environment").write_text(json.dumps(dict(os.environ)))
     run = next_run(directory)
-    if run.get("deaf"):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if run.get("garbage"):
         connection.sendall(b"\xff" * 100)
+    if run.get("deaf"):
+        deaf.set()
     spool = AccountStore(directory, min_free_bytes=0)
     sender = SpoolSender(spool, channel, print)
     if (version := run.get("greeting", VERSION)) != 0:
@@ -78,7 +94,10 @@ def main() -> None:
         threading.Timer(run.get("after", 0), leave, [run["exit"]]).start()
     serve(channel, run, spool, sender)
     spool.close()
-    os._exit(0)
+    if not setup.shared:
+        os._exit(0)
+    channel.send(Ended(code=0))
+    channel.close()
 
 
 def serve(
@@ -96,6 +115,13 @@ def serve(
                 if not run.get("deaf"):
                     channel.send(Beat(vitals=Vitals(state="scripted")))
             case Drain() if run.get("drains", True):
+                break
+            case Move():
+                channel.send(Ended(code=Exit.MOVED))
+                break
+            case Request() if run.get("moves"):
+                Path(run["moves"]).touch()
+                channel.send(Ended(code=Exit.MOVED))
                 break
             case Request():
                 answer(channel, run, frame)
@@ -132,6 +158,9 @@ def answer(channel: Channel, run: dict[str, Any], request: Request) -> None:
 
 def leave(code: int) -> None:
     if code < 0:
+        deaf.set()  # what is on its way is the end already
+        if code == -signal.SIGTERM:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 

@@ -27,6 +27,7 @@ from statusgate.domain.post import SentStatus, StatusPost
 from statusgate.domain.status import Kind
 from statusgate.engines.neonize.config import Exit, Setup, Timing
 from statusgate.engines.neonize.engine import NeonizeEngine
+from statusgate.engines.neonize.hosts import Hosts
 from statusgate.engines.neonize.ipc import VERSION
 from statusgate.engines.port import Engine
 from tests.waiting import eventually, stays
@@ -57,7 +58,9 @@ QUICK = Timing(
 class Listener:
     """An engine whose worker follows *runs*, and what was heard of it."""
 
-    def __init__(self, directory: Path, runs: list[Run], timing: Timing) -> None:
+    def __init__(
+        self, directory: Path, runs: list[Run], timing: Timing, hosts: Hosts | None = None
+    ) -> None:
         self.directory = directory
         self.sequenced: list[Sequenced] = []
         directory.mkdir(exist_ok=True)
@@ -65,6 +68,7 @@ class Listener:
         (directory / "linked").write_text('{"phone":"1"}')  # gives the engine a reason to start
         self.engine = NeonizeEngine(
             Setup(version=VERSION, directory=str(directory), timing=timing),
+            hosts=hosts,
             worker_module="tests.unit.engines.scripted_worker",
             environment={"PYTHONPATH": str(REPOSITORY)},
         )

@@ -104,11 +104,6 @@ class NeonizeEngine:
         """The number of the process in which it runs, None while there is none."""
         return self._supervisor.pid
 
-    @property
-    def host(self) -> int | None:
-        """The number among the gateway's processes of the one in which it runs."""
-        return self._hosts.host_of(str(self._directory))
-
     # -- life
 
     async def start(self) -> None:

@@ -5,6 +5,7 @@ import itertools
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgspec
 from statusgate.engines.disk import make_private
 from statusgate.engines.neonize.blame import Blame
 from statusgate.engines.neonize.config import Exit, Setup, meaning
-from statusgate.engines.neonize.memory import proportional_bytes
+from statusgate.engines.neonize.memory import resident_bytes
 from statusgate.engines.neonize.process import HostProcess, Place
 from statusgate.engines.neonize.store import SessionStore
 from statusgate.engines.port import EngineProcess
@@ -59,6 +60,7 @@ class Hosts:
         self._environment = dict(environment or {})
         self._hosts: list[HostProcess] = []
         self._linked: set[str] = set()
+        self._placed: Counter[str] = Counter()
         self._blame = Blame()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -75,22 +77,21 @@ class Hosts:
         """Whether it ended the processes it shared with others, and lives alone therefore."""
         return self._blame.is_alone(account)
 
-    def host_of(self, account: str) -> int | None:
-        """Return the number of the process in which it lives."""
-        return next((one.number for one in self._hosts if account in one.accounts), None)
-
     def isolated(self) -> list[str]:
-        """Return the folders of accounts that live alone therefore."""
-        return sorted(filter(self.is_alone, self._linked))
+        """Return accounts that live alone therefore, by the names of their folders."""
+        return sorted(Path(account).name for account in self._linked if self.is_alone(account))
 
     def running(self) -> list[EngineProcess]:
-        """Return how the running processes are, by number; takes milliseconds for each."""
+        """Return how the running processes are, by number."""
         return [
             EngineProcess(
                 number=host.number,
                 pid=host.pid,
-                accounts=len(host.places),
-                memory_bytes=proportional_bytes(host.pid),
+                restarts={
+                    Path(place.account).name: self._placed[place.account] - 1
+                    for place in host.places
+                },
+                memory_bytes=resident_bytes(host.pid),
             )
             for host in sorted(self._hosts, key=lambda one: one.number)
             if host.pid is not None
@@ -102,9 +103,9 @@ class Hosts:
         while True:
             host = self._host_for(setup)
             with suppress(BrokenPipeError):  # it has ended just now
-                return await self._placed(setup, host)
+                return await self._admitted(setup, host)
 
-    async def _placed(self, setup: Setup, host: HostProcess) -> Place:
+    async def _admitted(self, setup: Setup, host: HostProcess) -> Place:
         host.expected.add(setup.directory)
         try:
             if await host.launch(self._module, self._environment):
@@ -112,6 +113,7 @@ class Hosts:
             moves = self._per_process > 1 and not self._is_linked(setup)
             setup = msgspec.structs.replace(setup, shared=host.shared, moves=moves)
             place = await host.admit(setup, self._left)
+            self._placed[setup.directory] += 1
         except BrokenPipeError:
             host.admitting = False
             raise
@@ -198,14 +200,16 @@ class Hosts:
 
     async def _attend(self, host: HostProcess) -> None:
         """Wait for the end of a process, and see who is to blame for it."""
-        code = await self._ended(host)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(1.0):  # for the last words of its accounts
-                await asyncio.gather(*(place.over.wait() for place in host.places))
-        host.victims = sorted(place.account for place in host.places if place.code is None)
-        if host.victims and not host.ending:
-            self._blame_somebody(host, code)
-        self._forget(host)
+        try:
+            code = await self._ended(host)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):  # for the last words of its accounts
+                    await asyncio.gather(*(place.over.wait() for place in host.places))
+            host.victims = sorted(one.account for one in host.places if one.code is None)
+            if host.victims and not host.ending:
+                self._blame_somebody(host, code)
+        finally:
+            self._forget(host)
 
     async def _ended(self, host: HostProcess) -> int:
         """Wait for the end of a process; one of suspects ends when they are above suspicion."""
