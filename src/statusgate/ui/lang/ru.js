@@ -261,7 +261,7 @@ export default {
   nothingAnnounced: 'Ни один вид уведомлений не включён, поэтому новых не будет.',
   toWebhookSettings: 'Настройки вебхука',
   receiver: 'Куда',
-  failingSince: 'Не доходит',
+  failingSince: 'Сбой начался',
   nextAttempt: 'Следующая попытка',
   oldestWaits: 'Дольше всех ждёт',
   attempts: { one: '{n} попытка', few: '{n} попытки', many: '{n} попыток', other: '{n} попытки' },

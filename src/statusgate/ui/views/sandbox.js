@@ -3,8 +3,12 @@
 import { h, once } from '../dom.js';
 import { t } from '../i18n.js';
 
-const FIRST = ['Anna', 'Boris', 'Chiara', 'David', 'Elif', 'Игорь', 'Марина', 'Вера', 'Тимур', 'דנה', 'נועם', 'מאיה', 'רון'];
-const LAST = ['Kern', 'Levi', 'Novak', 'Costa', 'Берг', 'Ткач', 'Мороз', 'כהן', 'פרץ', 'מזרחי'];
+/** First and last names that go together. */
+const NAMES = [
+  [['Anna', 'Boris', 'Chiara', 'David', 'Elif'], ['Kern', 'Levi', 'Novak', 'Costa']],
+  [['Игорь', 'Марина', 'Вера', 'Тимур'], ['Берг', 'Ткач', 'Мороз']],
+  [['דנה', 'נועם', 'מאיה', 'רון'], ['כהן', 'פרץ', 'מזרחי']],
+];
 const REACTIONS = ['💚', '😍', '🔥', '👏', '😂'];
 const COLOURS = ['#228B22', '#1E6E8C', '#8C1E4B', '#5A3E9B', '#B5651D'];
 const NEW_PEOPLE = 20;
@@ -13,8 +17,9 @@ const any = (list) => list[Math.floor(Math.random() * list.length)];
 
 /** Some new contacts, as events. */
 export const newPeople = () => Array.from({ length: NEW_PEOPLE }, () => {
-  const name = any(FIRST);
-  return { event: 'contact', id: `7900555${String(Math.floor(Math.random() * 10000)).padStart(4, '0')}@c.us`, name, contactName: `${name} ${any(LAST)}` };
+  const [firsts, lasts] = any(NAMES);
+  const name = any(firsts);
+  return { event: 'contact', id: `7900555${String(Math.floor(Math.random() * 10000)).padStart(4, '0')}@c.us`, name, contactName: `${name} ${any(lasts)}` };
 });
 
 /**
