@@ -39,6 +39,7 @@ from statusgate.domain.status import Kind, NewStatus
 from statusgate.engines.port import Engine
 from statusgate.history.cache import StatusCache
 from statusgate.journal import Journal, Transaction, open_journal
+from statusgate.ownership.ownership import Ownership
 from statusgate.upkeep.space import SpaceGuard
 from statusgate.wire.statuses import encode_item
 
@@ -192,7 +193,13 @@ async def _live(journal: Journal, clock: MachineClock, engine: ToldEngine) -> No
         return engine
 
     accounts = AccountManager(
-        journal, publisher, instances, Linking(instances, clock), clock, make_engine
+        journal,
+        publisher,
+        instances,
+        Linking(instances, clock),
+        clock,
+        Ownership(journal, clock),
+        make_engine,
     )
     await instances.refresh()
     running = asyncio.create_task(accounts.run())

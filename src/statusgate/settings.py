@@ -19,6 +19,7 @@ _OTHER_VARIABLES = (
 )
 """read elsewhere: by the command, and by sandbox engines"""
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]*")
+_NODE = r"^[A-Za-z0-9._-]{0,40}$"
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -35,6 +36,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """port to listen on; 0 lets the system choose"""
     database: str = "sqlite:///data/statusgate.db"
     """``sqlite:///relative``, ``sqlite:////absolute`` or ``postgresql://…``"""
+    node: Annotated[str, msgspec.Meta(pattern=_NODE)] = ""
+    """experimental: name of this node, where several serve one PostgreSQL database; sandbox
+    accounts only. Empty: this server is the only one"""
+    server_key: str = ""
+    """64 hexadecimal digits that key the digests of tokens, the same for all nodes; empty: the
+    file ``server.key`` in the data folder"""
     data: str = ""
     """session stores, spools, server key; empty: beside the SQLite file, else ``./data``"""
     media: str = ""

@@ -14,7 +14,7 @@ from statusgate.accounts.manager import AccountManager
 from statusgate.changes.changes import Changes, StatusAdded
 from statusgate.changes.publisher import ChangePublisher
 from statusgate.domain.clock import Clock
-from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable
+from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable, NotOwned
 from statusgate.domain.fairness import FairShares
 from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.instance import Instance
@@ -24,6 +24,7 @@ from statusgate.domain.waiting import cancel, happens_within
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
 from statusgate.media.thumbnails import Thumbnailer
+from statusgate.ownership.ownership import Ownership
 
 log = structlog.get_logger()
 _AT_ONCE = 8
@@ -54,6 +55,7 @@ class Downloads:
         clock: Clock,
         instances: Instances,
         accounts: AccountManager,
+        ownership: Ownership,
         staging: Path,
     ) -> None:
         """*staging*: a private folder for files on their way."""
@@ -63,6 +65,7 @@ class Downloads:
         self._thumbnailer = thumbnailer
         self._clock = clock
         self._accounts = accounts
+        self._ownership = ownership
         self._staging = staging
         self._wake = asyncio.Event()
         self._shares = FairShares[InstanceId](total=_AT_ONCE, each=_EACH)
@@ -71,6 +74,7 @@ class Downloads:
         publisher.follow(self._follow)
         instances.listen(self._instance_changed)
         accounts.on_online(self._wake.set)
+        ownership.before_leaving(self._let_go)
 
     async def run(self) -> None:
         """Fetch until cancelled; woken by new statuses and by accounts that come online."""
@@ -104,8 +108,11 @@ class Downloads:
     async def _work(self, owner: InstanceId) -> None:
         """Fetch what is due of one instance, one file after the other."""
         try:
-            while await self._fetch_next(owner):
-                pass
+            with self._ownership.acting(owner):
+                while await self._fetch_next(owner):
+                    pass
+        except NotOwned:
+            return  # left to the next owner
         except JournalUnavailable as error:
             log.warning("downloads.wait", instance=owner, reason=str(error))
             await self._clock.sleep(_RETRY_SECONDS)
@@ -152,7 +159,7 @@ class Downloads:
                     await engine.download(download.ref, path, MAX_FILE_BYTES)
                 is_fetched = True
                 await self._store_file(download, path)
-        except JournalUnavailable:
+        except (JournalUnavailable, NotOwned):
             raise
         except Exception as error:  # noqa: BLE001 - it must not keep a place for ever
             if not isinstance(error, MediaUnavailable | MediaFull | TimeoutError | OSError):
@@ -243,6 +250,12 @@ class Downloads:
                 fetching.cancel()
         if any(isinstance(fact, StatusAdded) and fact.awaits_file for fact in changes.facts):
             self._wake.set()
+
+    async def _let_go(self, instance_id: InstanceId) -> None:
+        """Leave the files of an account to the node that takes it."""
+        await cancel(
+            *(one for (owner, _), one in self._running.items() if owner == instance_id)
+        )
 
     def _instance_changed(self, instance: Instance) -> None:
         for (owner, _), fetching in self._running.items():

@@ -10,10 +10,10 @@ import structlog
 
 from statusgate import telemetry
 from statusgate.domain.clock import Clock
-from statusgate.domain.errors import InstanceUnknown, JournalUnavailable
+from statusgate.domain.errors import InstanceUnknown, JournalUnavailable, NotSupported
 from statusgate.domain.ids import InstanceId, new_token, parse_instance_id
 from statusgate.domain.instance import EngineName, Instance, InstanceSettings
-from statusgate.engines.registry import check_engine_options
+from statusgate.engines.registry import check_engine_options, is_movable
 from statusgate.journal import Journal, Transaction
 
 log = structlog.get_logger()
@@ -129,7 +129,8 @@ class Instances:
     async def create(self, new: NewInstance) -> tuple[Instance, str]:
         """Add an instance; returns it and its token, which is not kept and shown only here.
 
-        Raises InvalidRequest if the id is in use or an engine option is unknown or wrong.
+        Raises InvalidRequest if the id is in use or an engine option is unknown or wrong,
+        NotSupported if several nodes cannot run its engine.
         """
         token = new.token or new_token()
         wanted = Instance(
@@ -142,6 +143,8 @@ class Instances:
             created_ms=self._clock.now_ms(),
         )
         check_engine_options(wanted)
+        if self._journal.node is not None and not is_movable(wanted.engine):
+            raise NotSupported("several nodes run only sandbox accounts so far")
         instance = await self._journal.write(new.id, lambda tx: tx.create_instance(wanted))
         self.adopt(instance)
         return instance, token

@@ -19,6 +19,7 @@ from statusgate.domain.errors import (
     EngineUnavailable,
     JournalUnavailable,
     NotAuthorized,
+    NotOwned,
     NotSupported,
     StatusgateError,
 )
@@ -38,6 +39,7 @@ from statusgate.domain.waiting import cancel
 from statusgate.engines.port import Engine, Sandbox
 from statusgate.engines.registry import kind_of
 from statusgate.journal import Journal, Transaction
+from statusgate.ownership.ownership import Ownership
 
 log = structlog.get_logger()
 _BATCH = 256
@@ -81,6 +83,7 @@ class AccountManager:
         instances: Instances,
         linking: Linking,
         clock: Clock,
+        ownership: Ownership,
         make_engine: Callable[[Instance], Engine],
     ) -> None:
         self._journal = journal
@@ -88,12 +91,15 @@ class AccountManager:
         self._instances = instances
         self._linking = linking
         self._clock = clock
+        self._ownership = ownership
         self._make_engine = make_engine
         self._accounts: dict[InstanceId, Account] = {}
         self._starts = asyncio.Semaphore(_STARTS_AT_ONCE)
         self._wake = asyncio.Event()
         self._on_online: list[Callable[[], None]] = []
         instances.listen(lambda _instance: self._wake.set())
+        ownership.on_claim(lambda _id: self._wake.set())
+        ownership.before_leaving(self._let_go)
 
     def on_online(self, listener: Callable[[], None]) -> None:
         """Call *listener* whenever the connection of an account has opened."""
@@ -102,7 +108,7 @@ class AccountManager:
     # -- running
 
     async def run(self) -> None:
-        """Run the engines of all instances until cancelled, then stop them."""
+        """Run the engines of the instances owned here until cancelled, then stop them."""
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
@@ -120,14 +126,31 @@ class AccountManager:
         for instance_id in self._accounts.keys() - wanted.keys():
             account = self._accounts.pop(instance_id)
             group.create_task(_end(account), name=f"end-{instance_id}")
-        for instance_id in wanted:
+        for instance_id in filter(self._ownership.owns, wanted):
             account = self._accounts.setdefault(instance_id, Account(instance_id))
             if account.task is None:
                 account.task = group.create_task(
                     self._live(account), name=f"account-{instance_id}"
                 )
 
+    async def _let_go(self, instance_id: InstanceId) -> None:
+        """Stop the engine of an account that another node may take."""
+        account = self._accounts.pop(instance_id, None)
+        if account is not None:
+            await _end(account)
+
     async def _live(self, account: Account) -> None:
+        """Run one account until it is owned here no longer."""
+        try:
+            with self._ownership.acting(account.id):
+                await self._keep_running(account)
+        except NotOwned as error:
+            log.warning("account.lost", instance=account.id, reason=str(error))
+            account.online = False
+            await _stop(account)
+            self._ownership.look()
+
+    async def _keep_running(self, account: Account) -> None:
         """Run one account; its faults never reach another one."""
         pause = _RETRY_SECONDS
         while True:
@@ -143,6 +166,8 @@ class AccountManager:
                 continue
             except JournalUnavailable as error:
                 log.warning("account.waits", instance=account.id, reason=str(error))
+            except NotOwned:
+                raise
             except Exception:  # noqa: BLE001 - one account must not end the others
                 telemetry.role_failed("account", instance=account.id)
             account.online = False
@@ -194,6 +219,8 @@ class AccountManager:
             except JournalUnavailable as error:
                 log.warning("account.waits", instance=instance_id, reason=str(error))
                 await self._clock.sleep(_RETRY_SECONDS)
+            except NotOwned:
+                raise  # no fault of the event: whoever owns the account gets it
             except Exception:
                 if len(batch) > 1:
                     for one in batch:
@@ -242,12 +269,19 @@ class AccountManager:
     # -- using an account
 
     def engine(self, instance_id: InstanceId) -> Engine | None:
-        """The engine of an instance that is owned here and has started."""
+        """The engine of an instance that is owned here; None: it has not started.
+
+        Raises OwnedElsewhere.
+        """
+        self._ownership.require(instance_id)
         account = self._accounts.get(instance_id)
         return account.engine if account and account.started.is_set() else None
 
     def engine_of(self, instance: Instance) -> Engine:
-        """The engine of an instance; NotAuthorized while it is not running here yet."""
+        """The engine of an instance; NotAuthorized while it is not running yet.
+
+        Raises OwnedElsewhere.
+        """
         engine = self.engine(instance.id)
         if engine is None:
             raise NotAuthorized(starting=True)
@@ -256,9 +290,19 @@ class AccountManager:
     def is_online(self, instance_id: InstanceId) -> bool:
         """Whether the WhatsApp connection of a linked account is open."""
         account = self._accounts.get(instance_id)
+        if account is None or not self._ownership.owns(instance_id):
+            return False
+        return self._is_linked(instance_id) and account.online
+
+    def seems_online(self, instance_id: InstanceId) -> bool:
+        """As ``is_online``; of an account on another node, whether it is linked."""
+        if self._ownership.owns(instance_id):
+            return self.is_online(instance_id)
+        return self._is_linked(instance_id)
+
+    def _is_linked(self, instance_id: InstanceId) -> bool:
         instance = self._instances.find(instance_id)
-        is_linked = instance is not None and instance.state is State.AUTHORIZED
-        return is_linked and account is not None and account.online
+        return instance is not None and instance.state is State.AUTHORIZED
 
     def live_engine(self, instance: Instance) -> Engine:
         """The engine for a live query (contract 8); NotAuthorized in any other state."""
@@ -292,6 +336,7 @@ class AccountManager:
 
     async def reboot(self, instance: Instance) -> None:
         """Restart the engine; state ``starting`` until it is open again."""
+        self._ownership.require(instance.id)
         account = self._accounts.get(instance.id)
         if account is None or account.engine is None:
             raise NotAuthorized(starting=True)
@@ -300,7 +345,11 @@ class AccountManager:
         await account.engine.stop()
 
     async def unlink(self, instance: Instance) -> None:
-        """Log the device out before its instance is deleted, as far as that can be done now."""
+        """Log the device out before its instance is deleted, as far as that can be done now.
+
+        Raises OwnedElsewhere: only the node on which the account runs can do that.
+        """
+        self._ownership.require(instance.id)
         try:
             async with asyncio.timeout(_UNLINK_SECONDS):
                 if engine := self.engine(instance.id):
@@ -327,7 +376,8 @@ class AccountManager:
             moved = tx.record_state(msgspec.structs.replace(instance, state=state), at_ms)
             changes.state_changed(moved, at_ms)
 
-        await self._publisher.record(instance_id, work)
+        with self._ownership.acting(instance_id):
+            await self._publisher.record(instance_id, work)
 
 
 async def _end(account: Account) -> None:

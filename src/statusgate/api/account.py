@@ -38,7 +38,7 @@ async def get_status_instance(
     services: Services, instance: Instance, _request: None
 ) -> wire.StatusInstanceAnswer:
     """Whether the WhatsApp connection is open."""
-    online = services.accounts.is_online(instance.id)
+    online = services.accounts.seems_online(instance.id)
     return wire.StatusInstanceAnswer("online" if online else "offline")
 
 

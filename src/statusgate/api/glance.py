@@ -29,7 +29,7 @@ async def _statuses(services: Services, instances: Sequence[Instance]) -> list[I
     )
     return [
         instance_status(
-            one, glances[one.id], online=services.accounts.is_online(one.id), now_ms=now_ms
+            one, glances[one.id], online=services.accounts.seems_online(one.id), now_ms=now_ms
         )
         for one in instances
     ]

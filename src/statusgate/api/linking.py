@@ -9,7 +9,7 @@ from statusgate.accounts.linking import STARTING, AccountData, Frame
 from statusgate.api.answers import Send, until_gone
 from statusgate.api.context import Services
 from statusgate.api.edge.body import Receive
-from statusgate.domain.errors import EngineUnavailable, InstanceUnknown
+from statusgate.domain.errors import EngineUnavailable, InstanceUnknown, NotOwned
 from statusgate.domain.instance import Instance
 
 _encode = msgspec.json.Encoder().encode
@@ -36,8 +36,8 @@ async def scan_qr_code(
 
 
 async def _send_codes(services: Services, instance: Instance, send: Send) -> None:
-    engine = services.accounts.engine(instance.id)
     try:
+        engine = services.accounts.engine(instance.id)
         if engine is None:
             await _send_frame(send, Frame(type="error", message=STARTING))
         else:
@@ -46,6 +46,8 @@ async def _send_codes(services: Services, instance: Instance, send: Send) -> Non
                     await _send_frame(send, frame)
     except (EngineUnavailable, InstanceUnknown):
         await _send_frame(send, Frame(type="error", message=STARTING))
+    except NotOwned as error:
+        await _send_frame(send, Frame(type="error", message=str(error)))
     await send({"type": "websocket.close", "code": _NORMAL})
 
 

@@ -2,7 +2,7 @@
 
 from statusgate.accounts.instances import NewInstance
 from statusgate.api.context import Services
-from statusgate.domain.errors import InstanceUnknown, InvalidRequest
+from statusgate.domain.errors import InstanceUnknown, InvalidRequest, NotSupported
 from statusgate.domain.instance import InstanceSettings
 from statusgate.wire import fields
 from statusgate.wire.errors import PartnerProblem
@@ -44,6 +44,8 @@ async def create_instance(services: Services, request: NewInstance) -> CreateIns
         instance, token = await services.instances.create(request)
     except InvalidRequest:
         raise InvalidRequest("'idInstance' is already in use") from None
+    except NotSupported as error:
+        raise InvalidRequest(f"'engine' must be 'simulated': {error}") from None
     await services.accounts.first_link(instance)
     return CreateInstanceAnswer(id_instance=instance.id, api_token_instance=token)
 

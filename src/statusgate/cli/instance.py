@@ -42,7 +42,7 @@ def _on_instances(
     settings: Settings, work: Callable[[Instances], Awaitable[T]], *, create: bool = False
 ) -> T:
     async def run(journal: Journal) -> T:
-        key = await server_key(settings.data_folder, journal)
+        key = await server_key(settings.data_folder, journal, settings.server_key)
         instances = Instances(journal, SystemClock(), key)
         await instances.refresh()
         return await work(instances)
@@ -194,5 +194,6 @@ def renew_key(settings: Settings, yes: bool, as_json: bool) -> None:
     """
     if not yes:
         click.confirm("Make a new server key, so that no token is valid any more?", abort=True)
-    path = on_journal(settings, lambda journal: renew_server_key(settings.data_folder, journal))
-    print_fields({"serverKey": str(path)}, as_json=as_json)
+    data, given = settings.data_folder, settings.server_key
+    where = on_journal(settings, lambda journal: renew_server_key(data, journal, given))
+    print_fields({"serverKey": where}, as_json=as_json)

@@ -43,6 +43,7 @@ def main() -> None:
     "--media",
     help="Folder of media files, or s3://bucket/prefix.  [default: media in the data folder]",
 )
+@click.option("--node", help="Experimental: name of this node among several on one database.")
 @click.option("--public-url", help="How clients reach this server, for links to files.")
 @click.option("--admin-token", help="Opens the partner API (better: STATUSGATE_ADMIN_TOKEN).")
 @click.option("--log-format", type=click.Choice(["console", "json"]))

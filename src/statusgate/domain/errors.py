@@ -56,9 +56,21 @@ class JournalBroken(JournalUnavailable):
     """An I/O error: the process must end, the record recovers at the next start."""
 
 
-class Fenced(StatusgateError):
-    """This node owns the account no longer; nothing has changed. What acts for the account
-    here must end: it is never tried again, and acknowledges nothing."""
+class NotOwned(StatusgateError):
+    """This node does not own the account. What acts for the account here must end: it is never
+    tried again, and acknowledges nothing."""
+
+
+class OwnedElsewhere(NotOwned):
+    """The account runs on another node, which is named if it is known."""
+
+    def __init__(self, node: str) -> None:
+        where = f"on the node '{node}'" if node else "on no node at the moment"
+        super().__init__(f"the account runs {where}")
+
+
+class Fenced(NotOwned):
+    """The journal refused a work, because another node has claimed the account."""
 
 
 class MediaFull(StatusgateError):

@@ -131,6 +131,8 @@ class EngineKind(msgspec.Struct, frozen=True, kw_only=True):
     """makes the engine of an instance over its own folder; raises InvalidRequest"""
     options: type[msgspec.Struct]
     """the engine options an instance may have"""
+    is_movable: bool = False
+    """any node may run its accounts, whichever ran them before"""
     is_sandbox: bool = False
     """it is a ``Sandbox``, and has its state back as soon as it has started"""
     links_itself: Callable[[Instance], bool] = lambda _instance: False

@@ -25,6 +25,11 @@ def kind_of(instance: Instance) -> EngineKind:
     return ENGINES[instance.engine]
 
 
+def is_movable(engine: str) -> bool:
+    """Whether any node may run the accounts of an engine."""
+    return any(kind.is_movable for name, kind in ENGINES.items() if name == engine)
+
+
 def check_engine_options(instance: Instance) -> None:
     """Raise InvalidRequest that names the first engine option which is unknown or wrong."""
     check_options(kind_of(instance).options, instance.engine_options)

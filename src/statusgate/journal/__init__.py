@@ -1,7 +1,15 @@
 """The record of everything, in SQLite or PostgreSQL; the only room that knows SQL."""
 
 from .journal import Journal, migrate_journal, open_journal
+from .owners import Owned
 from .session import JournalRefused
 from .transaction import Transaction
 
-__all__ = ["Journal", "JournalRefused", "Transaction", "migrate_journal", "open_journal"]
+__all__ = [
+    "Journal",
+    "JournalRefused",
+    "Owned",
+    "Transaction",
+    "migrate_journal",
+    "open_journal",
+]

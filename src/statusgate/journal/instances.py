@@ -66,6 +66,11 @@ class Instances(Part):
         rows = self._db.run("server_key_digest", instance_id=OPERATOR)
         return bytes(rows[0].digest) if rows else None
 
+    def first_server_key_digest(self, digest: bytes) -> bytes:
+        """Keep what recognizes the server key unless another is kept; returns what is."""
+        rows = self._db.run("first_server_key_digest", instance_id=OPERATOR, digest=digest)
+        return bytes(rows[0].digest)
+
     def keep_server_key_digest(self, digest: bytes) -> None:
         self._db.send("keep_server_key_digest", instance_id=OPERATOR, digest=digest)
 

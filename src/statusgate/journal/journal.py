@@ -154,7 +154,7 @@ def open_journal(
     *,
     exclusive: bool = True,
     node: str = "",
-    times: Times = PATIENT,
+    times: Times | None = None,
     create: bool = False,
     vfs: str | None = None,
     admit: Callable[[], None] = lambda: None,
@@ -175,7 +175,12 @@ def open_journal(
     """
     if url.startswith(("postgresql://", "postgres://")):
         return _open_postgres(
-            url, exclusive=exclusive, node=node, times=times, create=create, admit=admit
+            url,
+            exclusive=exclusive,
+            node=node,
+            times=times or PATIENT,
+            create=create,
+            admit=admit,
         )
     if node:
         raise JournalRefused("several nodes need a PostgreSQL database, and this is another")

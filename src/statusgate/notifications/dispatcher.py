@@ -15,7 +15,7 @@ from statusgate import telemetry
 from statusgate.accounts.instances import Instances
 from statusgate.changes.changes import Changes
 from statusgate.domain.clock import Clock
-from statusgate.domain.errors import JournalUnavailable
+from statusgate.domain.errors import JournalUnavailable, NotOwned
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.instance import Instance
 from statusgate.domain.outbound_http import PushOutcome
@@ -23,6 +23,8 @@ from statusgate.domain.waiting import cancel, happens_within
 from statusgate.notifications.pushing import Attempt, Due, Next, Paused, Pushing
 from statusgate.outbound.headers import push_headers
 from statusgate.outbound.signing import Secret
+from statusgate.ownership.ownership import LOOK_SECONDS as SHARED_LOOK_SECONDS
+from statusgate.ownership.ownership import Ownership
 
 log = structlog.get_logger()
 ANSWER_SECONDS: Final = 180.0
@@ -58,12 +60,14 @@ class Dispatcher:
         pushing: Pushing,
         push: Push,
         instances: Instances,
+        ownership: Ownership,
         clock: Clock,
         secrets: Mapping[InstanceId, Sequence[Secret]] | None = None,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         """*secrets* sign the pushes of their instances."""
-        self._look_seconds = look_seconds
+        self._look_seconds = SHARED_LOOK_SECONDS if ownership.is_shared else look_seconds
+        self._ownership = ownership
         self._pushing = pushing
         self._post = push
         self._clock = clock
@@ -71,6 +75,8 @@ class Dispatcher:
         self._workers: dict[InstanceId, _Worker] = {}
         self._runs = False
         instances.listen(self._instance_changed)
+        ownership.on_claim(self._wake)
+        ownership.before_leaving(self._let_go)
 
     def follow(self, instance_id: InstanceId, changes: Changes) -> None:
         """Push what a commit queued."""
@@ -109,6 +115,8 @@ class Dispatcher:
     def _wake(self, instance_id: InstanceId) -> None:
         if not self._runs or not self._pushing.target(instance_id):
             return
+        if not self._ownership.owns(instance_id):
+            return
         worker = self._workers.get(instance_id)
         if worker is not None:
             worker.more = True
@@ -117,6 +125,11 @@ class Dispatcher:
         worker.task = asyncio.create_task(
             self._run_worker(instance_id, worker), name=f"pushes-{instance_id}"
         )
+
+    async def _let_go(self, instance_id: InstanceId) -> None:
+        """End the pushes of an account that another node may take."""
+        if worker := self._workers.get(instance_id):
+            await cancel(worker.task)
 
     def _instance_changed(self, instance: Instance) -> None:
         worker = self._workers.get(instance.id)
@@ -130,13 +143,14 @@ class Dispatcher:
 
     async def _run_worker(self, instance_id: InstanceId, worker: _Worker) -> None:
         try:
-            while self._runs:
-                worker.more = False
-                worker.changed.clear()
-                await self._push_all(instance_id, worker)
-                if not worker.more:
-                    return
-        except asyncio.CancelledError:
+            with self._ownership.acting(instance_id):
+                while self._runs:
+                    worker.more = False
+                    worker.changed.clear()
+                    await self._push_all(instance_id, worker)
+                    if not worker.more:
+                        return
+        except (asyncio.CancelledError, NotOwned):
             return
         except Exception:  # noqa: BLE001 - the next look starts a new worker
             telemetry.role_failed("pushes", instance=instance_id)

@@ -26,11 +26,14 @@ class Live:
         journal: Journal,
         instances: Instances,
         *,
+        is_shared: bool = False,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         most_buffered: int = MOST_BUFFERED,
     ) -> None:
+        """*is_shared*: other nodes write to the log as well, so every event is read there."""
         self._journal = journal
         self._instances = instances
+        self._is_shared = is_shared
         self._heartbeat_seconds = heartbeat_seconds
         self._most_buffered = most_buffered
         self._streams: dict[InstanceId, set[Stream]] = defaultdict(set)
@@ -45,10 +48,18 @@ class Live:
         first_no = changes.last_event_no - len(changes.events) + 1
         chunk = None if changes.in_doubt else encode(first_no, changes.events)
         for stream in streams:
-            if chunk is None:
+            if self._is_shared:
+                stream.read_on(0)
+            elif chunk is None:
                 stream.read_on(first_no - 1)
             else:
                 stream.put(changes.last_event_no, chunk)
+
+    def look(self) -> None:
+        """Send what other nodes have written to the log."""
+        for streams in self._streams.values():
+            for stream in streams:
+                stream.read_on(0)
 
     def close(self) -> None:
         """End all streams."""
@@ -63,7 +74,12 @@ class Live:
         To be released with ``leave``.
         """
         stream = Stream(
-            self._journal, instance, after, self._heartbeat_seconds, self._most_buffered
+            self._journal,
+            instance,
+            after,
+            self._heartbeat_seconds,
+            self._most_buffered,
+            is_shared=self._is_shared,
         )
         self._streams[instance.id].add(stream)
         if self._closed:
@@ -94,6 +110,8 @@ class Stream:
         after: int | None,
         heartbeat_seconds: float,
         most_buffered: int,
+        *,
+        is_shared: bool,
     ) -> None:
         self.instance = instance
         self._journal = journal
@@ -101,6 +119,7 @@ class Stream:
         """number of the last event that was sent"""
         self._resumes = after is not None
         self._is_live = after is None
+        self._begins_now = after is None and is_shared
         self._heartbeat_seconds = heartbeat_seconds
         self._most_buffered = most_buffered
         self._chunks: deque[tuple[int, bytes | None]] = deque()
@@ -122,7 +141,8 @@ class Stream:
 
     def read_on(self, after: int) -> None:
         """Send what the log has after *after*: a commit in doubt may have added to it."""
-        self._chunks.append((after, None))
+        if not self._chunks or self._chunks[-1] != (after, None):
+            self._chunks.append((after, None))
         self._changed.set()
 
     def end(self) -> None:
@@ -133,6 +153,9 @@ class Stream:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """What to send, as it comes, until the stream ends."""
+        if self._begins_now:
+            known = await self._journal.read(lambda tx: tx.log_range(self.instance.id))
+            self._at = known.newest_no
         yield RETRY
         if self._resumes:
             async for chunk in self._resumed():

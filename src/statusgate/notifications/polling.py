@@ -48,6 +48,11 @@ class Notifications:
         if changes.queued:
             self._wake(instance_id)
 
+    def look(self) -> None:
+        """Let the calls that wait look what other nodes have queued."""
+        for queued in self._queued.values():
+            queued.ring()
+
     def close(self) -> None:
         """End all waiting calls, with None."""
         self._closed = True

@@ -20,7 +20,7 @@ from statusgate.domain.conversion import (
     VoiceWanted,
     Wanted,
 )
-from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable
+from statusgate.domain.errors import JournalUnavailable, MediaFull, MediaUnavailable, NotOwned
 from statusgate.domain.fairness import FairShares
 from statusgate.domain.ids import InstanceId, new_media_key
 from statusgate.domain.instance import Instance
@@ -29,11 +29,12 @@ from statusgate.domain.media_types import MAX_FILE_BYTES
 from statusgate.domain.outbound_http import FetchFailed, FileMoved, FileTooLarge
 from statusgate.domain.outbox import Outgoing, Prepared
 from statusgate.domain.status import Failure, FailureReason, Kind
-from statusgate.domain.waiting import happens_within
+from statusgate.domain.waiting import cancel, happens_within
 from statusgate.journal import Journal, Transaction
 from statusgate.media.converter import Converter
 from statusgate.media.store import MediaStore
 from statusgate.outbound.client import GuardedClient
+from statusgate.ownership.ownership import LOOK_SECONDS, Ownership
 from statusgate.publishing.outcomes import Outcomes
 from statusgate.publishing.sending import copy_out
 from statusgate.publishing.signals import Signals
@@ -80,6 +81,7 @@ class Preparing:
         publisher: ChangePublisher,
         instances: Instances,
         files: Files,
+        ownership: Ownership,
         store: MediaStore,
         fetcher: GuardedClient,
         converter: Converter,
@@ -95,6 +97,7 @@ class Preparing:
         self._journal = journal
         self._publisher = publisher
         self._files = files
+        self._ownership = ownership
         self._store = store
         self._fetcher = fetcher
         self._converter = converter
@@ -109,11 +112,14 @@ class Preparing:
         """by instance and status, also those that wait for a place"""
         signals.on_removed(self._cancel)
         instances.listen(self._instance_changed)
+        ownership.on_claim(lambda _id: signals.files.set())
+        ownership.before_leaving(self._let_go)
 
     async def run(self) -> None:
         """Prepare until cancelled, on each new status and every half a minute."""
         self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._at_work.clear()
+        pause = LOOK_SECONDS if self._ownership.is_shared else _LOOK_SECONDS
         async with asyncio.TaskGroup() as group:
             while True:
                 self._signals.files.clear()
@@ -121,7 +127,7 @@ class Preparing:
                     await self._start_due(group)
                 except JournalUnavailable as error:
                     log.warning("preparing.waits", reason=str(error))
-                await happens_within(self._signals.files, self._clock, _LOOK_SECONDS)
+                await happens_within(self._signals.files, self._clock, pause)
 
     async def _start_due(self, group: asyncio.TaskGroup) -> None:
         """Start the first few files of every instance; places decide whose turn it is."""
@@ -129,7 +135,11 @@ class Preparing:
         busy = {one for one, tasks in self._at_work.items() if len(tasks) >= _EACH}
 
         def due(tx: Transaction) -> list[Outgoing]:
-            owners = [one for one in tx.instances_to_prepare(now_ms) if one not in busy]
+            owners = [
+                one
+                for one in tx.instances_to_prepare(now_ms)
+                if one not in busy and self._ownership.owns(one)
+            ]
             return [
                 outgoing
                 for owner in owners
@@ -143,17 +153,30 @@ class Preparing:
 
     async def _prepare(self, outgoing: Outgoing) -> None:
         try:
-            async with self._places.place(outgoing.instance_id):
-                await self._settle(outgoing)
-        except (JournalUnavailable, MediaFull, MediaUnavailable, OSError) as error:
-            await self._postpone(outgoing, error)
-        except Exception as error:  # noqa: BLE001 - one file must not end the others
-            telemetry.role_failed("preparing", instance=outgoing.instance_id)
-            await self._postpone(outgoing, error)
+            with self._ownership.acting(outgoing.instance_id):
+                await self._prepare_as_owner(outgoing)
+        except NotOwned:
+            return  # left to the next owner
         finally:
             self._forget(outgoing)
             self._signals.files.set()
             self._signals.queue(outgoing.instance_id)
+
+    async def _prepare_as_owner(self, outgoing: Outgoing) -> None:
+        try:
+            async with self._places.place(outgoing.instance_id):
+                await self._settle(outgoing)
+        except (JournalUnavailable, MediaFull, MediaUnavailable, OSError) as error:
+            await self._postpone(outgoing, error)
+        except NotOwned:
+            raise
+        except Exception as error:  # noqa: BLE001 - one file must not end the others
+            telemetry.role_failed("preparing", instance=outgoing.instance_id)
+            await self._postpone(outgoing, error)
+
+    async def _let_go(self, instance_id: InstanceId) -> None:
+        """Leave the files of an account to the node that takes it."""
+        await cancel(*self._at_work.get(instance_id, {}).values())
 
     def _forget(self, outgoing: Outgoing) -> None:
         tasks = self._at_work.get(outgoing.instance_id, {})

@@ -25,12 +25,14 @@ from statusgate.domain.errors import (
     MediaUnavailable,
     MessageNotFound,
     NotAuthorized,
+    NotOwned,
 )
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.outbox import Outgoing, Phase
-from statusgate.domain.waiting import happens_within
+from statusgate.domain.waiting import cancel, happens_within
 from statusgate.engines.port import Engine
 from statusgate.journal import Journal, Transaction
+from statusgate.ownership.ownership import LOOK_SECONDS, Ownership
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.outcomes import (
     Outcomes,
@@ -67,6 +69,7 @@ class Queues:
         publisher: ChangePublisher,
         instances: Instances,
         accounts: AccountManager,
+        ownership: Ownership,
         clock: Clock,
         publishing: Publishing,
         outcomes: Outcomes,
@@ -76,6 +79,7 @@ class Queues:
         self._journal = journal
         self._instances = instances
         self._accounts = accounts
+        self._ownership = ownership
         self._clock = clock
         self._publishing = publishing
         self._outcomes = outcomes
@@ -85,6 +89,8 @@ class Queues:
         self._group: asyncio.TaskGroup | None = None
         signals.on_queue(self._wake)
         publisher.follow(self._follow)
+        ownership.on_claim(lambda instance_id: self._wake(instance_id, spaced=True))
+        ownership.before_leaving(self._let_go)
 
     async def run(self) -> None:
         """Publish until cancelled, beginning with what an earlier process left."""
@@ -121,6 +127,9 @@ class Queues:
                 pause = _SCHEDULE_SECONDS
                 if next_ms is not None:
                     pause = min(pause, max(0.0, (next_ms - self._clock.now_ms()) / 1000))
+                if self._ownership.is_shared:
+                    pause = LOOK_SECONDS
+                    await self._wake_accepted_elsewhere()
             except JournalUnavailable as error:
                 log.warning("schedule.waits", reason=str(error))
             await happens_within(self._signals.schedule, self._clock, pause)
@@ -129,20 +138,30 @@ class Queues:
         """Queue what is due: a few of each instance in turn, so that none delays others."""
         while due := await self._journal.read(self._due):
             results = await asyncio.gather(
-                *(self._publishing.join_queue(*one) for one in due), return_exceptions=True
+                *(self._join(*one) for one in due), return_exceptions=True
             )
             faults = [one for one in results if isinstance(one, BaseException)]
             for fault in faults:
-                if not isinstance(fault, InstanceUnknown):  # deleted; left to retention
+                # One that was deleted is left to retention, a lost one to its owner.
+                if not isinstance(fault, InstanceUnknown | NotOwned):
                     raise fault
             if len(faults) == len(due):
                 return
+
+    async def _join(self, instance_id: InstanceId, status_id: str) -> None:
+        with self._ownership.acting(instance_id):
+            await self._publishing.join_queue(instance_id, status_id)
+
+    async def _wake_accepted_elsewhere(self) -> None:
+        """Notice what other nodes have accepted for accounts of this one."""
+        for instance_id in await self._journal.read(lambda tx: tx.instances_with_outgoing()):
+            self._wake(instance_id)
 
     def _due(self, tx: Transaction) -> list[tuple[InstanceId, str]]:
         now_ms = self._clock.now_ms()
         return [
             (owner, status_id)
-            for owner in tx.instances_due(now_ms)
+            for owner in filter(self._ownership.owns, tx.instances_due(now_ms))
             for status_id in tx.outgoing_due(owner, now_ms, _DUE_AT_ONCE)
         ]
 
@@ -150,7 +169,7 @@ class Queues:
         queue = self._queues.get(instance_id)
         if queue is not None:
             queue.changed.set()
-        elif self._group is not None:
+        elif self._group is not None and self._ownership.owns(instance_id):
             queue = Queue(
                 instance_id,
                 self._journal,
@@ -162,11 +181,22 @@ class Queues:
                 published_ms=self._clock.now_ms() if spaced else None,
             )
             self._queues[instance_id] = queue
-            self._group.create_task(self._live(instance_id, queue), name=f"queue-{instance_id}")
+            queue.task = self._group.create_task(
+                self._live(instance_id, queue), name=f"queue-{instance_id}"
+            )
 
     async def _live(self, instance_id: InstanceId, queue: "Queue") -> None:
-        await queue.run()
-        self._queues.pop(instance_id, None)
+        try:
+            with self._ownership.acting(instance_id):
+                await queue.run()
+        except (InstanceUnknown, NotOwned):
+            self._queues.pop(instance_id, None)
+
+    async def _let_go(self, instance_id: InstanceId) -> None:
+        """End the queue of an account that another node may take."""
+        queue = self._queues.pop(instance_id, None)
+        if queue is not None:
+            await cancel(queue.task)
 
     def _follow(self, instance_id: InstanceId, changes: Changes) -> None:
         """A state that changed may let a queue go on."""
@@ -191,6 +221,7 @@ class Queue:
     ) -> None:
         """*published_ms*: the last publication, after which the usual time has to pass."""
         self.changed = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
         self._id = instance_id
         self._journal = journal
         self._instances = instances
@@ -203,13 +234,16 @@ class Queue:
         self._silences = 0
 
     async def run(self) -> None:
-        """Publish until the instance is deleted; after a fault, try again."""
+        """Publish until it is cancelled; after a fault, try again.
+
+        Raises InstanceUnknown once the instance is deleted, NotOwned once it is lost.
+        """
         while True:
             try:
                 await self._publish_all()
                 await self.changed.wait()
-            except InstanceUnknown:
-                return
+            except (InstanceUnknown, NotOwned):
+                raise
             except _TRANSIENT as error:
                 await self._wait_after(error)
             except Exception as error:  # noqa: BLE001 - it must not end the queue

@@ -24,7 +24,7 @@ from statusgate.engines.neonize import release
 from statusgate.journal.inspecting import Described, describe
 from statusgate.media.store import MediaStore, endpoint, open_media_store
 from statusgate.outbound.client import guarded_client
-from statusgate.server.folders import StartError, key_fits
+from statusgate.server.folders import KEY, StartError, key_fits
 from statusgate.settings import Settings, admin_token_fault
 
 State = Literal["ok", "warning", "fault"]
@@ -101,9 +101,9 @@ def _clock(journal: Described | None) -> Iterator[Finding]:
 def _server_key(settings: Settings, journal: Described | None) -> Iterator[Finding]:
     if journal is None or journal.key_digest is None:
         return
-    path = settings.data_folder / "server.key"
+    path = "the setting server_key" if settings.server_key else settings.data_folder / KEY
     try:
-        fits = key_fits(settings.data_folder, journal.key_digest)
+        fits = key_fits(settings.data_folder, journal.key_digest, settings.server_key)
     except StartError as error:
         fits, text = False, str(error)
     else:

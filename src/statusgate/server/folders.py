@@ -10,7 +10,12 @@ from pathlib import Path
 from statusgate.engines.disk import sync, write_durably
 from statusgate.journal import Journal
 
+KEY = "server.key"
 _KEY_BYTES = 32
+_RENEW = (
+    "set the right one, or run 'statusgate instance renew-key' and give every instance a new"
+    " token with 'rotate-token'"
+)
 _WHAT_TO_DO = (
     "put back the server.key of this database from a backup, or run"
     " 'statusgate instance renew-key' and give every instance a new token with 'rotate-token'"
@@ -47,13 +52,20 @@ def make_parent(database: str) -> None:
         private_folder(Path(path).parent)
 
 
-async def server_key(data: Path, journal: Journal) -> bytes:
-    """The 32 bytes that key the digests of tokens; made at the first start.
+async def server_key(data: Path, journal: Journal, given: str = "") -> bytes:
+    """The 32 bytes that key the digests of tokens; made at the first start unless *given*.
 
     Raises StartError if there are tokens, and the key is missing or not the one they were
-    made with.
+    made with; a *given* one must be that of all nodes, whether there are tokens or not.
     """
-    path = private_folder(data) / "server.key"
+    if given:
+        key = _given_key(given)
+        digest = _digest(key)
+        kept = await journal.write(None, lambda tx: tx.first_server_key_digest(digest))
+        if not hmac.compare_digest(kept, digest):
+            raise StartError(f"the setting server_key is not that of this database: {_RENEW}")
+        return key
+    path = private_folder(data) / KEY
     known, is_needed = await journal.read(
         lambda tx: (
             tx.server_key_digest(),
@@ -71,24 +83,36 @@ async def server_key(data: Path, journal: Journal) -> bytes:
     return key
 
 
-def key_fits(data: Path, known: bytes) -> bool:
-    """Whether the key in the data folder is the one whose digest the database keeps.
+def key_fits(data: Path, known: bytes, given: str = "") -> bool:
+    """Whether the key, *given* or in the data folder, has the digest that the database keeps.
 
     Raises StartError if there is none that can be read.
     """
-    return hmac.compare_digest(known, _digest(_read_key(data / "server.key")))
+    key = _given_key(given) if given else _read_key(data / KEY)
+    return hmac.compare_digest(known, _digest(key))
 
 
-async def renew_server_key(data: Path, journal: Journal) -> Path:
-    """Make a new key, which voids all tokens; returns its path."""
+async def renew_server_key(data: Path, journal: Journal, given: str = "") -> str:
+    """Take a new key, *given* or made, which voids all tokens; returns where it is."""
+    if given:
+        digest = _digest(_given_key(given))
+        await journal.write(None, lambda tx: tx.keep_server_key_digest(digest))
+        return "the setting server_key"
     key = secrets.token_bytes(_KEY_BYTES)
-    path = private_folder(data) / "server.key"
+    path = private_folder(data) / KEY
     try:
         write_durably(path, key.hex().encode())
     except OSError as error:
         raise StartError(f"cannot write the server key {path}: {error}") from None
     await journal.write(None, lambda tx: tx.keep_server_key_digest(_digest(key)))
-    return path
+    return str(path)
+
+
+def _given_key(given: str) -> bytes:
+    with contextlib.suppress(ValueError):
+        if len(key := bytes.fromhex(given)) == _KEY_BYTES:
+            return key
+    raise StartError(f"the setting server_key is not {_KEY_BYTES} bytes in hex")
 
 
 def _key_in(path: Path) -> bytes:

@@ -22,7 +22,7 @@ from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.instance import Instance
 from statusgate.domain.status import Status
 from statusgate.engines.port import Engine, EngineContext
-from statusgate.engines.registry import engine_processes, kind_of
+from statusgate.engines.registry import engine_processes, is_movable, kind_of
 from statusgate.history.cache import StatusCache
 from statusgate.history.exporting import Exports
 from statusgate.history.lists import Lists
@@ -39,6 +39,7 @@ from statusgate.notifications.pushing import Pushing
 from statusgate.notifications.testing import WebhookTests
 from statusgate.outbound.client import GuardedClient, guarded_client
 from statusgate.outbound.signing import signing_secrets
+from statusgate.ownership.ownership import LOOK_SECONDS, Ownership
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.deleting import Deleting
 from statusgate.publishing.outcomes import Outcomes
@@ -73,6 +74,7 @@ class Gateway(msgspec.Struct, kw_only=True):
     clock: Clock
     publisher: ChangePublisher
     instances: Instances
+    ownership: Ownership
     accounts: AccountManager
     publishing: Publishing
     retention: Retention
@@ -86,17 +88,21 @@ class Gateway(msgspec.Struct, kw_only=True):
 @contextlib.asynccontextmanager
 async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]:
     """Build everything over an open journal; close it at the end."""
+    if settings.node and not settings.server_key:
+        raise StartError("several nodes need the setting server_key, the same for all of them")
     data = private_folder(settings.data_folder)
     make_parent(settings.database)
     clock = SystemClock()
     space = SpaceGuard(clock, lambda: shutil.disk_usage(data).free, settings.min_free_mb * _MIB)
     try:
-        journal = open_journal(settings.database, exclusive=True, admit=space.admit)
+        journal = open_journal(
+            settings.database, exclusive=True, node=settings.node, admit=space.admit
+        )
     except JournalUnavailable as error:
         raise StartError(str(error)) from None
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(journal.close)
-        key = await server_key(data, journal)
+        key = await server_key(data, journal, settings.server_key)
         try:
             outbound = guarded_client(settings.outbound_allow, clock.now_ms)
             client = await stack.enter_async_context(outbound)
@@ -104,7 +110,19 @@ async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]
         except ValueError as error:
             raise StartError(f"wrong setting: {error}") from None
         await built.instances.refresh()
+        if settings.node:
+            _check_accounts(built.instances)
         yield built
+
+
+def _check_accounts(instances: Instances) -> None:
+    """Refuse to be one of several nodes while there are accounts that only one may run."""
+    for instance in instances.all():
+        if not is_movable(instance.engine):
+            raise StartError(
+                f"instance {instance.id} is a real account, and several nodes run only"
+                " sandbox accounts so far: start without 'node'"
+            )
 
 
 def _build(
@@ -145,13 +163,15 @@ def _build(
     for children in (converter, thumbnailer):
         stack.push_async_callback(children.close)
     instances = Instances(journal, clock, key)
+    ownership = Ownership(journal, clock, movable=is_movable)
+    instances.listen(lambda _instance: ownership.look())
     announcing = Announcing(clock, public_url=public_url, shown=shown)
     publisher = ChangePublisher(journal, announcing.announce)
     cache = StatusCache(
         lambda status: encode_item(status, public_url),
         clock,
         shown=shown,
-        limit=settings.recent_memory_mb * _MIB,
+        limit=0 if ownership.is_shared else settings.recent_memory_mb * _MIB,
     )
     publisher.follow(cache.follow)
     publisher.follow(
@@ -163,10 +183,10 @@ def _build(
         clock,
         clear_pause_seconds=60 if settings.rate_profile == "green-api" else 0,
     )
-    live = Live(journal, instances)
+    live = Live(journal, instances, is_shared=ownership.is_shared)
     secrets = signing_secrets(settings.signing_secrets)
     dispatcher = Dispatcher(
-        Pushing(journal, instances, clock), client.push, instances, clock, secrets
+        Pushing(journal, instances, clock), client.push, instances, ownership, clock, secrets
     )
     for follower in (dispatcher.follow, notifications.follow, live.follow):
         publisher.follow(follower)
@@ -177,10 +197,12 @@ def _build(
         live.close()
 
     linking = Linking(instances, clock)
-    accounts = AccountManager(journal, publisher, instances, linking, clock, make_engine)
+    accounts = AccountManager(
+        journal, publisher, instances, linking, clock, ownership, make_engine
+    )
     staging = private_folder(data / "staging")
     downloads = Downloads(
-        journal, publisher, files, thumbnailer, clock, instances, accounts, staging
+        journal, publisher, files, thumbnailer, clock, instances, accounts, ownership, staging
     )
     signals = Signals(publisher)
     outcomes = Outcomes(journal, publisher, clock)
@@ -190,6 +212,7 @@ def _build(
         publisher,
         instances,
         files,
+        ownership,
         store,
         client,
         converter,
@@ -204,8 +227,25 @@ def _build(
     )
     sending = Sending(journal, store, staging)
     queues = Queues(
-        journal, publisher, instances, accounts, clock, publishing, outcomes, sending, signals
+        journal,
+        publisher,
+        instances,
+        accounts,
+        ownership,
+        clock,
+        publishing,
+        outcomes,
+        sending,
+        signals,
     )
+
+    async def follow_other_nodes() -> None:
+        """Let whoever waits for something look for it: other nodes may have committed it."""
+        while ownership.is_shared:
+            await clock.sleep(LOOK_SECONDS)
+            notifications.look()
+            live.look()
+
     retention = Retention(
         journal,
         store,
@@ -272,6 +312,7 @@ def _build(
         clock=clock,
         publisher=publisher,
         instances=instances,
+        ownership=ownership,
         accounts=accounts,
         publishing=publishing,
         retention=retention,
@@ -279,6 +320,8 @@ def _build(
         services=services,
         roles=[
             Role("refresh", instances.run),
+            Role("ownership", ownership.run),
+            Role("other nodes", follow_other_nodes),
             Role("accounts", accounts.run),
             Role("downloads", downloads.run),
             Role("retention", retention.run),

@@ -16,6 +16,7 @@ from statusgate.journal import open_journal
 from statusgate.notifications.dispatcher import Dispatcher
 from statusgate.notifications.pushing import Pushing
 from statusgate.outbound.signing import Secret
+from statusgate.ownership.ownership import Ownership
 from tests.clocks import VirtualClock
 from tests.databases import new_instance
 from tests.factories import INSTANCE
@@ -84,6 +85,7 @@ class World:
             Pushing(self.journal, self.instances, self.clock),
             self.sender.push,
             self.instances,
+            Ownership(self.journal, self.clock),
             self.clock,
             self._secrets,
             look_seconds=1800.0,

@@ -40,6 +40,7 @@ from statusgate.domain.status import Status
 from statusgate.domain.waiting import cancel
 from statusgate.journal import Transaction, open_journal
 from statusgate.notifications.announcing import Announcing
+from statusgate.ownership.ownership import Ownership
 from statusgate.publishing.accepting import Publishing
 from statusgate.publishing.deleting import Deleting
 from statusgate.publishing.outcomes import Outcomes
@@ -183,6 +184,7 @@ class Queue(RuleBasedStateMachine):
                 publisher,
                 account,
                 account,
+                Ownership(self.journal, clock),
                 clock,
                 self.publishing,
                 outcomes,

@@ -23,6 +23,8 @@ INTERNAL = "Internal Server Error"
 UNAVAILABLE = "Service Unavailable"
 NO_ROOM = "Insufficient Storage"
 RETRY_SECONDS = 5
+ELSEWHERE_SECONDS = 1
+"""Another node may answer at once, and an account that nobody owns is taken within seconds."""
 LIMIT_SECONDS = 60
 """Room that an instance has used up comes back slowly."""
 
@@ -66,6 +68,8 @@ def refusal(error: Exception) -> Refused | None:
             return Refused(400, f"Validation failed. Details: {error.detail}")
         case errors.LimitReached():
             return Refused(429, f"{TOO_MANY}: {error}", error.after_seconds or LIMIT_SECONDS)
+        case errors.NotOwned():
+            return Refused(503, f"{UNAVAILABLE}: {error}", ELSEWHERE_SECONDS)
         case errors.NotAuthorized():
             return Refused(400, STARTING if error.starting else NOT_OPEN)
         case _:

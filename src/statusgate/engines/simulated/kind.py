@@ -23,6 +23,7 @@ SIMULATED = EngineKind(
     about="a sandbox account",
     make=_make,
     options=Options,
+    is_movable=True,
     is_sandbox=True,
     links_itself=_links_itself,
 )

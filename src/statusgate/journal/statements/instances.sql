@@ -85,6 +85,12 @@ WHERE instance_id = :instance_id AND change_no <= (
 -- name: server_key_digest
 SELECT digest FROM server_key WHERE instance_id = :instance_id;
 
+-- name: first_server_key_digest
+-- Of two nodes that start together, one decides.
+INSERT INTO server_key (instance_id, digest) VALUES (:instance_id, :digest)
+ON CONFLICT (instance_id) DO UPDATE SET digest = server_key.digest
+RETURNING digest;
+
 -- name: keep_server_key_digest
 INSERT INTO server_key (instance_id, digest) VALUES (:instance_id, :digest)
 ON CONFLICT (instance_id) DO UPDATE SET digest = excluded.digest;
