@@ -53,6 +53,7 @@ NOT_RUN = {
     "s3": "needs a bucket; test_media_bucket does the same",
     "shell-completion": "changes the reader's shell",
     "systemd": "needs root",
+    "several-nodes": "needs a PostgreSQL server of its own; test_nodes does the same",
     "twenty-accounts": "makes accounts beside the demo",
     "upgrade": "replaces the installation",
     "webhooks": "its receiver is an example",
