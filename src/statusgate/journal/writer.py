@@ -122,7 +122,7 @@ class Writer:
 
     def _work(self, task: Task) -> Outcome:
         if self._is_fenced(task):
-            return Outcome(task, None, Fenced(f"instance {task.instance_id}"))
+            return Outcome(task, None, Fenced("another node has claimed the account"))
         return Outcome(task, task.work(self._transaction), None)
 
     def _is_fenced(self, task: Task) -> bool:

@@ -54,13 +54,15 @@ EXPECTED = {
     "EngineUnavailable": (400, "instance in starting process try later"),
     "EngineSilent": (400, "instance in starting process try later"),
     "EngineUncertain": (400, "instance in starting process try later"),
+    "OwnedElsewhere": (503, "Service Unavailable: the account runs on the node 'b'"),
+    "Fenced": (503, "Service Unavailable: another node has claimed the account"),
     "WebhookIsSet": (
         400,
         "Message cannot be received because custom webhook url is set. "
         "Clear webhookUrl with setSettings",
     ),
 }
-INTERNAL = {"StatusgateError", "MediaUnavailable"}
+INTERNAL = {"StatusgateError", "MediaUnavailable", "NotOwned"}
 
 
 def test_every_error_of_the_gateway_has_an_answer() -> None:
@@ -70,6 +72,8 @@ def test_every_error_of_the_gateway_has_an_answer() -> None:
         "EngineRejected": errors.EngineRejected(479),
         "LimitReached": errors.LimitReached("at most 3 uploads are kept"),
         "EngineUncertain": errors.EngineUncertain("key"),
+        "OwnedElsewhere": errors.OwnedElsewhere("b"),
+        "Fenced": errors.Fenced("another node has claimed the account"),
     }
     named: dict[str, Any] = dict(inspect.getmembers(errors, inspect.isclass))
     assert set(named) == set(EXPECTED) | INTERNAL
