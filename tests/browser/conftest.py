@@ -19,16 +19,23 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """One Chromium, without a window."""
+@contextlib.asynccontextmanager
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """A Chromium without a window."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.skip("no Chromium: install Debian's package chromium to test the dashboard")
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=found, args=[*FLAGS])
+        started = await playwright.chromium.launch(executable_path=found, args=[*FLAGS, *flags])
         yield started
         await started.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One for all tests of a file."""
+    async with chromium() as started:
+        yield started
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -179,26 +179,6 @@ async def test_a_status_is_scheduled_for_chosen_people_and_called_off(
     assert (await tenant.get("getMessagesCount")).json() == {"count": 0}
 
 
-async def test_nothing_is_wider_than_a_small_phone_in_any_language(
-    browser: Browser, running: Running, tenant: Tenant
-) -> None:
-    await tenant.simulate(*PEOPLE)
-    status_id = await _post(tenant, "Donaudampfschifffahrtsgesellschaftskapitän " * 3)
-    await _viewed(tenant, status_id, ANNA)
-    async with visits(browser, running, "en") as visitor:
-        page = visitor.page
-        await page.set_viewport_size({"width": 320, "height": 640})
-        await visitor.sign_in(tenant)
-        for language in WORDS:
-            await page.locator(".tools select").select_option(language)
-            await page.locator(f"html[lang={language}]").wait_for()
-            for view in (*VIEWS, f"status/{status_id}"):
-                await visitor.visit(f"{tenant.id}/{view}")
-                await page.locator(f'main:not([aria-busy])[data-view="{view}"]').wait_for()
-                wide = await page.evaluate("document.documentElement.scrollWidth")
-                assert wide <= 320, (language, view)
-
-
 async def test_the_first_page_is_light(visitor: Visitor, tenant: Tenant) -> None:
     await visitor.page.goto(f"{visitor.url}/ui/")
     await visitor.page.locator("#id").wait_for()

@@ -1,0 +1,154 @@
+"""Small screens, large text, long languages, forced colours, and no motion."""
+
+import re
+from importlib.resources import files
+
+import pytest
+from playwright.async_api import Browser, Route
+
+from tests.browser.conftest import chromium, visits
+from tests.browser.furnished import as_operator, furnish, stop_at
+from tests.browser.visitor import Visitor
+from tests.integration.api.running import Running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+LONG = "Donaudampfschifffahrtsgesellschaftskapitän"
+FAULTS = """() => {
+  const CUT = '.name, .text, .told > .hint, h1, h2';
+  const faults = [];
+  const name = (one) => `${one.localName}.${one.className} "${one.textContent.slice(0, 60)}"`;
+  const wide = document.documentElement.scrollWidth;
+  if (wide > innerWidth) faults.push(`the page is ${wide} px wide`);
+  const elements = [...document.body.querySelectorAll('*')].filter((one) =>
+    one.checkVisibility() && !one.closest('svg, .unseen, .card, .skip, .tools, input'));
+  for (const one of elements) {
+    const style = getComputedStyle(one);
+    const isText = [...one.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
+    const isCut = one.closest(CUT);
+    const scrolls = ['auto', 'scroll'].includes(style.overflowY);
+    if (style.display !== 'inline' && one.clientWidth && !isCut && !scrolls
+        && one.scrollWidth > one.clientWidth + 1) faults.push(`too wide: ${name(one)}`);
+    if (style.overflowY === 'hidden' && !isCut && one.scrollHeight > one.clientHeight + 2) {
+      faults.push(`cut off: ${name(one)}`);
+    }
+    if (isText && !isCut && one.getBoundingClientRect().right > innerWidth + 1) {
+      faults.push(`beyond the edge: ${name(one)}`);
+    }
+  }
+  return faults;
+}"""
+SMALL = """() => {
+  const pressable = 'a[href], button, input, select, textarea, summary';
+  return [...document.querySelectorAll(pressable)]
+    .filter((one) => one.checkVisibility() && !one.matches('.skip, .in-text'))
+    .map((one) => one.closest('label') || one)
+    .filter(({ offsetWidth, offsetHeight }) => Math.min(offsetWidth, offsetHeight) < 24)
+    .map((one) => `${one.offsetWidth} x ${one.offsetHeight}: ${one.outerHTML.slice(0, 120)}`);
+}"""
+
+
+FRAME = """one => {
+  const style = getComputedStyle(one);
+  return [style.backgroundColor, style.color, style.outline, style.border].join(' ');
+}"""
+GROUND = "one => getComputedStyle(one).backgroundColor"
+MOVING = """() => [...document.querySelectorAll('*')]
+  .map((one) => getComputedStyle(one))
+  .filter((one) => one.animationName !== 'none' || parseFloat(one.transitionDuration)).length"""
+
+
+async def _walk(visitor: Visitor, running: Running, *questions: str) -> list[str]:
+    """Put questions to every view; what they find."""
+    account = await furnish(running, LONG)
+    page = visitor.page
+    await page.emulate_media(reduced_motion="reduce")
+    await as_operator(visitor)
+    await page.locator(".accounts li").first.wait_for()
+    found = []
+    for stop in account.stops:
+        await stop_at(visitor, stop)
+        for question in questions:
+            faults: list[str] = await page.evaluate(question)
+            found += [f"{stop.view} {stop.press}: {fault}" for fault in faults]
+    return found
+
+
+async def test_a_language_that_is_longer_by_two_fifths_fits_on_a_small_phone(
+    visitor: Visitor, running: Running
+) -> None:
+    async def lengthen(route: Route) -> None:
+        await route.fulfill(body=_longer_by_two_fifths(), content_type="text/javascript")
+
+    await visitor.page.route("**/lang/en.js", lengthen)
+    await visitor.page.set_viewport_size({"width": 320, "height": 640})
+    found = await _walk(visitor, running, FAULTS, SMALL)
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("language", ["ru", "he"])
+async def test_nothing_is_wider_than_a_small_phone(
+    browser: Browser, running: Running, language: str
+) -> None:
+    async with visits(browser, running, language) as visitor:
+        await visitor.page.set_viewport_size({"width": 320, "height": 640})
+        found = await _walk(visitor, running, FAULTS)
+    assert found == [], "\n".join(found)
+
+
+async def test_text_of_twice_the_size_fits(running: Running) -> None:
+    """As somebody sets it in the browser: everything is a multiple of that size."""
+    async with (
+        chromium("--blink-settings=defaultFontSize=32") as large_print,
+        visits(large_print, running, "en") as visitor,
+    ):
+        await visitor.page.goto(f"{visitor.url}/ui/")
+        size = "getComputedStyle(document.body).fontSize"
+        assert await visitor.page.evaluate(size) == "30px"
+        found = await _walk(visitor, running, FAULTS)
+    assert found == [], "\n".join(found)
+
+
+async def test_what_is_chosen_differs_without_colours_of_ours(
+    visitor: Visitor, running: Running
+) -> None:
+    account = await furnish(running)
+    page = visitor.page
+    await page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    await visitor.sign_in(account.tenant)
+    await visitor.visit(f"{account.tenant.id}/new")
+    for name in ("kind", "colour", "font", "who", "when"):
+        chosen = page.locator(f"[name={name}]:checked + span")
+        other = page.locator(f"[name={name}]:not(:checked) + span").first
+        assert await chosen.evaluate(FRAME) != await other.evaluate(FRAME), name
+    swatches = page.locator(".swatch")
+    grounds = {await each.evaluate(GROUND) for each in await swatches.all()}
+    assert len(grounds) == await swatches.count(), "a colour is what it is"
+    await visitor.visit(f"{account.tenant.id}/status/{account.own}")
+    fill, track = page.locator(".step3 .fill"), page.locator(".step3 .track")
+    assert await fill.evaluate(GROUND) != await track.evaluate(GROUND)
+    pressed, other = page.locator("[aria-pressed=true]"), page.locator("[aria-pressed=false]")
+    assert await pressed.evaluate(FRAME) != await other.evaluate(FRAME)
+
+
+async def test_nothing_moves_for_somebody_who_asked_for_that(
+    visitor: Visitor, running: Running
+) -> None:
+    account = await furnish(running)
+    await visitor.sign_in(account.tenant)
+    await visitor.page.locator(".hero .fill").first.wait_for(state="attached")
+    assert await visitor.page.evaluate(MOVING) > 0
+    await visitor.page.emulate_media(reduced_motion="reduce")
+    assert await visitor.page.evaluate(MOVING) == 0
+
+
+def _longer_by_two_fifths() -> str:
+    """The English catalogue, with each text drawn out."""
+    source = (files("statusgate") / "ui" / "lang" / "en.js").read_text()
+
+    def drawn_out(found: re.Match[str]) -> str:
+        text = found[2]
+        room = len(re.sub(r"\{\w+\}", "", text)) * 2 // 5
+        words = " ".join("ö" * 6 for _ in range(room // 7 + 1))
+        return f"{found[1]}'{text} {words[: max(1, room - 1)]}'"
+
+    return re.sub(r"(: )'((?:[^'\\]|\\.)*)'", drawn_out, source)
