@@ -1,60 +1,26 @@
-"""What axe finds wrong with the dashboard: nothing."""
+"""What axe finds wrong with the dashboard, and what does not fit on a phone: nothing."""
 
 import re
 from importlib.resources import files
-from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
+from playwright.async_api import Browser
 
-from tests.browser.furnished import as_operator, furnish, speak, stop_at
-from tests.browser.visitor import Visitor
+from tests.browser.conftest import visits
+from tests.browser.furnished import furnish
+from tests.browser.walk import AXE, CUT_OFF, walk
 from tests.integration.api.running import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-LANGUAGES = ("en", "ru", "he")
-RUN = """rules => axe.run({resultTypes: ['violations'], ...rules})
-  .then(({violations}) => violations)"""
-ALL: dict[str, Any] = {}
-OF_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 
 
-async def _faults(visitor: Visitor, language: str, view: str) -> list[str]:
-    """What axe finds on the page as it is, in light and in dark."""
-    faults = []
-    for scheme in SCHEMES:
-        await visitor.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found: list[dict[str, Any]] = await visitor.page.evaluate(
-            RUN, ALL if scheme == "light" else OF_COLOURS
-        )
-        faults += [
-            f"{language} {view} {scheme}: {one['id']}, {one['impact']}: {node['html'][:200]}"
-            for one in found
-            for node in one["nodes"]
-        ]
-    return faults
-
-
-async def test_axe_finds_nothing_on_any_view_in_any_language_in_light_and_dark(
-    visitor: Visitor, running: Running
+@pytest.mark.parametrize(("language", "width"), [("en", 1280), ("ru", 320), ("he", 320)])
+async def test_every_view_is_accessible_in_light_and_dark_and_fits(
+    browser: Browser, running: Running, language: str, width: int
 ) -> None:
-    account = await furnish(running)
-    page = visitor.page
-    faults: list[str] = []
-    await page.add_init_script(AXE_SCRIPT)
-    await page.goto(f"{visitor.url}/ui/")
-    await page.locator("#id").wait_for()
-    for language in LANGUAGES:
-        await speak(page, language)
-        faults += await _faults(visitor, language, "sign in")
-    await as_operator(visitor)
-    await page.locator(".accounts li").first.wait_for()
-    for language in LANGUAGES:
-        await speak(page, language)
-        for stop in account.stops:
-            await stop_at(visitor, stop)
-            faults += await _faults(visitor, language, f"{stop.view} {stop.press}")
+    async with visits(browser, running, language) as visitor:
+        await visitor.page.set_viewport_size({"width": width, "height": 640})
+        faults = await walk(visitor, running, AXE, CUT_OFF, in_dark=AXE)
     assert faults == [], "\n".join(faults)
 
 

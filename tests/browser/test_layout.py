@@ -4,49 +4,15 @@ import re
 from importlib.resources import files
 
 import pytest
-from playwright.async_api import Browser, Route
+from playwright.async_api import Route
 
 from tests.browser.conftest import chromium, visits
-from tests.browser.furnished import as_operator, furnish, stop_at
+from tests.browser.furnished import furnish
 from tests.browser.visitor import Visitor
+from tests.browser.walk import CUT_OFF, SMALL, walk
 from tests.integration.api.running import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-LONG = "Donaudampfschifffahrtsgesellschaftskapitän"
-FAULTS = """() => {
-  const CUT = '.name, .text, .told > .hint, h1, h2';
-  const faults = [];
-  const name = (one) => `${one.localName}.${one.className} "${one.textContent.slice(0, 60)}"`;
-  const wide = document.documentElement.scrollWidth;
-  if (wide > innerWidth) faults.push(`the page is ${wide} px wide`);
-  const elements = [...document.body.querySelectorAll('*')].filter((one) =>
-    one.checkVisibility() && !one.closest('svg, .unseen, .card, .skip, .tools, input'));
-  for (const one of elements) {
-    const style = getComputedStyle(one);
-    const isText = [...one.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
-    const isCut = one.closest(CUT);
-    const scrolls = ['auto', 'scroll'].includes(style.overflowY);
-    if (style.display !== 'inline' && one.clientWidth && !isCut && !scrolls
-        && one.scrollWidth > one.clientWidth + 1) faults.push(`too wide: ${name(one)}`);
-    if (style.overflowY === 'hidden' && !isCut && one.scrollHeight > one.clientHeight + 2) {
-      faults.push(`cut off: ${name(one)}`);
-    }
-    if (isText && !isCut && one.getBoundingClientRect().right > innerWidth + 1) {
-      faults.push(`beyond the edge: ${name(one)}`);
-    }
-  }
-  return faults;
-}"""
-SMALL = """() => {
-  const pressable = 'a[href], button, input, select, textarea, summary';
-  return [...document.querySelectorAll(pressable)]
-    .filter((one) => one.checkVisibility() && !one.matches('.skip, .in-text'))
-    .map((one) => one.closest('label') || one)
-    .filter(({ offsetWidth, offsetHeight }) => Math.min(offsetWidth, offsetHeight) < 24)
-    .map((one) => `${one.offsetWidth} x ${one.offsetHeight}: ${one.outerHTML.slice(0, 120)}`);
-}"""
-
-
 FRAME = """one => {
   const style = getComputedStyle(one);
   return [style.backgroundColor, style.color, style.outline, style.border].join(' ');
@@ -57,22 +23,6 @@ MOVING = """() => [...document.querySelectorAll('*')]
   .filter((one) => one.animationName !== 'none' || parseFloat(one.transitionDuration)).length"""
 
 
-async def _walk(visitor: Visitor, running: Running, *questions: str) -> list[str]:
-    """Put questions to every view; what they find."""
-    account = await furnish(running, LONG)
-    page = visitor.page
-    await page.emulate_media(reduced_motion="reduce")
-    await as_operator(visitor)
-    await page.locator(".accounts li").first.wait_for()
-    found = []
-    for stop in account.stops:
-        await stop_at(visitor, stop)
-        for question in questions:
-            faults: list[str] = await page.evaluate(question)
-            found += [f"{stop.view} {stop.press}: {fault}" for fault in faults]
-    return found
-
-
 async def test_a_language_that_is_longer_by_two_fifths_fits_on_a_small_phone(
     visitor: Visitor, running: Running
 ) -> None:
@@ -81,17 +31,7 @@ async def test_a_language_that_is_longer_by_two_fifths_fits_on_a_small_phone(
 
     await visitor.page.route("**/lang/en.js", lengthen)
     await visitor.page.set_viewport_size({"width": 320, "height": 640})
-    found = await _walk(visitor, running, FAULTS, SMALL)
-    assert found == [], "\n".join(found)
-
-
-@pytest.mark.parametrize("language", ["ru", "he"])
-async def test_nothing_is_wider_than_a_small_phone(
-    browser: Browser, running: Running, language: str
-) -> None:
-    async with visits(browser, running, language) as visitor:
-        await visitor.page.set_viewport_size({"width": 320, "height": 640})
-        found = await _walk(visitor, running, FAULTS)
+    found = await walk(visitor, running, CUT_OFF, SMALL)
     assert found == [], "\n".join(found)
 
 
@@ -104,7 +44,7 @@ async def test_text_of_twice_the_size_fits(running: Running) -> None:
         await visitor.page.goto(f"{visitor.url}/ui/")
         size = "getComputedStyle(document.body).fontSize"
         assert await visitor.page.evaluate(size) == "30px"
-        found = await _walk(visitor, running, FAULTS)
+        found = await walk(visitor, running, CUT_OFF)
     assert found == [], "\n".join(found)
 
 
