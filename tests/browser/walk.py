@@ -49,6 +49,11 @@ SMALL = """() => {
     .map((one) => `${one.offsetWidth} x ${one.offsetHeight}: ${one.outerHTML.slice(0, 120)}`);
 }"""
 """What is hard to hit: smaller than 24 pixels, and no link within a text."""
+TINY = """() => [...document.body.querySelectorAll('*')]
+  .filter((one) => one.checkVisibility() && !one.closest('svg, .card'))
+  .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 22)
+  .map((one) => `${getComputedStyle(one).fontSize}: ${one.outerHTML.slice(0, 120)}`)"""
+"""What does not grow with the size of text that somebody chose; twice the usual is expected."""
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän"
 
 
