@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """session stores, spools, server key; empty: beside the SQLite file, else ``./data``"""
     media: str = ""
     """folder of media files, or ``s3://bucket/prefix``; empty: ``media`` in the data folder"""
+    media_links: Literal["gateway", "signed"] = "gateway"
+    """``signed``: files in a bucket are fetched there, by links that last ten minutes"""
     public_url: str = ""
     """how clients reach this server, for links to files; empty: ``http://host:port``"""
     admin_token: str = ""

@@ -102,9 +102,8 @@ async def test_prefixes_do_not_see_each_other(
     assert caught.value.final
 
 
-async def test_a_link_leads_to_the_file_for_anybody(
-    store: MediaStore, source: Path, tmp_path: Path
-) -> None:
+async def test_a_link_leads_to_the_file_for_anybody(bucket: str, source: Path) -> None:
+    store = open_media_store(bucket, has_links=True)
     await store.put(PATH, source)
     link = await store.link(PATH)
     assert link is not None
@@ -112,12 +111,15 @@ async def test_a_link_leads_to_the_file_for_anybody(
     body, headers = await fetch(link)
     assert body == CONTENT
     assert (headers["content-type"], headers["content-disposition"]) == ("image/jpeg", "inline")
-    assert await open_media_store(str(tmp_path / "media")).link(PATH) is None
+    assert await open_media_store(bucket).link(PATH) is None
+    with pytest.raises(ValueError, match="media_links"):
+        open_media_store("memory:", has_links=True)
 
 
 async def test_what_browsers_could_run_is_never_shown_by_a_link(
-    store: MediaStore, source: Path
+    bucket: str, source: Path
 ) -> None:
+    store = open_media_store(bucket, has_links=True)
     for extension in ("html", "svg", "js", "bin", "pdf"):
         path = f"1/{new_media_key()}.{extension}"
         await store.put(path, source)

@@ -15,6 +15,7 @@ from statusgate.domain.media_types import UNKNOWN, of_mimetype
 
 _NAME = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([a-z0-9]{1,10})")
 _RANGE = re.compile(rb"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_FROM_HERE = b"from=gateway"
 _NOT_FOR_FILES = frozenset(
     {
         b"script", b"style", b"worker", b"sharedworker", b"serviceworker", b"audioworklet",
@@ -44,6 +45,11 @@ class FileRoute(Route):
         if _is_for_code(call.scope["headers"]):
             raise Refused(403, FORBIDDEN)
         instance_id, file = await self._find(call)
+        path = f"{instance_id}/{file.name}"
+        if link := await self._link(call, path):
+            headers = [*self._fixed, (b"location", link.encode()), (b"content-length", b"0")]
+            await send_answer(call, send, 307, headers, b"")
+            return 307
         part = requested_range(call.scope["headers"], file.size)
         start, end = part or (0, file.size)
         headers = self._headers(file, end - start)
@@ -53,7 +59,7 @@ class FileRoute(Route):
         if call.scope["method"] == "HEAD" or start == end:
             await send_answer(call, send, code, headers, b"")
             return code
-        chunks = self._services.media.read(f"{instance_id}/{file.name}", start, end)
+        chunks = self._services.media.read(path, start, end)
         await _stream(call, send, code, headers, chunks)
         return code
 
@@ -66,6 +72,12 @@ class FileRoute(Route):
             if file is not None and file.extension == named[2]:
                 return instance_id, file
         raise Refused(404, NOT_FOUND)
+
+    async def _link(self, call: Call, path: str) -> str | None:
+        """Where else to get a file; None: here. Pages of ours show nothing of other hosts."""
+        if call.scope["method"] == "HEAD" or call.scope["query_string"] == _FROM_HERE:
+            return None
+        return await self._services.media.link(path)
 
     def _headers(self, file: StoredFile, length: int) -> list[Header]:
         known = of_mimetype(file.mimetype)

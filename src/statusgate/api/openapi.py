@@ -268,7 +268,8 @@ def _fixed_paths() -> dict[str, Any]:
             "media",
             "A stored file; the key in its name is the only secret.",
             {"200": {"description": "The file.", **file}}
-            | {"206": {"description": "A part of it, as `Range` asked.", **file}},
+            | {"206": {"description": "A part of it, as `Range` asked.", **file}}
+            | {"307": {"description": "It is in a bucket, at `Location` (`media_links`)."}},
             ("403", "404", "416", "500", "503"),
             parameters=[_ID_INSTANCE, _segment("name")],
         ),

@@ -136,8 +136,9 @@ class BucketMediaStore(MediaStore):
 
     missing = "<Code>NoSuchKey</Code>"  # a wrong bucket or address is "not found" as well
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, *, has_links: bool = False) -> None:
         """*place*: ``s3://bucket/prefix``. Raises ValueError if it is not of that form."""
+        self._has_links = has_links
         named = _BUCKET.fullmatch(place)
         if named is None:
             raise ValueError("media: a folder or s3://bucket/prefix is expected")
@@ -162,7 +163,9 @@ class BucketMediaStore(MediaStore):
                 await obstore.delete_async(self._store, known)
 
     async def link(self, path: str) -> str | None:
-        """A URL by which anybody can fetch the file for ``LINK_SECONDS``."""
+        """A URL by which anybody can fetch the file for ``LINK_SECONDS``, if it has such."""
+        if not self._has_links:
+            return None
         _check(path)
         with _faults():
             return await obstore.sign_async(
@@ -218,13 +221,20 @@ class FolderMediaStore(MediaStore):
                 path.unlink(missing_ok=True)
 
 
-def open_media_store(place: str, *, low_water_bytes: int = LOW_WATER_BYTES) -> MediaStore:
+def open_media_store(
+    place: str, *, has_links: bool = False, low_water_bytes: int = LOW_WATER_BYTES
+) -> MediaStore:
     """Open the store that *place* names: a folder, ``s3://bucket/prefix``, or ``memory:``
-    for tests. Raises ValueError. Nothing is asked of a bucket yet."""
+    for tests. Nothing is asked of a bucket yet.
+
+    *has_links*: its files are fetched by links to the store itself. Raises ValueError.
+    """
+    if place.startswith("s3:"):
+        return BucketMediaStore(place, has_links=has_links)
+    if has_links:
+        raise ValueError("media_links: only files in a bucket have links of their own")
     if place == "memory:":
         return MediaStore(MemoryStore())
-    if place.startswith("s3:"):
-        return BucketMediaStore(place)
     return FolderMediaStore(Path(place), low_water_bytes=low_water_bytes)
 
 

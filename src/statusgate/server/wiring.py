@@ -155,7 +155,9 @@ def _build(
         return kind_of(instance).make(instance, folder, context)
 
     store = open_media_store(
-        settings.media_store, low_water_bytes=settings.min_free_media_mb * _MIB
+        settings.media_store,
+        has_links=settings.media_links == "signed",
+        low_water_bytes=settings.min_free_media_mb * _MIB,
     )
     files = Files(journal, store, clock)
     thumbnailer = Thumbnailer()

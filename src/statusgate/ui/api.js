@@ -122,8 +122,8 @@ export function keepSession(session) {
   else sessionStorage.clear();
 }
 
-/** A stored file by its path on this host, whatever host the gateway calls itself; "" if it is none. */
+/** A stored file by its path on this host, whatever host the gateway calls itself or leads to; "" if it is none. */
 export function fileAt(downloadUrl) {
   const path = /media\/\d+\/[0-9a-f-]{36}\.[a-z0-9]{1,10}$/.exec(downloadUrl || '');
-  return path ? new URL(path[0], BASE).href : '';
+  return path ? new URL(`${path[0]}?from=gateway`, BASE).href : '';
 }

@@ -17,6 +17,7 @@ from statusgate.server.wiring import gateway
 from statusgate.settings import Settings
 from tests.acceptance.processes import run
 from tests.buckets import Door, door_before
+from tests.contract.test_media_bucket import fetch
 from tests.integration.api.running import Running, Tenant, running_gateway
 from tests.integration.api.test_files import ask, picture
 from tests.integration.api.test_journals import CONTACT, HELLO, items_with_files
@@ -78,6 +79,34 @@ async def test_files_live_in_the_bucket_from_upload_to_retention(
 async def test_a_wrong_place_ends_the_start_with_one_line(tmp_path: Path) -> None:
     settings = Settings(database="sqlite:///:memory:", data=str(tmp_path), media="s3://x y")
     with pytest.raises(StartError, match="media: a folder or s3://bucket/prefix is expected"):
+        async with gateway(settings, PUBLIC):
+            pass
+
+
+async def test_with_signed_links_clients_fetch_files_from_the_store_itself(
+    tmp_path: Path, bucket: str, s3_server: str
+) -> None:
+    async with running_gateway(tmp_path, media=bucket, media_links="signed") as running:
+        tenant = await linked(running)
+        path = await upload(tenant, PICTURE)
+        reply = await ask(tenant, path, Range="bytes=0-9")
+        assert (reply.code, reply.body) == (307, b"")
+        assert reply.headers["cache-control"] == "no-store"
+        link = reply.headers["location"]
+        assert link.startswith(f"{s3_server}/{bucket.removeprefix('s3://')}/{tenant.id}/")
+        body, headers = await fetch(link)
+        assert (body, headers["content-type"]) == (PICTURE, "image/png")
+        here = await ask(tenant, f"{path}?from=gateway")
+        assert (here.code, here.body) == (200, PICTURE)
+        head = await ask(tenant, path, "HEAD")
+        assert (head.code, head.headers["content-length"]) == (200, str(len(PICTURE)))
+        assert (await ask(tenant, path, **{"Sec-Fetch-Dest": "script"})).code == 403
+        assert (await ask(tenant, path.replace(".png", ".jpg"))).code == 404
+
+
+async def test_links_to_the_store_need_a_bucket(tmp_path: Path) -> None:
+    settings = Settings(database="sqlite:///:memory:", data=str(tmp_path), media_links="signed")
+    with pytest.raises(StartError, match="media_links: only files in a bucket"):
         async with gateway(settings, PUBLIC):
             pass
 
