@@ -45,6 +45,8 @@ class Traffic:
         self.accounts = accounts
         self.posted: set[str] = set()
         """words of posts that were sent for certain"""
+        self.refused: set[str] = set()
+        """words of posts that were not sent: the account was not connected"""
         self.doubtful: set[str] = set()
         """words of posts that were perhaps sent"""
         self.arrived: Counter[str] = Counter()
@@ -108,8 +110,10 @@ class Traffic:
                 sent = await author.engine.post_status(post, [by_phone(reader.person)])
                 self.posted.add(words)
                 self._ids.add(sent.wire_id)
-            except (EngineUnavailable, EngineUncertain):
+            except EngineUncertain:
                 self.doubtful.add(words)
+            except EngineUnavailable:
+                self.refused.add(words)
                 await asyncio.sleep(0.1)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ending.wait(), self._pause)

@@ -106,7 +106,7 @@ async def test_what_one_account_does_is_not_felt_by_its_neighbours(
         before = len(among.posted)
         await eventually(lambda: len(among.posted) >= before + 3)
     assert among.disturbances == []
-    assert among.doubtful == set()
+    assert among.refused | among.doubtful == set()
     assert among.twice == []
     assert [fake.history(event="login", device=one.device) for one in others] == logins
 

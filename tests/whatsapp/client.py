@@ -329,6 +329,10 @@ class FakeWhatsApp:
         broken = self.violations(take=True)
         assert not broken, broken
 
+    def remember(self, most: int) -> None:
+        """Have `history` go back so many records and no further, for long trials."""
+        self._call("remember", most=most)
+
     def ack_deadline(self, seconds: float) -> None:
         """How long a connected device may leave a stanza unacknowledged (10 s)."""
         self._call("ack_deadline", seconds=seconds)

@@ -238,6 +238,9 @@ class Operations:
         delivery.check_late(self._world)
         return self._world.history.violations(take=take)
 
+    def remember(self, most: int) -> None:
+        self._world.history.remember(most)
+
     def ack_deadline(self, seconds: float) -> None:
         self._world.ack_deadline = seconds
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,8 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8")
-        self._records: list[Record] = []
+        self._records: deque[Record] = deque()
+        self._count = 0
         self._violations: list[Record] = []
         self._numbers = 0
 
@@ -31,9 +34,14 @@ class History:
         return self._numbers
 
     def add(self, event: str, **fields: Any) -> None:
-        record = {"n": len(self._records), "t": time.time(), "event": event, **fields}
+        record = {"n": self._count, "t": time.time(), "event": event, **fields}
         self._records.append(record)
+        self._count += 1
         self._file.write(json.dumps(record, separators=(",", ":")) + "\n")
+
+    def remember(self, most: int) -> None:
+        """Keep only so many of the latest records in memory; the file has all."""
+        self._records = deque(self._records, most)
 
     def violate(self, rule: str, **fields: Any) -> None:
         """Note a broken rule; the test must end with none."""
@@ -49,7 +57,8 @@ class History:
     def after(self, number: int, event: str | None, device: str | None) -> Iterator[Record]:
         """Records from `number` on, of one event and of one device where asked for."""
         self._file.flush()
-        for record in self._records[max(number, 0) :]:
+        forgotten = self._count - len(self._records)
+        for record in islice(self._records, max(number - forgotten, 0), None):
             if event is not None and record["event"] != event:
                 continue
             if device is not None and record.get("device") != device:
@@ -57,7 +66,7 @@ class History:
             yield record
 
     def __len__(self) -> int:
-        return len(self._records)
+        return self._count
 
     def close(self) -> None:
         self._file.close()

@@ -16,7 +16,6 @@ import importlib
 import json
 import sqlite3
 import threading
-import time
 import weakref
 from contextlib import closing
 from pathlib import Path
@@ -37,18 +36,21 @@ def install(pattern: Path) -> None:
     A `*` in *pattern* stands for the name of the account's folder.
     """
     product: Any = importlib.import_module("statusgate.engines.neonize.session").Session
-    make = product.__init__
+    make, leave = product.__init__, product.leave
+    seeders: weakref.WeakKeyDictionary[Any, _Seeder] = weakref.WeakKeyDictionary()
 
     def made(self: Any, setup: Any, *args: Any, **kwargs: Any) -> None:
         folder = Path(setup.directory)
-        seeder = _Seeder(Path(str(pattern).replace("*", folder.name)))
+        seeder = seeders[self] = _Seeder(Path(str(pattern).replace("*", folder.name)))
         seeder.prepare(folder / "session.db")
         make(self, setup, *args, **kwargs)
-        threading.Thread(
-            target=seeder.follow, args=(weakref.ref(self),), name="seeding", daemon=True
-        ).start()
+        threading.Thread(target=seeder.follow, args=(self,), daemon=True).start()
 
-    product.__init__ = made
+    def left(self: Any, *args: Any) -> Any:
+        seeders[self].left.set()
+        return leave(self, *args)
+
+    product.__init__, product.leave = made, left
 
 
 class _Seeder:
@@ -58,6 +60,8 @@ class _Seeder:
         self._path = path
         self._known: Contacts = {}
         self._version = ""
+        self.left = threading.Event()
+        """set when the session leaves WhatsApp"""
 
     def prepare(self, store: Path) -> None:
         """Write into a store that the library has not opened yet; it may not be linked."""
@@ -78,16 +82,14 @@ class _Seeder:
                 database.executemany(_PUT, rows)
         self._took_over(version, changes)
 
-    def follow(self, session: weakref.ReferenceType[Any]) -> None:
-        """Write again at every change, as long as there is the session."""
-        while (found := session()) is not None:
+    def follow(self, session: Any) -> None:
+        """Write again at every change until the session leaves."""
+        while not self.left.wait(_LOOK_EVERY):
             try:
-                if str(found.state) == _OPEN:
-                    self._write(found)
+                if str(session.state) == _OPEN:
+                    self._write(session)
             except Exception as error:  # noqa: BLE001 - it is stopping; the next one seeds
                 print(f"contacts not seeded: {error!r}")
-            del found
-            time.sleep(_LOOK_EVERY)
 
     def _write(self, session: Any) -> None:
         version, changes = self._news()
