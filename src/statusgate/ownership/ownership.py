@@ -49,13 +49,11 @@ class Ownership:
         clock: Clock,
         *,
         movable: Callable[[str], bool] = lambda _engine: True,
-        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         """*movable*: whether accounts of an engine can run on any node; others run on none."""
         self._journal = journal
         self._clock = clock
         self._movable = movable
-        self._quiet_seconds = quiet_seconds
         self._held: dict[InstanceId, _Held] = {}
         self._leaving: set[InstanceId] = set()
         self._owners: dict[InstanceId, str] = {}
@@ -184,7 +182,7 @@ class Ownership:
         if any_free or accounts != self._seen:
             self._seen = accounts
             self._quiet_since = now
-        return now - self._quiet_since >= self._quiet_seconds
+        return now - self._quiet_since >= QUIET_SECONDS
 
     async def _take(self, link: "NodeLink", instance_id: InstanceId, node: int) -> None:
         claim = Claim(instance_id, secrets.randbits(62) + 1)

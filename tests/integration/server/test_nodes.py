@@ -18,7 +18,7 @@ from statusgate.server.wiring import gateway
 from statusgate.settings import Settings
 from tests.databases import fresh_schema
 from tests.integration.api.running import ADMIN, Running, Tenant, running_gateway
-from tests.waiting import eventually
+from tests.waiting import eventually, stays
 
 pytestmark = pytest.mark.postgres
 KEY = "5a" * 32
@@ -129,6 +129,22 @@ async def test_accounts_are_shared_and_each_runs_on_one_node(
     for tenant in tenants:
         await at(tenant, first).state("authorized")
         await at(tenant, second).state("authorized")
+
+
+async def test_a_node_that_joins_gets_its_share_one_account_after_the_other(
+    start: Start, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership_module, "QUIET_SECONDS", 0.5)
+    async with start("a") as first:
+        tenants = [await first.create() for _ in range(4)]
+        await eventually(lambda: all(runs(first, tenant) for tenant in tenants))
+        async with start("b") as second:
+            await eventually(lambda: sum(runs(second, tenant) for tenant in tenants) == 1)
+            assert sum(runs(first, tenant) for tenant in tenants) == 3
+            await eventually(lambda: sum(runs(second, tenant) for tenant in tenants) == 2)
+            await stays(lambda: sum(runs(first, one) for one in tenants) == 2, seconds=1.5)
+            for tenant in tenants:
+                await at(tenant, second).state("authorized")
 
 
 async def test_what_one_node_accepts_its_owner_publishes_and_both_show(
