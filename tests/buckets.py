@@ -89,6 +89,7 @@ class Door:
         """methods that are answered with 503"""
         self.ignores_ranges = False
         self._server = server
+        self._stalled = ""
         self._open = asyncio.Event()
         self._open.set()
         self._runner: web.ServerRunner | None = None
@@ -98,8 +99,9 @@ class Door:
     def address(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
-    def stall(self) -> None:
-        """Leave every request without an answer, until ``go_on``."""
+    def stall(self, part: str = "") -> None:
+        """Leave requests whose path has this *part* without an answer, until ``go_on``."""
+        self._stalled = part
         self._open.clear()
 
     def go_on(self) -> None:
@@ -121,7 +123,8 @@ class Door:
 
     async def _forward(self, request: web.BaseRequest) -> web.StreamResponse:
         self.asked.append(f"{request.method} {request.path_qs}")
-        await self._open.wait()
+        if self._stalled in request.path_qs:
+            await self._open.wait()
         if request.method in self.busy:
             return web.Response(status=503, text="<Error><Code>SlowDown</Code></Error>")
         if self.answers:

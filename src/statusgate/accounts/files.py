@@ -18,6 +18,7 @@ from statusgate.media.store import MediaStore
 log = structlog.get_logger()
 RESERVED_MS = 3_600_000
 STORE_SECONDS = 1_800.0
+UPLOAD_SECONDS = 300.0
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -43,7 +44,8 @@ class Files:
         (``Transaction.keep_file``).
 
         *admit* may refuse it by an exception, in the transaction that records it. *patient*:
-        while the store is away, try again for half an hour. Raises what *admit* does,
+        while the store is away, try again for half an hour; else there are five minutes for
+        all of it. Raises what *admit* does,
         MediaFull, MediaUnavailable (never final) or JournalUnavailable.
         """
         until_ms = self._clock.now_ms() + RESERVED_MS
@@ -55,7 +57,7 @@ class Files:
 
         await self._journal.write(instance_id, reserve)
         try:
-            async with asyncio.timeout(STORE_SECONDS):
+            async with asyncio.timeout(STORE_SECONDS if patient else UPLOAD_SECONDS):
                 await self._put(f"{instance_id}/{file.name}", source, patient)
         except (MediaFull, MediaUnavailable, TimeoutError) as error:
             with contextlib.suppress(JournalUnavailable):  # it expires by itself

@@ -18,6 +18,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from statusgate.domain.errors import MediaFull, MediaUnavailable
+from statusgate.domain.fairness import FairShares
 from statusgate.domain.ids import InstanceId
 from statusgate.domain.media_types import UNKNOWN, of_name
 from statusgate.media.limits import NO_ROOM
@@ -29,7 +30,9 @@ _PART_BYTES = 5 * 1024 * 1024
 """the least that S3 takes as a part of a file"""
 _PARTS_AT_ONCE = 2
 _PUTS_AT_ONCE = 4
-"""of one store; with the parts of each, what uploads may take of the memory"""
+"""with the parts of each, what uploads may take of the memory"""
+_PUTS_EACH = 2
+"""of one instance"""
 READ_SECONDS = 20.0
 _REQUEST_SECONDS = 60
 _RETRIES = 3
@@ -59,12 +62,13 @@ class MediaStore:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._puts = asyncio.Semaphore(_PUTS_AT_ONCE)
+        self._puts = FairShares[str](total=_PUTS_AT_ONCE, each=_PUTS_EACH)
 
     async def put(self, path: str, source: Path) -> None:
         """Store a copy of *source*, in parts. Raises MediaUnavailable if that fails."""
         _check(path)
-        async with self._puts:
+        owner, _, _ = path.partition("/")
+        async with self._puts.place(owner):
             with _faults():
                 await obstore.put_async(
                     self._store,

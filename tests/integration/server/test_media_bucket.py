@@ -147,6 +147,17 @@ async def test_an_upload_is_refused_without_a_trace(
     assert await usage(tenant) == (1, len(PICTURE))
 
 
+async def test_an_upload_is_not_kept_waiting_for_ever(
+    away: tuple[Tenant, Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant, door = away
+    monkeypatch.setattr(files, "UPLOAD_SECONDS", 0.3)
+    door.stall()
+    reply = await tenant.running.request("POST", tenant.path("uploadFile"), PICTURE)
+    assert reply.code == 503
+    assert await usage(tenant) == (0, 0)
+
+
 async def test_a_stored_file_is_away_for_the_time_and_not_gone(
     away: tuple[Tenant, Door], bucket: str
 ) -> None:
