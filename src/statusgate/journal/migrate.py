@@ -32,6 +32,18 @@ _FIND_TABLE: dict[Dialect, str] = {
     "postgres": "SELECT tablename FROM pg_tables"
     " WHERE tablename = 'migrations' AND schemaname = current_schema()",
 }
+_NODES = 11
+"""number of the migration that makes the table of nodes"""
+# Of a node that has died the row may still be there, the lock of its name is not.
+_LIVING = """
+SELECT name, version FROM nodes WHERE EXISTS (
+    SELECT FROM pg_locks l
+    WHERE l.locktype = 'advisory' AND l.classid = 7394023 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.objid::bigint
+        = hashtext(current_schema()::text || ' ' || name)::bigint & 4294967295
+)
+ORDER BY name"""
 COPYING = 10_000
 """number of the row that marks the target of an unfinished copy; no file has five digits"""
 
@@ -112,6 +124,8 @@ def _apply_next(session: Migratable, dialect: Dialect, known: list[Migration]) -
         _refuse_newer(applied, {migration.number for migration in known})
         missing = [migration for migration in known if migration.number not in applied]
         if missing:
+            if dialect == "postgres" and _NODES in applied:
+                _refuse_older_nodes(session.run_script(_LIVING), missing[0])
             _apply(session, dialect, missing[0])
         session.commit()
     except BaseException:
@@ -126,6 +140,25 @@ def _apply(session: Migratable, dialect: Dialect, migration: Migration) -> None:
         "INSERT INTO migrations (number, name, works_with) VALUES"  # noqa: S608 - our own text
         f" ({migration.number}, '{migration.name}', '{migration.works_with}')"
     )
+
+
+def check_still_works(session: Migratable) -> None:
+    """Raise JournalRefused if another has migrated the database beyond this code.
+
+    Within a transaction, until whose end no migration begins.
+    """
+    session.run_script("SELECT pg_advisory_xact_lock_shared(7394021)")
+    applied = dict(session.run_script("SELECT number, works_with FROM migrations"))
+    _refuse_newer(applied, {migration.number for migration in migrations()})
+
+
+def _refuse_older_nodes(living: list[Any], migration: Migration) -> None:
+    for name, version in living:
+        if _version(version) < _version(migration.works_with):
+            raise JournalRefused(
+                f"the node '{name}' runs statusgate {version}, which cannot work with the"
+                f" migration {migration.name}: upgrade or stop it first"
+            )
 
 
 def _refuse_newer(applied: dict[int, str], known: set[int]) -> None:

@@ -17,9 +17,10 @@ from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.nodes import Node, Observer, Times, boot_seconds
 
 from .instances import OPERATOR
+from .migrate import check_still_works
 from .owners import Owners
 from .server_lock import ServerLock
-from .session import Health
+from .session import Health, JournalRefused
 
 log = structlog.get_logger()
 
@@ -84,7 +85,11 @@ class NodeLink(ServerLock):
         if self._node:
             alive = self._beat()
         elif self._may_join.is_set():
-            alive = self._join()
+            try:
+                alive = self._join()
+            except JournalRefused as error:
+                self._health.fault = str(error)
+                return
         else:
             return
         if alive:
@@ -94,6 +99,7 @@ class NodeLink(ServerLock):
     def _join(self) -> bool:
         node = secrets.randbits(62) + 1
         with self._transaction():
+            check_still_works(self._session)
             self._session.send(
                 "join_nodes",
                 instance_id=OPERATOR,

@@ -18,6 +18,7 @@ from statusgate.journal import (
     server_lock,
 )
 from statusgate.journal.instances import OPERATOR
+from statusgate.journal.migrate import Migration, migrate, migrations
 from statusgate.journal.node_link import NodeLink
 from statusgate.journal.postgres import PostgresSession
 from statusgate.journal.session import Health
@@ -215,6 +216,54 @@ async def test_the_transactions_of_a_node_end_with_it(
     wakes.set()
     await writing  # its connection was lost, so it ran again; a claim would have fenced it
     await close(frozen)
+
+
+def later(works_with: str) -> list[Migration]:
+    """What a future release may bring."""
+    text = "CREATE TABLE later (instance_id BIGINT NOT NULL);"
+    return [*migrations(), Migration(9001, "9001_later", works_with, text)]
+
+
+async def test_a_migration_waits_until_no_living_node_is_too_old_for_it(
+    url: str, node: Open
+) -> None:
+    link = node("a")
+    await joined(link)
+    session = PostgresSession(url)
+    with pytest.raises(JournalRefused, match=r"the node 'a' runs statusgate .* 9001_later"):
+        migrate(session, "postgres", later("9.0.0"))
+    await asyncio.to_thread(link.release)
+    with psycopg.connect(url) as connection:  # a node that was killed leaves its row, no lock
+        connection.execute("INSERT INTO nodes VALUES (0, 1, 'b', 's', '0.3.0', 1)")
+    assert migrate(session, "postgres", later("9.0.0")) == ["9001_later"]
+    session.close()
+
+
+async def test_a_migration_that_living_nodes_can_work_with_is_applied_beside_them(
+    url: str, node: Open
+) -> None:
+    link = node("a")
+    await joined(link)
+    session = PostgresSession(url)
+    assert migrate(session, "postgres", later("0.3.0")) == ["9001_later"]
+    session.close()
+    await stays(lambda: link.lease_seconds > 0)
+
+
+async def test_a_node_does_not_join_a_database_that_was_migrated_beyond_it(
+    url: str,
+) -> None:
+    """Between its start and its joining, or while it was away."""
+    health = Health()
+    link = NodeLink(url, health, "a", QUICK)
+    session = PostgresSession(url)
+    migrate(session, "postgres", later("9.0.0"))
+    session.close()
+    link.join()
+    await eventually(lambda: health.fault)
+    assert "needs statusgate 9.0.0" in health.fault
+    assert numbers(url) == set()
+    await asyncio.to_thread(link.release)
 
 
 def lock(url: str, instance_id: InstanceId) -> None:
