@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -22,6 +22,7 @@ from bench.report import Report, save, show
 from bench.seeding import Databases, SqliteFiles
 from bench.servers import Process, ServerFailed, floor
 
+DATABASES = ("sqlite", "postgresql")
 PARTS = (
     "reads",
     "ingest",
@@ -116,6 +117,10 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 96}
     help="Only this part; may be given several times.",
 )  # fmt: skip
 @click.option(
+    "--database", "databases", type=click.Choice(DATABASES), multiple=True,
+    help="Only this one; may be given several times.  [default: sqlite; full: both]",
+)  # fmt: skip
+@click.option(
     "--seconds", type=click.IntRange(1), help="Seconds a run of wrk.  [default: 1; full: 7]"
 )
 @click.option(
@@ -129,6 +134,7 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 96}
 def main(
     full: bool,
     only: tuple[str, ...],
+    databases: tuple[str, ...],
     seconds: int | None,
     runs: int | None,
     folder: Path | None,
@@ -177,7 +183,8 @@ def main(
     root = Path(tempfile.mkdtemp(prefix="statusgate-bench-", dir=folder)).absolute()
     begun = time.monotonic()
     try:
-        figures, postgresql = _measure(root, plan, parts, full=full)
+        chosen = databases or (DATABASES if full else DATABASES[:1])
+        figures, postgresql = _measure(root, plan, parts, chosen, full=full)
     except (ServerFailed, ChildFailed, ingest.IngestFailed) as error:
         click.echo(f"bench: {error}", err=True)
         sys.exit(EXIT_FAILED)
@@ -203,11 +210,13 @@ def _console() -> Console:
 
 
 def _measure(
-    root: Path, plan: Plan, parts: set[str], *, full: bool
+    root: Path, plan: Plan, parts: set[str], databases: Sequence[str], *, full: bool
 ) -> tuple[list[Figure], str]:
     bench = Bench(root, plan, parts, Console(stderr=True), full=full)
-    figures = [*bench.figures(SqliteFiles()), *bench.once()]
-    if not full:
+    figures = []
+    if "sqlite" in databases:
+        figures += [*bench.figures(SqliteFiles()), *bench.once()]
+    if "postgresql" not in databases:
         return figures, ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -78,7 +78,7 @@ def _figure(place: Place, receiver: Receiver, accounts: int, seconds: int) -> Fi
         value=None,
         beside="straight",
     )
-    return _judged(figure, sent, arrivals, beside, heard, warm_up)
+    return _judged(figure, sent, arrivals, beside, heard, warm_up, place.databases.name)
 
 
 def _send(port: int, calls: Sequence[Call]) -> Sent:
@@ -93,6 +93,7 @@ def _judged(
     beside: Sent,
     heard: Sequence[Arrival],
     first: int,
+    database: str,
 ) -> Figure:
     if len(arrivals) != len(sent.began_ns) or sent.faults:
         fault = sent.faults[0] if sent.faults else "no fault told"
@@ -109,7 +110,7 @@ def _judged(
     accepted = spread(sent.latencies_ms)
     figure.value, figure.floor = times.p50, straight.p50
     figure.ratio = times.p50 / straight.p50
-    figure.checks = aims.hearing(times)
+    figure.checks = aims.hearing(database, times)
     figure.detail = {
         "p90": times.p90,
         "p99": times.p99,

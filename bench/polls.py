@@ -49,7 +49,7 @@ def figure(
     rates, bare_rates = ([one.pairs / one.seconds for one in some] for some in (found, floors))
     result.value, result.floor = statistics.median(rates), statistics.median(bare_rates)
     result.ratio = result.value / result.floor
-    result.checks = aims.polling(result.value)
+    result.checks = aims.polling(databases.name, result.value)
     result.detail = {
         "pairs a run": ACCOUNTS * each,
         "lowest": min(rates),

@@ -132,7 +132,7 @@ def judged(cell: Cell, found: Sent, floor: Sent, database: str) -> Figure:
     times, beside = spread(found.latencies_ms), spread(floor.latencies_ms)
     late = spread(found.late_ms)
     figure.value, figure.floor, figure.ratio = times.p50, beside.p50, times.p50 / beside.p50
-    figure.checks = aims.accepting(times) if cell.judged else []
+    figure.checks = aims.accepting(database, times) if cell.judged else []
     figure.detail = {
         "p90": times.p90,
         "p99": times.p99,

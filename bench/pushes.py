@@ -92,7 +92,7 @@ def _figures(
         statistics.median(map(steady_rate, times)) for times in (found, floors)
     )
     rate.ratio = rate.value / rate.floor
-    rate.checks = aims.pushing(rate.value, rate.ratio, cell.accounts)
+    rate.checks = aims.pushing(databases.name, rate.value, rate.ratio, cell.accounts)
     rate.detail = {"webhooks": total, "bytes each": len(bodies_of(0, 1)[0])}
     if committed:
         durable = statistics.median(map(steady_rate, committed))

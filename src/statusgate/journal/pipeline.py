@@ -113,6 +113,8 @@ class Pipeline:
 
     def _answers(self) -> list[PGresult]:
         """Take all answers; raises the first error among them."""
+        while self._libpq.flush():
+            self._wait_for(POLLIN | POLLOUT)
         answers = []
         failed: PGresult | None = None
         while self._sent:
@@ -141,8 +143,6 @@ class Pipeline:
 
     def _result(self) -> PGresult | None:
         """Take the next answer. While it waits, other threads run."""
-        while self._libpq.flush():
-            self._wait_for(POLLIN | POLLOUT)
         while self._libpq.is_busy():
             self._wait_for(POLLIN)
         return self._libpq.get_result()

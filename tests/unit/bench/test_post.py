@@ -15,10 +15,17 @@ def sent(*took_ms: float) -> Sent:
 
 
 def test_times_stand_beside_those_of_one_insert() -> None:
-    figure = judged(SHORT[0], sent(6.0, 6.0, 60.0), sent(3.0, 3.0, 4.0), "SQLite")
+    figure = judged(SHORT[0], sent(4.0, 4.0, 60.0), sent(2.0, 2.0, 4.0), "SQLite")
 
-    assert (figure.value, figure.floor, figure.ratio) == (6.0, 3.0, 2.0)
+    assert (figure.value, figure.floor, figure.ratio) == (4.0, 2.0, 2.0)
     assert [check.met for check in figure.checks] == [True, False]
+    assert {check.level for check in figure.checks} == {"aim"}
+
+
+def test_what_sqlite_should_reach_is_promised_of_postgresql() -> None:
+    figure = judged(SHORT[0], sent(4.0, 4.0, 60.0), sent(2.0, 2.0, 4.0), "PostgreSQL")
+
+    assert {check.level for check in figure.checks} == {"must"}
 
 
 def test_a_post_that_was_refused_makes_it_void() -> None:
