@@ -145,7 +145,7 @@ class Api:
     async def _refuse(
         self, call: Call, route: Route | None, error: Exception, send: Send
     ) -> int:
-        """Answer an error; a fault of ours is logged and shown as 500."""
+        """Answer an error; an internal error is logged and shown as 500."""
         request_id = self._answers.new_id()
         refused = refusal(error)
         if refused is None or call.started:

@@ -76,7 +76,7 @@ class ClientAddress:
         return any(known in network for network in self._trusted)
 
     def _forwarded(self, peer: str, headers: Headers) -> str:
-        """The nearest address in X-Forwarded-For that is not a proxy of ours."""
+        """The nearest address in X-Forwarded-For that is not one of our proxies."""
         forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")
         nearest = peer
         for part in reversed(forwarded.decode("latin-1").split(",")):

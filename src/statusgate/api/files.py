@@ -117,7 +117,7 @@ async def _stream(
 ) -> None:
     """Send chunks as the client takes them; 404 if there is no such file in the store.
 
-    Raises MediaUnavailable if the very first one cannot be had just now.
+    Raises MediaUnavailable if even the first one cannot be read now.
     """
     try:
         first = await anext(chunks)

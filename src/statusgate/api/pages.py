@@ -70,7 +70,7 @@ def page_routes(answers: Answers) -> dict[str, Route]:
 
 
 def digest_of(content: bytes) -> str:
-    """Return what tells one version of a file from another."""
+    """Return a digest that distinguishes versions of a file."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 

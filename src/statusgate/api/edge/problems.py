@@ -60,7 +60,7 @@ class Disconnected(Exception):
 
 
 def refusal(error: Exception) -> Refused | None:
-    """Return the answer that *error* means, None if it is a fault of ours."""
+    """Return the answer that *error* means, None if it is an internal error."""
     match error:
         case Refused():
             return error
