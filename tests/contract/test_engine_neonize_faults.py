@@ -237,6 +237,16 @@ async def test_unconnected_nothing_is_posted(mine: Account) -> None:
         await mine.engine.post_status(text("no"), None)
 
 
+async def test_a_post_at_work_when_the_account_stops_is_answered_as_sent(
+    fake: FakeWhatsApp, mine: Account
+) -> None:
+    fake.fault("ack_delay", mine.device, times=1, ms=1000)
+    posting = asyncio.create_task(mine.engine.post_status(text("last words"), []))
+    await eventually(lambda: fake.posts(device=mine.device))
+    await mine.stop()
+    assert (await posting).wire_id == fake.posts(device=mine.device)[0]["id"]
+
+
 # -- crashes
 
 

@@ -9,14 +9,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
-from statusgate.domain.events import EngineDied, EngineState, StatusReceipt, StatusReceived
+from statusgate.domain.events import (
+    EngineDied,
+    EngineState,
+    LinkingEnded,
+    Paired,
+    StatusReceipt,
+    StatusReceived,
+)
 from statusgate.engines.neonize.hosts import Hosts
 from tests.contract import test_engine_neonize_support as real
 from tests.contract.neighbours import traffic
 from tests.contract.test_engine_neonize_support import (
+    FAST,
     Account,
     account,
     by_phone,
@@ -56,6 +65,27 @@ async def vera(
 ) -> AsyncIterator[Account]:
     async with account(fake, tmp_path_factory.mktemp("vera"), strangers(1)[0]) as made:
         yield made
+
+
+async def test_a_newly_linked_account_moves_in_with_others_and_is_not_linked_again(
+    fake: FakeWhatsApp, others: list[Account], tmp_path: Path
+) -> None:
+    soon = msgspec.structs.replace(FAST, settle=0.5)
+    neighbour = others[0].engine.pid
+    async with account(fake, tmp_path, strangers(1)[0], linked=False, timing=soon) as mine:
+        async with traffic(others, tmp_path) as among:
+            await mine.pair()
+            first = mine.engine.pid
+            assert first != neighbour, "it is linked in a process of its own"
+            await eventually(lambda: mine.engine.pid == neighbour, "the move")
+            await eventually(lambda: len(fake.history(event="login", device=mine.device)) == 2)
+            await eventually(lambda: mine.states()[-1:] == [EngineState.OPEN])
+        assert among.disturbances == []
+        assert len(mine.all_of(Paired)) == 1
+        assert not mine.all_of(EngineDied)
+        assert not mine.all_of(LinkingEnded)
+        sent = await others[0].engine.post_status(text("welcome"), [by_phone(mine.person)])
+        await mine.expect(StatusReceived, wire_id=sent.wire_id)
 
 
 # -- what one account does

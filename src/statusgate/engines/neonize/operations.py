@@ -250,8 +250,9 @@ class Operations:
     def _post_status(
         self, post: StatusPost, audience: tuple[Address, ...] | None
     ) -> SentStatus:
-        sent = self._open_session().poster.post(post, audience)
-        self._session().look_up_later(sent.recipients)
+        session = self._open_session()
+        sent = session.poster.post(post, audience)
+        session.look_up_later(sent.recipients)
         return sent
 
     def _answer_status(self, answer: StatusAnswer) -> SentStatus:
