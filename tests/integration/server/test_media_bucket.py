@@ -22,6 +22,7 @@ from tests.integration.api.running import Running, Tenant, running_gateway
 from tests.integration.api.test_files import ask, picture
 from tests.integration.api.test_journals import CONTACT, HELLO, items_with_files
 from tests.integration.api.test_publishing import ended, report_of
+from tests.integration.upkeep.test_sweeps import sweeps
 from tests.waiting import eventually
 
 PUBLIC = "https://status.example.org"
@@ -74,6 +75,24 @@ async def test_files_live_in_the_bucket_from_upload_to_retention(
         running.set_clock(running.built.clock.now_ms() + 31 * 86_400_000, monkeypatch)
         await running.built.retention.once()
         assert await listed(bucket) == []
+
+
+async def test_a_day_later_objects_without_a_record_are_swept(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a restored journal leaves them."""
+    async with running_gateway(tmp_path, media=bucket) as running:
+        tenant = await linked(running)
+        built = running.built
+        await upload(tenant, PICTURE)
+        (kept,) = await listed(bucket)
+        source = tmp_path / "source"
+        source.write_bytes(PICTURE)
+        await built.services.media.put(f"{tenant.id}/{new_media_key()}.png", source)
+        assert await sweeps(built).once() == 0
+        running.set_clock(built.clock.now_ms() + 25 * 3_600_000, monkeypatch)
+        assert await sweeps(built).once() == 1
+        assert await listed(bucket) == [kept]
 
 
 async def test_a_wrong_place_ends_the_start_with_one_line(tmp_path: Path) -> None:
