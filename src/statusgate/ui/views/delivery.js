@@ -2,7 +2,7 @@
 
 import { Refusal } from '../api.js';
 import { h, isNew, keep, line, ltr, once } from '../dom.js';
-import { moment, number, span, t, whyRefused } from '../i18n.js';
+import { has, moment, number, span, t, whyRefused } from '../i18n.js';
 import { paged } from '../pages.js';
 import { advice, fault } from '../webhook.js';
 import { accountLine } from './head.js';
@@ -11,7 +11,6 @@ const POLL_MS = 5000;
 const PAGE = 50;
 const SHOWS = ['waits', 'ended'];
 const ANNOUNCED = ['stateWebhook', 'statusWebhook', 'statusReceiptWebhook', 'statusReactionWebhook', 'statusReplyWebhook', 'statusDeletedWebhook'];
-const KINDS = new Set(['stateInstanceChanged', 'incomingMessageReceived', 'outgoingMessageReceived', 'outgoingAPIMessageReceived', 'outgoingMessageStatus']);
 
 export default function delivery(context) {
   const { client, id } = context;
@@ -89,7 +88,9 @@ export default function delivery(context) {
   async function turn(other) {
     show = other;
     all.clear();
-    draw();
+    list.replaceChildren();
+    nobody.textContent = '';
+    more.hidden = true;
     await context.look();
   }
 
@@ -112,7 +113,7 @@ export default function delivery(context) {
       : [h('span', { class: last?.error ? 'trouble' : 'hint' }, last?.error ? fault(last.error, last.status) : t('notTriedYet')),
         tries && h('span', { class: 'hint' }, line(tries, last && moment(last.at)))];
     return h('li', {},
-      h('span', { class: 'told' }, h('span', { class: 'text' }, KINDS.has(typeWebhook) ? t(`type_${typeWebhook}`) : typeWebhook),
+      h('span', { class: 'told' }, h('span', { class: 'text' }, has(`type_${typeWebhook}`) ? t(`type_${typeWebhook}`) : typeWebhook),
         h('span', { class: 'hint' }, line(ltr(typeWebhook), moment(createdAt)))),
       h('span', { class: 'result' }, result));
   }
