@@ -104,7 +104,8 @@ class Dispatcher:
 
     async def _look(self) -> None:
         """Find what waits, including what another process queued."""
-        backlogs = await self._pushing.backlogs()
+        everywhere = await self._pushing.backlogs()
+        backlogs = [one for one in everywhere if self._ownership.owns(one.instance_id)]
         now_ms = self._clock.now_ms()
         oldest_ms = min((backlog.oldest_ms for backlog in backlogs), default=now_ms)
         telemetry.notifications_waiting.set(sum(backlog.count for backlog in backlogs))

@@ -90,6 +90,10 @@ async def gateway(settings: Settings, public_url: str) -> AsyncIterator[Gateway]
     """Build everything over an open journal; close it at the end."""
     if settings.node and not settings.server_key:
         raise StartError("several nodes need the setting server_key, the same for all of them")
+    if settings.node and not settings.media:
+        raise StartError(
+            "several nodes need the setting media: a bucket, or a folder that all of them reach"
+        )
     data = private_folder(settings.data_folder)
     make_parent(settings.database)
     clock = SystemClock()

@@ -75,6 +75,7 @@ class World:
         self.clock = VirtualClock()
         self.journal = open_journal(url)
         self.instances = Instances(self.journal, self.clock, bytes(32))
+        self.ownership = Ownership(self.journal, self.clock)
         self.sender = Scripted(self.clock)
         self._secrets = secrets
         self.start_dispatcher()
@@ -85,7 +86,7 @@ class World:
             Pushing(self.journal, self.instances, self.clock),
             self.sender.push,
             self.instances,
-            Ownership(self.journal, self.clock),
+            self.ownership,
             self.clock,
             self._secrets,
             look_seconds=1800.0,

@@ -268,3 +268,19 @@ async def test_pushes_are_signed_as_standard_webhooks_says() -> None:
                 assert verified == {"typeWebhook": "stateInstanceChanged"}
                 with pytest.raises(WebhookVerificationError):
                     Webhook(secret).verify(second.body + b" ", dict(second.headers))
+
+
+async def test_what_another_node_owns_is_neither_pushed_nor_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that it is pushed by one node, and the sum over all nodes is what there is."""
+    waiting = "statusgate_notifications_waiting"
+    async with world() as w:
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(w.ownership, "owns", lambda _id: False)
+            await w.queue(b'{"n":1}')
+            await w.advance(1800)
+            assert w.sender.bodies == []
+            assert telemetry.REGISTRY.get_sample_value(waiting) == 0
+        await w.advance(1800)
+        assert w.sender.bodies == [b'{"n":1}']

@@ -304,12 +304,18 @@ async def starts(options: Settings) -> None:
 async def test_a_node_without_the_common_key_does_not_start(url: str, tmp_path: Path) -> None:
     with pytest.raises(StartError, match="need the setting server_key"):
         await starts(settings(url, tmp_path, node="a"))
+    media = str(tmp_path / "media")
     with pytest.raises(StartError, match="not 32 bytes in hex"):
-        await starts(settings(url, tmp_path, node="a", server_key="secret"))
-    await starts(settings(url, tmp_path, node="a", server_key=KEY))
+        await starts(settings(url, tmp_path, node="a", server_key="secret", media=media))
+    await starts(settings(url, tmp_path, node="a", server_key=KEY, media=media))
     with pytest.raises(StartError, match="is not that of this database") as refused:
-        await starts(settings(url, tmp_path, node="b", server_key="a5" * 32))
+        await starts(settings(url, tmp_path, node="b", server_key="a5" * 32, media=media))
     assert "a5a5" not in str(refused.value)
+
+
+async def test_nodes_without_common_media_do_not_start(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="need the setting media"):
+        await starts(settings(url, tmp_path, node="a", server_key=KEY))
 
 
 async def test_real_accounts_and_several_nodes_refuse_each_other(
@@ -323,5 +329,5 @@ async def test_real_accounts_and_several_nodes_refuse_each_other(
     async with running_gateway(tmp_path / "c", url, server_key=KEY) as alone:
         await alone.create(engine="neonize")
     with pytest.raises(StartError, match="is a real account"):
-        await starts(settings(url, tmp_path, node="a", server_key=KEY))
+        await starts(settings(url, tmp_path, node="a", server_key=KEY, media="media"))
     await starts(options)
