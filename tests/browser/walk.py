@@ -49,25 +49,41 @@ SMALL = """() => {
     .map((one) => `${one.offsetWidth} x ${one.offsetHeight}: ${one.outerHTML.slice(0, 120)}`);
 }"""
 """What is hard to hit: smaller than 24 pixels, and no link within a text."""
+INJECTED = r"""() => {
+  const foreign = 'script:not([type=module]), iframe, object, [onerror], [onload], [src=x]';
+  const turns = /[\u202a-\u202e]/;
+  const said = (one) => [...one.attributes].map(({value}) => value)
+    .concat([...one.childNodes].filter((each) => each.nodeType === 3).map(({data}) => data));
+  const elements = [...document.querySelectorAll('*')];
+  return [
+    ...[...document.querySelectorAll(foreign)].map((one) => `markup: ${one.outerHTML}`),
+    ...elements.filter((one) => said(one).some((text) => turns.test(text)))
+      .map((one) => `turned: ${one.outerHTML.slice(0, 160)}`)];
+}"""
+"""Texts of strangers that became markup, or that turn the direction of what stands beside."""
 TINY = """() => [...document.body.querySelectorAll('*')]
   .filter((one) => one.checkVisibility() && !one.closest('svg, .card'))
   .filter((one) => parseFloat(getComputedStyle(one).fontSize) < 22)
   .map((one) => `${getComputedStyle(one).fontSize}: ${one.outerHTML.slice(0, 120)}`)"""
 """What does not grow with the size of text that somebody chose; twice the usual is expected."""
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän"
+HOSTILE = (
+    "<img src=x onerror=alert(1)></title></style><script>alert(2)</script>"
+    "<svg onload=alert(3)> \u202egnp.exe\u2066 '\"` ${7*7} {n} {{7*7}} javascript:alert(4)"
+)
 
 
 async def walk(
-    visitor: Visitor, running: Running, *questions: str, in_dark: str = ""
+    visitor: Visitor, running: Running, *questions: str, words: str = LONG, in_dark: str = ""
 ) -> list[str]:
-    """Sign in to an account full of long words, go everywhere, and ask."""
+    """Sign in to an account full of *words*, go everywhere, and ask."""
     page = visitor.page
     await page.add_init_script(AXE_SCRIPT)
     await page.emulate_media(color_scheme="light", reduced_motion="reduce")
     await page.goto(f"{visitor.url}/ui/")
     await page.locator("#id").wait_for()
     faults = await _ask(page, "sign in", questions, in_dark)
-    account = await furnish(running, LONG)
+    account = await furnish(running, words)
     await as_operator(visitor)
     await page.locator(".accounts li").first.wait_for()
     for stop in account.stops:

@@ -1,7 +1,7 @@
 /** The frame around the views: who is signed in, which view is shown, what is live. */
 
 import { Client, kept, keepSession, Refusal } from './api.js';
-import { h, keepFocus } from './dom.js';
+import { h, keepFocus, visible } from './dom.js';
 import { currentLanguage, LANGUAGES, loadLanguage, t, tick, whyRefused } from './i18n.js';
 import { live } from './live.js';
 
@@ -174,7 +174,7 @@ async function route() {
 
 function show(node, title) {
   const isFirst = !main.hasChildNodes();
-  document.title = `${title} · statusgate`;
+  document.title = `${visible(title)} · statusgate`;
   main.replaceChildren(node);
   if (isFirst) return;
   scrollTo(0, 0);
