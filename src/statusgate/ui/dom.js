@@ -83,11 +83,14 @@ export function keepFocus(root) {
   let last = null;
   const nameOf = (node) => [node.id, node.className, node.getAttribute('href'), node.closest('[data-key]')?.dataset.key].join(' ');
   document.addEventListener('focusin', ({ target }) => {
-    if (!target.closest('dialog')) last = { node: target, name: nameOf(target) };
+    if (!target.closest('dialog')) last = { node: target, name: nameOf(target), isLost: false };
   });
-  new MutationObserver(() => {
-    if (!last || last.node.isConnected || document.activeElement !== document.body) return;
-    const same = [...root.querySelectorAll(last.node.localName)].find((each) => nameOf(each) === last.name);
+  new MutationObserver((changes) => {
+    if (!last) return;
+    last.isLost ||= changes.some(({ removedNodes }) => [...removedNodes].some((each) => each.contains(last.node)));
+    if (!last.isLost || document.activeElement !== document.body) return;
+    const others = [...root.querySelectorAll(last.node.localName)];
+    const same = last.node.isConnected ? last.node : others.find((each) => nameOf(each) === last.name);
     same?.focus({ preventScroll: true });
   }).observe(document.body, { childList: true, subtree: true });
 }

@@ -3,10 +3,10 @@
 import { ask } from '../dialog.js';
 import { bdi, h, initials, isolated, line, ltr, once, phone } from '../dom.js';
 import { number, t } from '../i18n.js';
+import { longList } from '../long.js';
 import { accountLine } from './head.js';
 import { newPeople } from './sandbox.js';
 
-const CHUNK = 100;
 const AT_ONCE = 2;
 const REST_MS = 30000;
 const SHOWS = ['everybody', 'included', 'excluded'];
@@ -18,8 +18,6 @@ export default function contacts(context) {
   let account = null;
   let show = 'everybody';
   let readAt = 0;
-  let filling = 0;
-  const rows = new Map();
 
   const of = h('p', { class: 'hint' });
   const search = h('input', { type: 'search', 'aria-label': t('searchPeople'), placeholder: t('searchPeople'), oninput: draw });
@@ -27,10 +25,10 @@ export default function contacts(context) {
   const tabs = h('fieldset', { class: 'segments' }, h('legend', { class: 'unseen' }, t('show')), SHOWS.map((each) => h('label', {},
     h('input', { type: 'radio', name: 'show', value: each, checked: each === show, onchange: () => { show = each; draw(); } }), counts[each])));
   const found = h('p', { class: 'hint', role: 'status' });
-  const list = h('div', {});
+  const list = longList(t('contacts'), (one) => one.id, row);
   const tools = h('div', { class: 'sift' }, search, tabs);
   const nothing = h('div', { class: 'empty' });
-  const node = h('section', { class: 'contacts' }, h('header', { class: 'head' }, h('h1', {}, t('contacts')), of), tools, found, list, nothing);
+  const node = h('section', { class: 'contacts' }, h('header', { class: 'head' }, h('h1', {}, t('contacts')), of), tools, found, list.node, nothing);
 
   /** Contacts seldom change, and may be many: what happens elsewhere has them read again only now and then. */
   async function look() {
@@ -61,33 +59,7 @@ export default function contacts(context) {
     tools.hidden = !people.length;
     nothing.hidden = people.length > 0;
     if (!people.length) nothing.replaceChildren(...empty());
-    fill(shown);
-  }
-
-  /** Lists of a hundred, of which a browser lays out only those that are near; a few of them at a time. */
-  function fill(shown) {
-    cancelAnimationFrame(filling);
-    const needed = Math.ceil(shown.length / CHUNK);
-    let place = 0;
-    const some = () => {
-      for (const end = Math.min(place + AT_ONCE, needed); place < end; place += 1) {
-        if (!list.children[place]) list.append(h('ul', { class: 'viewers long' }));
-        list.children[place].replaceChildren(...shown.slice(place * CHUNK, (place + 1) * CHUNK).map(rowOf));
-      }
-      if (place < needed) filling = requestAnimationFrame(some);
-      else while (list.children.length > needed) list.lastChild.remove();
-    };
-    some();
-  }
-
-  /** The row of somebody, made once for each thing that it says. */
-  function rowOf(one) {
-    const print = [one.contactName, one.name, one.reason].join('\n');
-    const known = rows.get(one.id);
-    if (known?.print === print) return known.node;
-    const made = row(one);
-    rows.set(one.id, { print, node: made });
-    return made;
+    list.show(shown);
   }
 
   function row(one) {
@@ -130,5 +102,5 @@ export default function contacts(context) {
     return look();
   }
 
-  return { title: t('contacts'), node, look, close: () => cancelAnimationFrame(filling) };
+  return { title: t('contacts'), node, look };
 }

@@ -6,6 +6,7 @@ import { ask } from '../dialog.js';
 import { bdi, h, initials, isNew, keep, line, once, person } from '../dom.js';
 import { funnel } from '../funnel.js';
 import { moment, number, t } from '../i18n.js';
+import { longList } from '../long.js';
 
 const FIRST = 24;
 const PAGE = 100;
@@ -124,22 +125,32 @@ function people({ client, id }, idMessage) {
   let items = [];
   let next = null;
   const tabs = h('div', { class: 'segments', role: 'group', 'aria-label': t('peopleTitle') });
-  const list = h('div', {});
+  const list = longList(t('peopleTitle'), (one) => one.participant, row);
   const more = h('button', { class: 'more', onclick: () => once(more, loadMore) }, t('more'));
   const nobody = h('p', { class: 'hint' });
-  const node = h('section', { class: 'wide' }, h('h2', {}, t('peopleTitle')), tabs, list, nobody, more);
+  const node = h('section', { class: 'wide' }, h('h2', {}, t('peopleTitle')), tabs, list.node, nobody, more);
   const page = (after) => client.get(id, 'getStatusViewers', { idMessage, show, limit: after ? PAGE : FIRST, after });
   let counts = null;
 
+  /** Read from the newest on until somebody who is as before: so is everybody after them. */
   async function look(known) {
     counts = known;
     const wanted = show;
-    const found = await page();
-    if (show !== wanted) return;
-    const fresh = new Set(found.items.map((one) => one.participant));
-    const older = items.slice(FIRST).filter((one) => !fresh.has(one.participant));
-    items = [...found.items, ...older];
-    if (!older.length) next = found.next;
+    let fresh = [];
+    let after;
+    let place;
+    do {
+      const found = await page(after);
+      if (show !== wanted) return;
+      fresh = [...fresh, ...found.items];
+      after = found.next;
+      const print = JSON.stringify(fresh.at(-1));
+      place = items.findIndex((one) => one.participant === fresh.at(-1)?.participant && JSON.stringify(one) === print);
+    } while (place < 0 && after && fresh.length < items.length);
+    const isFresh = new Set(fresh.map((one) => one.participant));
+    const older = place < 0 ? [] : items.slice(place + 1).filter((one) => !isFresh.has(one.participant));
+    if (place < 0) next = after;
+    items = [...fresh, ...older];
     draw();
   }
 
@@ -157,25 +168,17 @@ function people({ client, id }, idMessage) {
     keep(tabs, shown.map((each) => ({ each, total: totals[each], isHere: each === show })), ({ each }) => each, ({ each, total, isHere }) => h('button', {
       'aria-pressed': String(isHere), onclick: () => { show = each; items = []; look(counts); },
     }, `${t(`show_${each}`)} ${number(total)}`));
-    drawChunks();
+    list.show(items);
     nobody.hidden = items.length > 0;
     nobody.textContent = items.length ? '' : t('nobodyHere');
     more.hidden = !next;
-  }
-
-  /** In lists of a hundred, of which a browser lays out only those that are near. */
-  function drawChunks() {
-    const needed = Math.ceil(items.length / PAGE);
-    while (list.children.length > needed) list.lastChild.remove();
-    while (list.children.length < needed) list.append(h('ul', { class: 'viewers long' }));
-    [...list.children].forEach((chunk, place) => keep(chunk, items.slice(place * PAGE, (place + 1) * PAGE), (one) => one.participant, row));
   }
 
   function row(one) {
     const times = one.readAt ? [[t('stepRead'), one.readAt], [t('stepDelivered'), one.deliveredAt]] : [[t('stepDelivered'), one.deliveredAt]];
     return h('li', {}, initials(one.contactName, one.name), h('span', { class: 'name' }, person(one.participant, one.contactName, one.name)),
       one.reaction && h('span', { class: 'emoji' }, one.reaction),
-      h('span', { class: 'at' }, times.map(([word, when]) => when && h('span', {}, h('span', { class: 'word' }, word, ' '), moment(when)))));
+      h('span', { class: 'at' }, times.map(([word, when]) => when && h('span', {}, word, ' ', moment(when)))));
   }
 
   return { node, look };
