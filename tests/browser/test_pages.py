@@ -67,7 +67,7 @@ async def test_somebody_signs_in_looks_at_a_status_and_posts_one(
         await page.locator(".hero h2 a").click()
         await visitor.sees("Lovely!")
         assert await visitor.text(".status h1") == "First light"
-        assert await visitor.text(".long .name") == "Anna Kern"
+        await page.locator(".long .name", has_text="Anna Kern").wait_for()
         assert await page.locator(".curve table").count() == 1
         assert await visitor.text(".back") == back
 
