@@ -29,6 +29,7 @@ def media(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("bucket"))
 
 
+@pytest.mark.timeout(300)
 def test_a_file_survives_with_its_fact_or_expires(
     tmp_path: Path, media: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,9 +44,9 @@ class Files:
         (``Transaction.keep_file``).
 
         *admit* may refuse it by an exception, in the transaction that records it. *patient*:
-        while the store is away, try again for half an hour; else there are five minutes for
-        all of it. Raises what *admit* does,
-        MediaFull, MediaUnavailable (never final) or JournalUnavailable.
+        while the store is away, try again for half an hour; otherwise it is tried once, for at
+        most five minutes. Raises what *admit* does, MediaFull, MediaUnavailable (never final)
+        or JournalUnavailable.
         """
         until_ms = self._clock.now_ms() + RESERVED_MS
         reserved = msgspec.structs.replace(file, expires_ms=until_ms)
