@@ -110,6 +110,7 @@ class Exit(IntEnum):
     BLOCKED = 85
     MOVED = 86
     HOST_DIED = 87
+    CROWDED = 88
 
 
 MEANING = {
@@ -129,6 +130,7 @@ MEANING = {
     Exit.BANNED: "the account is banned for a time",
     Exit.BLOCKED: "the account is banned",
     Exit.MOVED: "it moves to another process",
+    Exit.CROWDED: "its process was too busy for it to begin",
     Exit.HOST_DIED: "the process that it shared with other accounts ended",
 }
 

@@ -14,6 +14,9 @@ from contextlib import contextmanager
 HOLD_UP = 0.1
 """seconds for which somebody who wants the gate alone holds new calls back, at a time"""
 
+_LONGEST_PAUSE = 2.0
+"""seconds between two tries, which grow"""
+
 UNSETTLED_AFTER = 3.0
 """seconds after which calls no longer wait for a writer"""
 
@@ -45,9 +48,9 @@ class Gate:
         """Have the gate for *writer* alone; return whether it could be had in time.
 
         While a call runs, new ones wait for at most HOLD_UP; then they pass, and it is tried
-        again, so that neither a long call stalls the others nor they a long one.
+        again, ever less often, so that a long call neither stalls the others nor is stalled.
         """
-        end = time.monotonic() + seconds
+        end, pause = time.monotonic() + seconds, HOLD_UP / 2
         while (left := end - time.monotonic()) > 0:
             with self._changed:
                 if not self._changed.wait_for(lambda: self._writer is None, left):
@@ -58,7 +61,8 @@ class Gate:
                     self._calls_wait_until = time.monotonic() + UNSETTLED_AFTER
                     return True
                 self._release()
-            time.sleep(random.uniform(HOLD_UP / 10, HOLD_UP))  # noqa: S311 - no secret
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
         return False
 
     def admit_calls(self, writer: object) -> None:

@@ -138,7 +138,11 @@ class Hosts:
         fitting = [
             one for one in self._hosts if one.shared and one.admitting and one.group == group
         ]
-        with_room = [one for one in fitting if len(one.accounts) < self._per_process]
+        with_room = [
+            one
+            for one in fitting
+            if len(one.accounts) < self._per_process and account not in one.crowded_out
+        ]
         needed = 1 if group else math.ceil(len(self._linked) / self._per_process)
         if with_room and len(fitting) >= needed:
             return min(with_room, key=lambda one: (len(one.accounts), one.number))
@@ -171,6 +175,8 @@ class Hosts:
         """An account has left its process, or its worker was given up."""
         host = place.host
         host.places.discard(place)
+        if place.code == Exit.CROWDED:
+            host.crowded_out.add(place.account)
         if place.code == Exit.STUCK and not host.gone.is_set():
             host.admitting = False
             if host.accounts and not host.stuck:

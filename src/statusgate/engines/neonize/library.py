@@ -27,10 +27,12 @@ from statusgate.engines.neonize.gate import Gate
 
 log = logging.getLogger(__name__)
 
-QUIET_SECONDS = 0.1
+QUIET_SECONDS = 0.2
 """without an event after which a client that has disconnected is taken to have no more"""
 
 _HUNG_AFTER = 30.0
+_PATIENCE = 20.0
+"""seconds for which a client waits for its turn to begin"""
 _LOOK_SECONDS = 0.02
 _STANZAS = (b"Client/Recv", b"Client/Send")
 _WRITTEN = "Dialing "
@@ -43,6 +45,10 @@ _kept: list[Any] = []
 
 class NotBegun(EngineUnavailable, NeonizeError):  # type: ignore[misc]
     """The client has not begun, or is being stopped; a call would end the process."""
+
+
+class Crowded(Exception):
+    """Other clients of the process, or their calls, left no moment to begin."""
 
 
 def _gated(name: str) -> Callable[..., Any]:
@@ -124,7 +130,7 @@ class Client:
         self._raw.event(kind)(handler)
 
     def connect(self, proxy: str) -> None:
-        """Begin; return when the connection is over for good. Raises NeonizeError."""
+        """Begin; return when the connection is over for good. Raises NeonizeError, Crowded."""
         kinds = bytes(self._raw.event.list_func)
         props = self._props.SerializeToString()
         settings = ProxySettings(proxy)._to_c_struct() if proxy else None
@@ -135,7 +141,8 @@ class Client:
             func_callback_bytes2(self._log_came),
         )
         _kept.append(calls)
-        self._gate.enter(self)
+        if not self._gate.enter(self, _PATIENCE):
+            raise Crowded
         try:
             with self._beginning:
                 if self._leaving:

@@ -38,6 +38,8 @@ class HostProcess:
         """whether its end is wanted"""
         self.stuck: set[str] = set()
         """accounts whose workers were given up and may still use their folders"""
+        self.crowded_out: set[str] = set()
+        """accounts that waited here in vain for a moment to begin"""
         self.gone = asyncio.Event()
         """set when the process has ended, and *victims* are known"""
         self.victims: list[str] = []

@@ -23,6 +23,7 @@ _REPORTED_BY_STATE = frozenset(
         Exit.LINKING_ENDED,
         Exit.BANNED,
         Exit.MOVED,
+        Exit.CROWDED,
     }
 )
 _OPERATOR_NEEDED = frozenset({Exit.STORE_LOST, Exit.OUTDATED})
@@ -70,7 +71,7 @@ class Restarts:
             Exit.OUTDATED: self._timing.outdated_hold,
             Exit.BANNED: max(banned_for, 0.0) + _AFTER_BAN,
         }
-        if code == Exit.MOVED:
+        if code in (Exit.MOVED, Exit.CROWDED):
             return Verdict(delay=0.0, reported=False)
         if code in _RESTING:
             self._tries = 0

@@ -36,7 +36,7 @@ from statusgate.engines.neonize.config import Exit, Setup
 from statusgate.engines.neonize.contacts import AddressBookListener, ContactStore, ContactWatch
 from statusgate.engines.neonize.convert import Converter, evidence
 from statusgate.engines.neonize.gate import Gate
-from statusgate.engines.neonize.library import Client
+from statusgate.engines.neonize.library import Client, Crowded
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.poster import Poster
 from statusgate.engines.neonize.store import Linked, SessionStore
@@ -50,6 +50,7 @@ _FIRST_QR, _LATER_QR = 60.0, 20.0
 _QR_GRACE = 5.0
 _MOST_BAN_SECONDS = 366 * 24 * 3600
 _LONGEST_LEAVE = 30.0
+_NEVER_QUIET = 10
 _LONGEST_ASK = 3.0
 _BROWSER = SimpleNamespace(name="Chrome", value=1)
 _SYSTEM = SimpleNamespace(name="Linux")
@@ -155,9 +156,11 @@ class Session:
 
     @property
     def settled(self) -> bool:
-        """Whether the account is open and has had no news for a while."""
-        is_open = self.state is EngineState.OPEN
-        return is_open and self.client.quiet_for > self._setup.timing.settle
+        """Whether the account is open and has had no news for a while, or is never quiet."""
+        quiet = self._setup.timing.settle
+        open_for = time.monotonic() - self._state_since
+        is_quiet = self.client.quiet_for > quiet or open_for > _NEVER_QUIET * quiet
+        return self.state is EngineState.OPEN and is_quiet
 
     def require_open(self) -> None:
         """Raise EngineUnavailable unless connected."""
@@ -405,6 +408,9 @@ class Session:
         try:
             self.client.connect(self._setup.proxy)
             code = Exit.RESTART
+        except Crowded:
+            self._outlet.end(Exit.CROWDED)
+            return
         except Exception:
             log.exception("connecting failed")
             code = Exit.UNREACHABLE
