@@ -142,6 +142,7 @@ async function route() {
     return;
   }
   shown.view?.close?.();
+  document.querySelector('dialog')?.close();
   clearTimeout(later);
   clearInterval(beat);
   const mine = { key, view: null };

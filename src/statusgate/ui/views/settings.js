@@ -79,8 +79,9 @@ export default function settings(context) {
 
   function store(event) {
     event.preventDefault();
+    if (bar.hidden) return;
     fields.forEach((field) => field.blame(''));
-    return once(save, async () => {
+    once(save, async () => {
       try {
         const stored = changes;
         await client.post(id, 'setSettings', stored);
