@@ -78,7 +78,7 @@ class NodeLink(ServerLock):
     # -- in the thread
 
     def _pause(self) -> float:
-        return self._times.beat_seconds if self._node else min(0.05, self._times.beat_seconds)
+        return self._times.beat_seconds if self._node else min(0.5, self._times.beat_seconds)
 
     def _held(self) -> None:
         asked, asked_boot = time.monotonic(), boot_seconds()

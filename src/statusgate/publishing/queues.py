@@ -155,7 +155,9 @@ class Queues:
     async def _wake_accepted_elsewhere(self) -> None:
         """Notice what other nodes have accepted for accounts of this one."""
         for instance_id in await self._journal.read(lambda tx: tx.instances_with_outgoing()):
-            self._wake(instance_id)
+            queue = self._queues.get(instance_id)
+            if queue is None or queue.is_idle:  # else it goes on by itself, after its pauses
+                self._wake(instance_id)
 
     def _due(self, tx: Transaction) -> list[tuple[InstanceId, str]]:
         now_ms = self._clock.now_ms()
@@ -222,6 +224,8 @@ class Queue:
         """*published_ms*: the last publication, after which the usual time has to pass."""
         self.changed = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
+        self.is_idle = False
+        """there was nothing to publish"""
         self._id = instance_id
         self._journal = journal
         self._instances = instances
@@ -241,7 +245,9 @@ class Queue:
         while True:
             try:
                 await self._publish_all()
+                self.is_idle = True
                 await self.changed.wait()
+                self.is_idle = False
             except (InstanceUnknown, NotOwned):
                 raise
             except _TRANSIENT as error:

@@ -242,10 +242,19 @@ async def test_an_event_that_the_fence_refuses_is_neither_acknowledged_nor_dropp
         tenant = await node.create()
         await tenant.state("authorized")
         before = take_away(url, tenant)
-        await tenant.simulate(CONTACT, TEXT | {"idMessage": "A1"})
+
+        async def simulated() -> bool:
+            reply = await tenant.post("simulate", [CONTACT, TEXT | {"idMessage": "A1"}])
+            return reply.code == 200
+
+        await eventually(simulated)
+
+        async def recorded() -> bool:
+            items = (await tenant.get("getIncomingStatuses")).json()
+            return [one["idMessage"] for one in items] == ["A1"]
+
+        await eventually(recorded)
         assert token(url, tenant) not in (before, TAKEN)
-        items = (await tenant.get("getIncomingStatuses")).json()
-        assert [one["idMessage"] for one in items] == ["A1"]
 
 
 async def test_a_stream_on_any_node_misses_no_event_and_repeats_none(
