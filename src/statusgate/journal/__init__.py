@@ -2,12 +2,13 @@
 
 from .journal import Journal, migrate_journal, open_journal
 from .owners import Owned
-from .session import JournalRefused
+from .session import JournalRefused, Later
 from .transaction import Transaction
 
 __all__ = [
     "Journal",
     "JournalRefused",
+    "Later",
     "Owned",
     "Transaction",
     "migrate_journal",

@@ -11,7 +11,7 @@ from statusgate.domain.ids import InstanceId
 from statusgate.domain.nodes import Times
 
 from .migrate import Migratable, is_empty, migrate, require_current
-from .session import Health, JournalRefused, Session
+from .session import Health, JournalRefused, Later, Session
 from .sql import Dialect
 from .sqlite import (
     CACHE_KB,
@@ -84,10 +84,10 @@ class Journal:
     async def write(
         self,
         instance_id: InstanceId | None,
-        work: Callable[[Transaction], T],
+        work: Callable[[Transaction], T | Later[T]],
         on_commit: Callable[[T, bool], None] | None = None,
     ) -> T:
-        """Return the result of *work* once it is on disk.
+        """Return the result of *work* once it is on disk; if it is a ``Later``, its value.
 
         Works of one instance run in the order of the calls. *on_commit* is called with the
         result in the order of the commits, also if the caller was cancelled meanwhile; and with

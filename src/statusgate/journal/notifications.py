@@ -2,7 +2,7 @@
 
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +22,7 @@ from statusgate.domain.notification import (
 from .instances import Part
 from .rows import struct_of
 
+NextPush = tuple[Notification | None, Streak | None]
 EndPlace = tuple[int, int]
 """where an ended notification stands: when it ended, its receipt id"""
 NEWEST_END: Final = (2**63 - 1, 0)
@@ -151,14 +152,15 @@ class Notifications(Part):
         rows = self._db.run("deliveries", instance_id=instance_id, receipt_id=receipt_id)
         return [struct_of(Delivery, row) for row in rows]
 
-    def next_push(self, instance_id: InstanceId) -> tuple[Notification | None, Streak | None]:
+    def next_push(self, instance_id: InstanceId) -> NextPush:
         """The head of the queue, however old, and the streak of failures; None while pushes
         succeed."""
-        rows = self._db.run("next_push", instance_id=instance_id)
-        if not rows:
-            return None, None
-        head = None if rows[0].receipt_id is None else _notification_of(rows[0])
-        return head, None if rows[0].url is None else _streak_of(rows[0])
+        return _next_push(self._db.run("next_push", instance_id=instance_id))
+
+    def next_push_later(self, instance_id: InstanceId) -> Callable[[], NextPush]:
+        """As ``next_push``, as things stand now, for a ``Later``."""
+        rows = self._db.ask("next_push", instance_id=instance_id)
+        return lambda: _next_push(rows())
 
     def set_push_streak(self, instance_id: InstanceId, streak: Streak | None) -> None:
         """Begin or go on with a streak of failures; None ends it."""
@@ -226,6 +228,13 @@ def _notification_of(row: Any) -> Notification:
 def _listed_of(row: Any) -> Listed:
     last = None if row.attempt is None else struct_of(Delivery, row)
     return struct_of(Listed, row, end=row.end_name or None, last=last)
+
+
+def _next_push(rows: list[Any]) -> NextPush:
+    if not rows:
+        return None, None
+    head = None if rows[0].receipt_id is None else _notification_of(rows[0])
+    return head, None if rows[0].url is None else _streak_of(rows[0])
 
 
 def _streak_of(row: Any) -> Streak:

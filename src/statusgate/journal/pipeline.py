@@ -24,9 +24,13 @@ from .session import Scalar
 _INFERRED, _BIGINT = 0, 20
 _Prepared = tuple[str, tuple[int, ...]]
 """a statement and the types of its parameters"""
-_SYNC = ("", ())
-"""the mark of a Sync among what was sent"""
 _DONE = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.PIPELINE_SYNC)
+
+
+class Answer:
+    """What the server says to one statement, once it has."""
+
+    result: PGresult
 
 
 class Pipeline:
@@ -41,20 +45,19 @@ class Pipeline:
         self._transformer = Transformer(connection)
         self._prepared: dict[_Prepared, bytes] = {}
         self._numbers = count()
-        self._sent: deque[_Prepared | None] = deque()
-        """what is not answered yet; statements that are being prepared, None for others"""
+        self._sent: deque[Answer | _Prepared | None] = deque()
+        """what is not answered yet: statements, some of them being prepared; None is a Sync"""
         self.skipped = False
         """whether the last error kept the server from the statements behind it"""
 
-    def send(self, sql: str, values: Sequence[Scalar] = ()) -> None:
-        """Send a statement; whether it succeeds shows at the next ``wait`` or ``sync``.
+    def send(self, sql: str, values: Sequence[Scalar] = ()) -> Answer:
+        """Send a statement; its answer is there after the next ``wait`` or ``sync``.
 
         Those with parameters are prepared, once for each combination of their types.
         """
         if not values:
             self._libpq.send_query_params(sql.encode(), None, result_format=Format.BINARY)
-            self._sent.append(None)
-            return
+            return self._expected()
         types = tuple(_BIGINT if isinstance(value, int) else _INFERRED for value in values)
         name = self._prepared.get((sql, types))
         if name is None:
@@ -65,17 +68,17 @@ class Pipeline:
             [Format.BINARY if isinstance(value, bytes) else Format.TEXT for value in values],
             Format.BINARY,
         )
-        self._sent.append(None)
+        return self._expected()
 
-    def wait(self) -> list[PGresult]:
-        """Wait until all is answered that was sent; returns the answers, in their order."""
+    def wait(self) -> None:
+        """Wait until all is answered that was sent."""
         self._libpq.send_flush_request()
-        return self._answers()
+        self._answers()
 
     def end(self) -> None:
         """Mark the end of a transaction, and do not wait for it."""
         self._libpq.pipeline_sync()
-        self._sent.append(_SYNC)
+        self._sent.append(None)
         self._libpq.flush()
 
     def sync(self) -> None:
@@ -111,41 +114,46 @@ class Pipeline:
         self._sent.append((sql, types))
         return name
 
-    def _answers(self) -> list[PGresult]:
+    def _expected(self) -> Answer:
+        self._sent.append(answer := Answer())
+        return answer
+
+    def _answers(self) -> None:
         """Take all answers; raises the first error among them."""
         while self._libpq.flush():
             self._wait_for(POLLIN | POLLOUT)
-        answers = []
         failed: PGresult | None = None
         while self._sent:
             sent = self._sent[0]
             result = self._result()
             self._sent.popleft()
-            if result is not None and result.status not in _DONE:
+            if isinstance(sent, Answer):
+                sent.result = result
+            if result.status not in _DONE:
                 if failed is None:
                     failed = result
-                    self.skipped = any(one is not _SYNC for one in self._sent)
-                if sent:
+                    self.skipped = any(one is not None for one in self._sent)
+                if isinstance(sent, tuple):
                     self._prepared.pop(sent, None)
-            if sent is not _SYNC:
-                self._result()  # the mark of its end
-            if sent is None and result is not None:
-                answers.append(result)
+            if sent is not None:
+                self._libpq.get_result()  # the mark of its end
         if failed is not None:
             self._recover()
             raise error_from_result(failed)
-        return answers
 
     def _recover(self) -> None:
         """Make the server take statements again: after an error it skips them up to a Sync."""
         if self._libpq.pipeline_status == PipelineStatus.ABORTED:
             self.sync()
 
-    def _result(self) -> PGresult | None:
+    def _result(self) -> PGresult:
         """Take the next answer. While it waits, other threads run."""
         while self._libpq.is_busy():
             self._wait_for(POLLIN)
-        return self._libpq.get_result()
+        result = self._libpq.get_result()
+        if result is None:
+            raise psycopg.OperationalError("an answer is missing")
+        return result
 
     def _wait_for(self, events: int) -> None:
         self._socket.register(self._libpq.socket, events)

@@ -1,7 +1,7 @@
 """PostgreSQL through psycopg: a connection that is opened again when it is lost."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import starmap
 from typing import Any
@@ -13,7 +13,7 @@ from psycopg.pq.abc import PGresult
 from statusgate.domain.errors import JournalBroken, JournalFull, JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
-from .pipeline import Pipeline
+from .pipeline import Answer, Pipeline
 from .rows import row_type
 from .session import (
     Call,
@@ -30,6 +30,8 @@ from .sql import statements
 
 REST_SECONDS = 0.5
 """After a failed connect, further transactions fail at once for this long."""
+IDLE_SECONDS = 1.0
+"""A connection that was silent for longer may be broken without anyone having noticed."""
 NEEDED = ("fsync", "full_page_writes", "synchronous_commit")
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _OPTIONS: dict[str, Any] = {
@@ -82,24 +84,25 @@ class PostgresSession:
         self._locked: set[InstanceId] = set()
         self._tokens: dict[InstanceId, int] = {}
         """of the instances that this transaction has locked, once one was asked for"""
-        self._answered = False
-        """whether the server has answered within this transaction"""
+        self._heard = 0.0
+        """when the server last answered"""
 
     def run(self, name: str, /, **parameters: Value) -> list[Any]:
-        self.send(name, **parameters)
-        return self._rows(name, self._wait()[-1])
+        (rows,) = self.run_each((name, parameters))
+        return rows
 
     def run_each(self, *calls: Call) -> list[list[Any]]:
-        for name, parameters in calls:
-            self.send(name, **parameters)
-        answers = self._wait()[-len(calls) :]
-        return [
-            self._rows(name, answer) for (name, _), answer in zip(calls, answers, strict=True)
-        ]
+        asked = [self.ask(name, **parameters) for name, parameters in calls]
+        self._wait()
+        return [rows() for rows in asked]
+
+    def ask(self, name: str, /, **parameters: Value) -> Callable[[], list[Any]]:
+        statement, values = _STATEMENTS[name], bound(parameters)
+        answer = self._send(statement.sql, [values[name] for name in statement.parameters])
+        return lambda: self._rows(name, answer.result)
 
     def send(self, name: str, /, **parameters: Value) -> None:
-        statement, values = _STATEMENTS[name], bound(parameters)
-        self._send(statement.sql, [values[name] for name in statement.parameters])
+        self.ask(name, **parameters)
 
     def run_script(self, text: str) -> list[Any]:
         """Run any SQL (migrations, settings)."""
@@ -130,17 +133,17 @@ class PostgresSession:
             raise JournalBroken(self._health.fault)
         self._locked.clear()
         self._tokens.clear()
-        self._answered = False
         self._connect()
         self._send(_READ if self._read_only else "BEGIN")
 
     def commit(self) -> None:
-        if not self._answered:
+        if time.monotonic() > self._heard + IDLE_SECONDS:
             self._wait()  # a connection that broke while it was idle leaves no doubt
         self._send("COMMIT")
         pipeline = self._open()
         try:
             pipeline.end() if self._read_only else pipeline.sync()
+            self._heard = time.monotonic()
         except psycopg.Error as error:
             if self._is_lost() and not pipeline.skipped:
                 self._drop()
@@ -176,19 +179,18 @@ class PostgresSession:
     def close(self) -> None:
         self._drop()
 
-    def _send(self, sql: str, values: Sequence[Scalar] = ()) -> None:
+    def _send(self, sql: str, values: Sequence[Scalar] = ()) -> Answer:
         try:
-            self._open().send(sql, values)
+            return self._open().send(sql, values)
         except psycopg.Error as error:
             raise self._translated(error) from error
 
-    def _wait(self) -> list[PGresult]:
+    def _wait(self) -> None:
         try:
-            answers = self._open().wait()
+            self._open().wait()
         except psycopg.Error as error:
             raise self._translated(error) from error
-        self._answered = True
-        return answers
+        self._heard = time.monotonic()
 
     def _rows(self, name: str, answer: PGresult) -> list[Any]:
         if not answer.ntuples:

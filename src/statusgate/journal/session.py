@@ -1,15 +1,16 @@
 """What the journal asks of a database: one connection that runs named statements."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
+T = TypeVar("T")
 Scalar = int | str | bytes | None
 Value = Scalar | Sequence[Sequence[Scalar]]
 Call = tuple[str, dict[str, Value]]
@@ -17,6 +18,14 @@ Call = tuple[str, dict[str, Value]]
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LARGEST = 2**63 - 1
+
+
+class Later(Generic[T]):
+    """What a work returns that is known only after the commit."""
+
+    def __init__(self, value: Callable[[], T]) -> None:
+        self.value = value
+        """called by the thread that has committed"""
 
 
 class Health:
@@ -55,6 +64,11 @@ class Session(Protocol):
 
     def run_each(self, *calls: Call) -> list[list[Any]]:
         """Run statements in this order; returns the rows of each."""
+        ...
+
+    def ask(self, name: str, /, **parameters: Value) -> Callable[[], list[Any]]:
+        """As ``run``, but wait for nothing: the rows can be had after the next ``run``, or once
+        the transaction is committed."""
         ...
 
     def send(self, name: str, /, **parameters: Value) -> None:

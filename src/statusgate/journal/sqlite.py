@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import starmap
 from types import TracebackType
@@ -90,6 +90,10 @@ class SqliteSession:
 
     def run_each(self, *calls: Call) -> list[list[Any]]:
         return [self.run(name, **parameters) for name, parameters in calls]
+
+    def ask(self, name: str, /, **parameters: Value) -> Callable[[], list[Any]]:
+        rows = self.run(name, **parameters)
+        return lambda: rows
 
     def send(self, name: str, /, **parameters: Value) -> None:
         with Translated(self._health):

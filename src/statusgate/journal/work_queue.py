@@ -11,7 +11,7 @@ from statusgate.domain.claim import token_for
 from statusgate.domain.errors import JournalUnavailable
 from statusgate.domain.ids import InstanceId
 
-from .session import InDoubt
+from .session import InDoubt, Later
 from .transaction import Transaction
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class WorkQueue:
     async def submit(
         self,
         instance_id: InstanceId | None,
-        work: Callable[[Transaction], T],
+        work: Callable[[Transaction], T | Later[T]],
         on_commit: Callable[[T, bool], None] | None = None,
     ) -> T:
         """Return the result of *work*, or raise what it raised.

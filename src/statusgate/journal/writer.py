@@ -7,7 +7,7 @@ from threading import Thread
 
 from statusgate.domain.errors import Fenced, JournalUnavailable
 
-from .session import Collision, InDoubt, Lost, Session
+from .session import Collision, InDoubt, Later, Lost, Session
 from .transaction import Transaction
 from .work_queue import Outcome, Task, WorkQueue
 
@@ -97,7 +97,7 @@ class Writer:
         except InDoubt as error:
             self._wait_for_locks(outcome.task for outcome in outcomes)
             return [one if one.error else one._replace(error=error) for one in outcomes]
-        return outcomes
+        return [_known(outcome) for outcome in outcomes]
 
     def _wait_for_locks(self, tasks: Iterable[Task]) -> None:
         """Wait until the server has ended the transaction of these tasks, which locks their
@@ -129,6 +129,12 @@ class Writer:
         if task.token is None or task.instance_id is None:
             return False
         return self._session.token(task.instance_id) != task.token
+
+
+def _known(outcome: Outcome) -> Outcome:
+    if isinstance(outcome.result, Later):
+        return outcome._replace(result=outcome.result.value())
+    return outcome
 
 
 class Readers:

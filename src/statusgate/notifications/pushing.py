@@ -18,7 +18,8 @@ from statusgate.domain.outbound_http import (
     Retry,
     next_step,
 )
-from statusgate.journal import Journal, Transaction
+from statusgate.journal import Journal, Later, Transaction
+from statusgate.journal.notifications import NextPush
 from statusgate.notifications.polling import expire
 
 log = structlog.get_logger()
@@ -51,6 +52,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 Next = Due | Paused | None
+_Settled = tuple[NextPush, Streak | None]
 
 
 class Pushing:
@@ -85,15 +87,20 @@ class Pushing:
         delivered = next_step(attempt.outcome) is None
         now_ms = self._clock.now_ms()
 
-        def work(tx: Transaction) -> tuple[Streak | None, Streak | None, Notification | None]:
+        def work(
+            tx: Transaction,
+        ) -> tuple[NextPush, Streak | None] | Later[tuple[NextPush, Streak | None]]:
             tx.record_delivery(instance_id, delivery, now_ms if delivered else None)
+            if delivered:
+                following = tx.next_push_later(instance_id)
+                tx.set_push_streak(instance_id, None)
+                return Later(lambda: (following(), None))
             head, before = tx.next_push(instance_id)
             streak = _streak(attempt, before, now_ms)
-            if before is not None or streak is not None:
-                tx.set_push_streak(instance_id, streak)
-            return before, streak, head
+            tx.set_push_streak(instance_id, streak)
+            return (head, before), streak
 
-        before, streak, head = await self._journal.write(instance_id, work)
+        (head, before), streak = await self._journal.write(instance_id, work)
         telemetry.pushes_total.labels(delivery.outcome).inc()
         telemetry.push_seconds.observe(attempt.seconds)
         _log(instance_id, delivery, before, streak, now_ms)

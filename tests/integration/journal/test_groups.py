@@ -7,7 +7,8 @@ import pytest
 
 from statusgate.domain.address import Address
 from statusgate.domain.errors import InvalidRequest
-from statusgate.journal import Transaction
+from statusgate.domain.notification import End
+from statusgate.journal import Later, Transaction
 from statusgate.journal import writer as writer_module
 from statusgate.journal.postgres import PostgresSession
 from statusgate.journal.session import Health
@@ -15,7 +16,7 @@ from statusgate.journal.sqlite import SqliteSession
 from statusgate.journal.work_queue import WorkQueue
 from statusgate.journal.writer import Writer
 from tests.databases import new_instance, record_in, transaction
-from tests.factories import INSTANCE, new_status, person
+from tests.factories import INSTANCE, NOON_MS, new_status, person
 
 
 class CountedSqlite(SqliteSession):
@@ -102,3 +103,42 @@ async def test_locks_that_a_refused_work_took_are_taken_again(
         assert locks == [(1,)]
     counted.rollback()
     counted.close()
+
+
+async def test_a_statement_that_fails_unread_fails_its_own_work_alone(
+    counted: CountedSqlite | CountedPostgres,
+) -> None:
+    def twice(_: Transaction) -> None:
+        counted.send("add_people", instance_id=INSTANCE, people=[[9, "79", None]])
+        counted.send("add_people", instance_id=INSTANCE, people=[[9, "79", None]])
+
+    queue = WorkQueue(10)
+    works = [lambda tx: post(tx, 1), twice, lambda tx: post(tx, 2)]
+    calls = [asyncio.create_task(queue.submit(INSTANCE, work)) for work in works]
+    await asyncio.sleep(0)
+    writer = Writer(counted, queue, "writer")
+    first, failed, second = await asyncio.gather(*calls, return_exceptions=True)
+
+    queue.stop(1)
+    await asyncio.to_thread(writer.join)
+    assert (first, second) == (1, 2)
+    assert isinstance(failed, Exception)
+    assert "unique" in str(failed).lower()
+
+
+async def test_what_is_known_only_after_the_commit_is_returned_by_it(
+    counted: CountedSqlite | CountedPostgres,
+) -> None:
+    def work(tx: Transaction) -> str | Later[str]:
+        tx.add_notifications(INSTANCE, [b"{}"], NOON_MS)
+        following = tx.next_push_later(INSTANCE)
+        tx.end_notifications(INSTANCE, End.CLEARED, NOON_MS)
+        return Later(lambda: f"{following()[0]}")
+
+    queue = WorkQueue(10)
+    writer = Writer(counted, queue, "writer")
+    known = await queue.submit(INSTANCE, work)
+    queue.stop(1)
+    await asyncio.to_thread(writer.join)
+    assert "receipt_id=1" in known, "as it was when it was asked"
+    assert "ended_ms=None" in known

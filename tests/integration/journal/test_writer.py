@@ -38,6 +38,10 @@ class Tape:
         self.send(name, **parameters)
         return []
 
+    def ask(self, name: str, /, **parameters: Value) -> Callable[[], list[Any]]:
+        rows = self.run(name, **parameters)
+        return lambda: rows
+
     def run_each(self, *calls: Call) -> list[list[Any]]:
         return [self.run(name, **parameters) for name, parameters in calls]
 
