@@ -19,9 +19,10 @@ from statusgate.domain.receipt import (
 )
 from statusgate.domain.status import Status
 
+from .instances import address_of
 from .people import People, Person
 from .rows import struct_of
-from .session import Call, clean, in_range
+from .session import Call, Value, clean, in_range
 
 K = TypeVar("K")
 Pair = tuple[int, int]
@@ -91,14 +92,12 @@ class Tally(msgspec.Struct, frozen=True):
 class Receipts(People):
     def recipients(self, status: Status) -> list[Recipient]:
         """Rows of a status, newest ``at_ms`` first, then by participant (contract 3.7)."""
-        rows = self._db.run("recipients", instance_id=status.instance_id, status_no=status.no)
-        found = self._recipients(status, rows)
+        found = self._recipients(status, ("recipients", _key_of(status)))
         return sorted(found, key=lambda one: (-one.at_ms, one.address.chat_id))
 
     def reactions(self, status: Status) -> list[Recipient]:
         """Rows of a status that have a reaction, the newest reaction first (contract 12.14)."""
-        rows = self._db.run("reactions", instance_id=status.instance_id, status_no=status.no)
-        return self._recipients(status, rows)
+        return self._recipients(status, ("reactions", _key_of(status)))
 
     def add_recipients(
         self, instance_id: InstanceId, status_no: int, addresses: Sequence[Address]
@@ -161,9 +160,11 @@ class Receipts(People):
 
     # -- for the other parts of the journal
 
-    def _recipients(self, status: Status, rows: Iterable[Any]) -> list[Recipient]:
-        """Make recipients of *rows*, but for the account's own."""
-        own = self._account(status.instance_id)
+    def _recipients(self, status: Status, call: Call) -> list[Recipient]:
+        """What *call* finds of a status, but for the account's own row."""
+        account: Call = ("account", {"instance_id": status.instance_id})
+        rows, found = self._db.run_each(call, account)
+        own = address_of(found)
         base, base_ms = status.base, status.base_ms
         recipients = (recipient_of(row, base, base_ms) for row in rows)
         return [one for one in recipients if not one.address.meets(own)]
@@ -256,6 +257,10 @@ class Receipts(People):
             held_ms=now_ms,
             rows=[(*key, *_columns(row)) for key, row in changed.items()],
         )
+
+
+def _key_of(status: Status) -> dict[str, Value]:
+    return {"instance_id": status.instance_id, "status_no": status.no}
 
 
 def _tallies_of(instance_id: InstanceId, status_nos: Iterable[int]) -> Call:
