@@ -1,9 +1,11 @@
 """Who may be in the library at the same time."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +139,12 @@ def test_nothing_is_read_while_something_is_written() -> None:
     for thread in readers:
         thread.join(30)
     assert not seen[0]
+
+
+def test_only_the_client_behind_the_gate_reaches_the_library() -> None:
+    """Messages, events and errors of the library are data; whatever calls it is in one file."""
+    calls = re.compile(
+        r"gocode|_binder|neonize\.client|neonize import client|\._raw\b|NewClient"
+    )
+    files = Path(gates.__file__).parent.glob("*.py")
+    assert {file.name for file in files if calls.search(file.read_text())} == {"library.py"}

@@ -2,13 +2,15 @@
 
 import random
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from statusgate.engines.neonize.store import Linked, SessionStore, StoreLost
+from statusgate.engines.neonize.store import Linked, SessionStore, StoreInDoubt, StoreLost
 
 
 def write_store(path: Path, *jids: str) -> None:
@@ -142,3 +144,45 @@ def test_threads_may_note_changes_together(linked: SessionStore) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(note, range(4)))
     assert linked.check()
+
+
+def test_a_store_that_the_library_had_open_here_is_judged_elsewhere(
+    linked: SessionStore,
+) -> None:
+    linked.opened()
+    assert linked.check()
+    linked.path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(StoreInDoubt):
+        linked.check()
+
+
+def test_a_look_at_a_store_that_is_being_written_undoes_nothing(linked: SessionStore) -> None:
+    """In an engine process neither copy of SQLite sees the locks of the other."""
+    linked.opened()
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITING, str(linked.path)], stdout=subprocess.PIPE
+    )
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"writing\n"
+        journal = linked.path.with_name("session.db-journal")
+        assert journal.exists()
+        writer.kill()  # without its locks, its journal looks like that of a crash
+        writer.wait()
+        with suppress(StoreInDoubt):
+            linked.check()
+        assert journal.exists()
+    finally:
+        writer.kill()
+        writer.communicate()
+
+
+_WRITING = """
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA cache_size = 1")
+database.execute("BEGIN")
+database.execute("UPDATE whatsmeow_sessions SET session = zeroblob(3000)")
+print("writing", flush=True)
+time.sleep(60)
+"""

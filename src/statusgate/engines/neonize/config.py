@@ -130,7 +130,7 @@ MEANING = {
     Exit.BANNED: "the account is banned for a time",
     Exit.BLOCKED: "the account is banned",
     Exit.MOVED: "it moves to another process",
-    Exit.CROWDED: "its process was too busy for it to begin",
+    Exit.CROWDED: "it begins elsewhere",
     Exit.HOST_DIED: "the process that it shared with other accounts ended",
 }
 

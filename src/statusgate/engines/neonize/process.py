@@ -39,7 +39,7 @@ class HostProcess:
         self.stuck: set[str] = set()
         """accounts whose workers were given up and may still use their folders"""
         self.crowded_out: set[str] = set()
-        """accounts that waited here in vain for a moment to begin"""
+        """accounts that could not begin here"""
         self.gone = asyncio.Event()
         """set when the process has ended, and *victims* are known"""
         self.victims: list[str] = []

@@ -25,6 +25,10 @@ class StoreLost(Exception):
     """The account is linked, but its session store cannot be used; the text says why."""
 
 
+class StoreInDoubt(StoreLost):
+    """The same, as far as a process can tell that has had the store open; another can tell."""
+
+
 class Linked(msgspec.Struct, frozen=True, kw_only=True):
     """Whose device is linked; kept in the file ``linked``."""
 
@@ -68,7 +72,18 @@ class SessionStore:
             raise StoreLost(f"the mark of the link cannot be read ({error})") from None
 
     def check(self) -> bool:
-        """Tell whether the account is linked. Raises StoreLost if the store does not fit."""
+        """Tell whether the account is linked.
+
+        Raises StoreLost if the store does not fit (StoreInDoubt: or seems not to).
+        """
+        try:
+            return self._check()
+        except StoreLost as lost:
+            if self.path in _opened:
+                raise StoreInDoubt(str(lost)) from None
+            raise
+
+    def _check(self) -> bool:
         mark = self.linked()
         if not self.path.exists():
             if mark is not None:

@@ -35,7 +35,7 @@ from statusgate.engines.neonize.memory import resident_bytes
 from statusgate.engines.neonize.operations import Operations
 from statusgate.engines.neonize.post_log import PostLog
 from statusgate.engines.neonize.spool_sender import SpoolSender
-from statusgate.engines.neonize.store import SessionStore, StoreLost
+from statusgate.engines.neonize.store import SessionStore, StoreInDoubt, StoreLost
 
 log = logging.getLogger(__name__)
 
@@ -186,6 +186,9 @@ class Worker:
                 self.end(Exit.NO_ROOM)
             else:
                 self._operations.open_session(linked=True)
+        except StoreInDoubt as doubt:
+            log.warning("%s, as it seems; another process will look", doubt)
+            self.end(Exit.CROWDED)
         except StoreLost as lost:
             self._state(EngineState.CLOSED, str(lost))
             self.end(Exit.STORE_LOST)
