@@ -132,35 +132,6 @@ async def test_a_sandbox_without_people_gets_some_at_the_press_of_a_button(
     await page.locator(".contacts li").first.wait_for()
 
 
-async def test_ten_thousand_people_stand_in_lists_of_a_hundred(
-    visitor: Visitor, tenant: Tenant
-) -> None:
-    page = visitor.page
-    many = [
-        {"event": "contact", "id": f"7911{n:07}@c.us", "name": "", "contactName": f"Guest {n}"}
-        for n in range(10_000)
-    ]
-    await visitor.sign_in(tenant)
-    await visitor.visit(f"{tenant.id}/contacts")
-    await visitor.sees("Nobody yet")
-    await tenant.simulate(*many)
-    await visitor.visit(f"{tenant.id}/mine")
-    await page.locator(".strip").wait_for()
-    await visitor.visit(f"{tenant.id}/contacts")
-    chunks = page.locator(".contacts .long")
-    await _has(chunks, 100)
-    most = "chunks => Math.max(...chunks.map((one) => one.querySelectorAll('li').length))"
-    assert await chunks.evaluate_all(most) == 100
-    visible = "chunk => getComputedStyle(chunk).contentVisibility"
-    assert await chunks.first.evaluate(visible) == "auto"
-    await page.get_by_role("searchbox").fill("guest 9999")
-    await _has(page.locator(".contacts li"), 1)
-    await page.get_by_role("searchbox").fill("guest 99")
-    await _has(page.locator(".contacts li"), 111)
-    await page.get_by_role("searchbox").fill("")
-    await _has(page.locator(".contacts li"), 10_000)
-
-
 async def test_the_webhooks_health_says_what_is_wrong_and_a_test_what_comes_of_it(
     visitor: Visitor, tenant: Tenant
 ) -> None:
