@@ -24,6 +24,7 @@ from tests.whatsapp.client import FakeWhatsApp
 
 BEGINNINGS = int(os.environ.get("STATUSGATE_SOAK_BEGINNINGS", "500"))
 KILLS = int(os.environ.get("STATUSGATE_SOAK_KILLS", "50"))
+PER_PROCESS = int(os.environ.get("STATUSGATE_SOAK_PER_PROCESS", "16"))
 MINUTES = float(os.environ.get("STATUSGATE_SOAK_MINUTES", "30"))
 _MIB = 1024 * 1024
 
@@ -84,7 +85,7 @@ async def test_beginnings_and_stops_beside_traffic_abort_nothing_and_disturb_nob
         assert among.doubtful == set()
         assert among.twice == []
         moves = Counter(phone for phone, _ in among.disturbances)
-        assert all(moves[phone] <= BEGINNINGS // WORN for phone in moves)
+        assert all(moves[phone] <= 1 + BEGINNINGS // WORN for phone in moves)
         assert all(
             isinstance(event, StateChanged) and event.state is EngineState.OPEN
             for _, event in among.disturbances
@@ -155,7 +156,7 @@ async def test_fifteen_neighbours_of_a_poisoned_account_lose_less_than_a_minute(
 async def test_a_hundred_accounts_run_for_half_an_hour_without_growing_or_losing(
     fake: FakeWhatsApp, tmp_path: Path
 ) -> None:
-    pool = real.new_hosts(fake, 16)
+    pool = real.new_hosts(fake, PER_PROCESS)
     with real.living_in(pool):
         async with several(fake, tmp_path, 100) as everybody:
             pids = {one.engine.pid for one in everybody}
