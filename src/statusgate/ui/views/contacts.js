@@ -7,7 +7,6 @@ import { longList } from '../long.js';
 import { accountLine } from './head.js';
 import { newPeople } from './sandbox.js';
 
-const AT_ONCE = 2;
 const REST_MS = 30000;
 const SHOWS = ['everybody', 'included', 'excluded'];
 
