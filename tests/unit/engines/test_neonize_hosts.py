@@ -155,15 +155,18 @@ async def test_an_account_that_does_not_end_blocks_nobody_and_its_process_is_rep
 async def test_a_worn_process_is_replaced_without_a_death(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "WORN", 3)
-    hosts = scripted_hosts(4)
-    async with accounts(tmp_path, hosts, [{}], [{}]) as (one, other):
-        before = other.engine.pid
-        await one.engine.stop()
-        await one.engine.start()
-        await eventually(lambda: other.engine.pid not in (None, before))
-        await eventually(lambda: sizes(hosts) == [2])
-        assert other.deaths == []
+    monkeypatch.setattr(pool, "WORN", 9)
+    hosts = scripted_hosts(8)
+    async with accounts(tmp_path, hosts, *[WELL] * 8) as all_of_them:
+        before = all_of_them[0].engine.pid
+        some = all_of_them[:5]  # the first of them wears it out, the others are on their way
+        await asyncio.gather(*(one.engine.stop() for one in some))
+        await asyncio.gather(*(one.engine.start() for one in some))
+        for one in some:
+            await one.listen()
+        await eventually(lambda: not {None, before} & {one.engine.pid for one in all_of_them})
+        await eventually(lambda: sizes(hosts) == [8])
+        assert [one.deaths for one in all_of_them] == [[]] * 8
 
 
 async def test_a_process_that_starts_no_more_is_no_account_s_fault(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from statusgate.engines.neonize.ipc import Drain, Ended, FromWorker, Move, pack,
 _PASSED_ON = ("SSL_CERT_FILE", "SSL_CERT_DIR", "TZ", "LANG", "LC_ALL")
 _LAST_SECONDS = 5.0
 """for a process that should end, or whose sockets have closed, before it gets a SIGKILL"""
-_MOVING_SECONDS = 20.0
+_LOOK_SECONDS = 0.05
+_MOVING_SECONDS = 30.0
 """for accounts to leave a process that is to be replaced"""
 
 
@@ -145,11 +146,14 @@ class HostProcess:
     async def evacuate(self) -> None:
         """Have the accounts go on elsewhere, then end the process."""
         self.admitting, self.ending = False, True
-        for place in self.places:
-            place.send(Move())
+        asked: set[Place] = set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_MOVING_SECONDS):
-                await asyncio.gather(*(place.over.wait() for place in self.places))
+                while self.accounts:  # some may have been on their way here
+                    for place in self.places - asked:
+                        place.send(Move())
+                    asked |= self.places
+                    await asyncio.sleep(_LOOK_SECONDS)
         await self.end(0)
 
     def _close(self) -> None:
