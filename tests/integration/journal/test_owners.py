@@ -220,13 +220,14 @@ async def test_a_work_that_stops_in_its_transaction_frees_its_locks_and_is_fence
 
     def stops(tx: Transaction) -> int:
         locked.set()
-        assert wakes.wait(30)
+        assert wakes.wait(90)
         return posting(FIRST, 1)(tx)
 
     with acting_on(mine):
         writing = asyncio.create_task(frozen.write(FIRST, stops))
     await eventually(locked.is_set)
-    await asyncio.to_thread(claim, other, Claim(FIRST, 8), 2)
+    async with asyncio.timeout(30):  # it gets the lock although the work never goes on
+        await asyncio.to_thread(claim, other, Claim(FIRST, 8), 2)
     wakes.set()
     with pytest.raises(Fenced):
         await writing
