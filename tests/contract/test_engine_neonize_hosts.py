@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -288,9 +289,7 @@ async def test_an_account_that_kills_its_process_each_time_soon_lives_alone(
             innocent = [first, second, third]
             assert not any(hosts.is_alone(str(one.folder)) for one in innocent)
             for one in innocent:
-                await eventually(
-                    lambda one=one: one.states()[-1:] == [EngineState.OPEN]  # type: ignore[misc]
-                )
+                await eventually(partial(fake.connected, one.device))  # it may start only now
                 assert one.engine.pid != poisoned.engine.pid
             logins = [fake.history(event="login", device=one.device) for one in innocent]
             lonely = len(poisoned.all_of(EngineDied))
