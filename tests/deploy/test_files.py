@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from statusgate.api.account_metrics import account_metrics
+from statusgate.api.engine_metrics import engine_metrics
 from statusgate.domain.instance import State
+from statusgate.engines.neonize.hosts import Hosts
 from statusgate.settings import load_settings, unknown_variables
 from statusgate.telemetry import REGISTRY
 from tests.deploy.proxies import DEPLOY, replaced
@@ -23,8 +25,8 @@ COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 ALERTS: dict[str, Any] = yaml.safe_load((DEPLOY / "alerts.yaml").read_text())
 GRAFANA: dict[str, Any] = json.loads((DEPLOY / "grafana.json").read_text())
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-OF_ACCOUNTS = set(re.findall(r"^# TYPE (\w+)", account_metrics([], 0).decode(), re.M))
-METRICS = OF_ACCOUNTS | {
+MADE_WHEN_ASKED = account_metrics([], 0) + engine_metrics(Hosts(), each=True)
+METRICS = set(re.findall(r"^# TYPE (\w+)", MADE_WHEN_ASKED.decode(), re.M)) | {
     family.name + suffix
     for family in REGISTRY.collect()
     for suffix in {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(
