@@ -31,7 +31,7 @@ export default function contacts(context) {
 
   /** Contacts seldom change, and may be many: what happens elsewhere has them read again only now and then. */
   async function look() {
-    if (people.length && Date.now() - readAt < REST_MS) return;
+    if (Date.now() - readAt < REST_MS) return;
     const [status, known, audience] = await Promise.all([
       client.get(id, 'getInstanceStatus'), client.get(id, 'getContacts'), client.post(id, 'getStatusAudience'),
     ]);
