@@ -74,11 +74,27 @@ class World:
     def __init__(self, url: str, secrets: Mapping[InstanceId, Sequence[Secret]]) -> None:
         self.clock = VirtualClock()
         self.journal = open_journal(url)
+        self._read, self._write = self.journal.read, self.journal.write
+        self._under_way = 0
+        for name in ("read", "write"):
+            setattr(self.journal, name, self._counted(getattr(self.journal, name)))
         self.instances = Instances(self.journal, self.clock, bytes(32))
         self.ownership = Ownership(self.journal, self.clock)
         self.sender = Scripted(self.clock)
         self._secrets = secrets
         self.start_dispatcher()
+
+    def _counted(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Have a slow database known as something that goes on."""
+
+        async def counted(*arguments: Any, **named: Any) -> Any:
+            self._under_way += 1
+            try:
+                return await call(*arguments, **named)
+            finally:
+                self._under_way -= 1
+
+        return counted
 
     def start_dispatcher(self) -> None:
         """As a new process would, over the same journal."""
@@ -140,12 +156,12 @@ class World:
         quiet = 0
         while quiet < 5:
             before = (len(self.sender.sent), len(pushes()))
-            await self.journal.read(lambda tx: tx.backlogs())
+            await self._read(lambda tx: tx.backlogs())
             for instance_id in self._added:  # after the writes that wait for it
-                await self.journal.write(instance_id, lambda tx: None)
+                await self._write(instance_id, lambda tx: None)
             await asyncio.sleep(0.002)
             after = (len(self.sender.sent), len(pushes()))
-            quiet = quiet + 1 if before == after else 0
+            quiet = quiet + 1 if before == after and not self._under_way else 0
 
     async def waiting(self, instance_id: InstanceId = INSTANCE) -> list[Notification]:
         return await self.journal.read(
