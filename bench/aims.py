@@ -131,6 +131,11 @@ def each_of_many(mb: float) -> list[Check]:
     return [at_most("must", mb, 6, " MB each"), at_most("aim", mb, 3, " MB each")]
 
 
+def beside_neighbours(ms: float) -> list[Check]:
+    """Judge how soon an event is recorded while all accounts of its process are busy."""
+    return [at_most("must", ms, 100, " ms p99"), at_most("aim", ms, 30, " ms p99")]
+
+
 def all_online(seconds: float) -> list[Check]:
     return [at_most("must", seconds, 10, " s"), at_most("aim", seconds, 4, " s")]
 

@@ -234,6 +234,7 @@ def _twenty(made: Fleet, shape: Shape) -> Iterator[Figure]:
         unit="ms",
         value=times.p99,
         detail={"p50": times.p50, "p90": times.p90, "max": times.longest},
+        checks=aims.beside_neighbours(times.p99),
     )
 
 
