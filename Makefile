@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
-# Processes of `make test`.
-JOBS ?= 2
+# Processes of `make test`: on two cores a third works while others wait.
+JOBS ?= 3
 # Tests start hundreds of processes; none of them shall compile what another has compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
