@@ -53,6 +53,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
 Next = Due | Paused | None
 _Settled = tuple[NextPush, Streak | None]
+"""what to push next, and the streak of failures after the attempt"""
 
 
 class Pushing:
@@ -87,9 +88,7 @@ class Pushing:
         delivered = next_step(attempt.outcome) is None
         now_ms = self._clock.now_ms()
 
-        def work(
-            tx: Transaction,
-        ) -> tuple[NextPush, Streak | None] | Later[tuple[NextPush, Streak | None]]:
+        def work(tx: Transaction) -> _Settled | Later[_Settled]:
             tx.record_delivery(instance_id, delivery, now_ms if delivered else None)
             if delivered:
                 following = tx.next_push_later(instance_id)

@@ -82,11 +82,8 @@ _File = Annotated[bytes, _said("base64, at most 16 MiB decoded; none: a sample",
 
 
 class _Event(Request, frozen=True, kw_only=True, tag_field="event", forbid_unknown_fields=True):
-    """Root of the events; *at* is the event's place in the script."""
-
-    def scripted(self, at: str) -> ScriptEvent:
-        """Return the event; InvalidRequest if a key is missing that others ask for."""
-        raise NotImplementedError
+    """Root of the events. Each has ``scripted(at)``, which returns the event of a script whose
+    place is *at*; it raises InvalidRequest if a key is missing that others ask for."""
 
 
 class IncomingStatusEvent(_Event, frozen=True, kw_only=True, tag="incomingStatus"):
@@ -243,7 +240,7 @@ SimulatedEvent = (
 )
 Script = Annotated[list[SimulatedEvent], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
 
-_KINDS: dict[str, type[_Event]] = {
+_KINDS: dict[str, type[SimulatedEvent]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(SimulatedEvent)
 }
 _READERS = {tag: fields.reader(kind) for tag, kind in _KINDS.items()}
