@@ -85,6 +85,21 @@ def _read(status_id: str) -> dict[str, Any]:
     return {"event": "receipt", "idMessage": status_id, "participant": ANNA, "status": "read"}
 
 
+async def _watch(visitor: Visitor, tenant: Tenant) -> None:
+    """Sign in under a clock that the test moves, and wait for the stream."""
+    await visitor.page.clock.install()
+    await visitor.sign_in(tenant)
+    await visitor.page.locator("html[data-live=open]").wait_for()
+
+
+async def _has_given_up(visitor: Visitor) -> None:
+    """The page asks who one is, and nothing more of the gateway."""
+    await visitor.page.locator("#id").wait_for()
+    asked = len(visitor.asked)
+    await visitor.page.clock.run_for(120_000)
+    await stays(lambda: len(visitor.asked) == asked)
+
+
 async def test_an_open_page_says_that_the_gateway_is_away_and_comes_back_with_all_it_missed(
     visitor: Visitor, restarting: Restarting
 ) -> None:
@@ -127,9 +142,7 @@ async def test_what_cannot_be_read_for_a_while_is_read_later(
 ) -> None:
     tenant, status_id = await _posted(restarting)
     page, app = visitor.page, restarting.running.built.app
-    await page.clock.install()
-    await visitor.sign_in(tenant)
-    await page.locator("html[data-live=open]").wait_for()
+    await _watch(visitor, tenant)
     async with page.expect_event("response", lambda answer: answer.status == 503):
         await tenant.simulate(_read(status_id) | {"timestamp": int(time.time()) + 1})
         app.ready = False
@@ -144,18 +157,12 @@ async def test_a_token_that_was_changed_meanwhile_ends_the_session_and_the_tryin
 ) -> None:
     tenant, _ = await _posted(restarting)
     visitor.expected += ["401 (Unauthorized)"]
-    page = visitor.page
-    await page.clock.install()
-    await visitor.sign_in(tenant)
-    await page.locator("html[data-live=open]").wait_for()
+    await _watch(visitor, tenant)
     await restarting.stop()
     tenant.running = await restarting.start()
     assert (await tenant.get("updateApiToken")).code == 200
     await visitor.sees("You were signed out: the token is no longer valid.")
-    await page.locator("#id").wait_for()
-    asked = len(visitor.asked)
-    await page.clock.run_for(120_000)
-    await stays(lambda: len(visitor.asked) == asked)
+    await _has_given_up(visitor)
 
 
 async def test_an_account_that_is_gone_ends_the_session_and_the_trying(
@@ -163,16 +170,10 @@ async def test_an_account_that_is_gone_ends_the_session_and_the_trying(
 ) -> None:
     tenant, _ = await _posted(restarting)
     visitor.expected += ["403 (Forbidden)"]
-    page = visitor.page
-    await page.clock.install()
-    await visitor.sign_in(tenant)
-    await page.locator("html[data-live=open]").wait_for()
+    await _watch(visitor, tenant)
     await restarting.running.partner("deleteInstanceAccount", {"idInstance": tenant.id})
-    await page.clock.run_for(60_000)
-    await page.locator("#id").wait_for()
-    asked = len(visitor.asked)
-    await page.clock.run_for(120_000)
-    await stays(lambda: len(visitor.asked) == asked)
+    await visitor.page.clock.run_for(60_000)
+    await _has_given_up(visitor)
 
 
 async def test_a_page_that_is_told_to_wait_waits(
